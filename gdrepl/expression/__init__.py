@@ -1,0 +1,31 @@
+"""The safe expression language: text -> checked tree -> TensorFlow. Nothing here evaluates Python."""
+
+from gdrepl.expression.calls import Call, parse_call, parse_value
+from gdrepl.expression.evaluate import Scope, evaluate
+from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
+from gdrepl.expression.syntax import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    POINT_FUNCTIONS,
+    POINT_NAMES,
+    Expression,
+    check_name,
+    parse,
+)
+
+__all__ = [
+    "FUNCTIONS",
+    "MAX_DEPTH",
+    "MAX_LENGTH",
+    "NAMED_CONSTANTS",
+    "POINT_FUNCTIONS",
+    "POINT_NAMES",
+    "Call",
+    "Expression",
+    "Scope",
+    "check_name",
+    "evaluate",
+    "parse",
+    "parse_call",
+    "parse_value",
+]

@@ -1,0 +1,357 @@
+"""Text -> a checked tree. A whitelist over Python's own grammar: what is not listed here cannot be written.
+
+The checks run in an order that keeps hostile text cheap: length, characters and nesting are read off the text before Python's
+parser sees it, and the tree is walked with an explicit stack before anything recursive touches it.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import warnings
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from gdrepl.errors import CommandError, ExpressionError, did_you_mean
+from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
+
+MAX_LENGTH = 2_000
+MAX_DEPTH = 100
+
+POINT_NAMES = ("step", "loss", "lr", "grad", "update")
+"""Names that mean something at a point, and nothing inside a loss."""
+
+POINT_FUNCTIONS = ("grad", "update", "prev")
+SLOT_NAMESPACE = "slot"
+
+_OPERATORS = (
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.UAdd, ast.USub, ast.Not, ast.And,
+    ast.Or, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq,
+)  # fmt: skip
+_SHAPES = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.Slice, ast.Load)
+
+_REFUSED = {
+    ast.Attribute: ("attributes are not part of the language", "optimizer slots are written slot.momentum"),
+    ast.Lambda: ("functions cannot be defined here", ""),
+    ast.ListComp: ("comprehensions are not part of the language", "use sum(...) over a vector"),
+    ast.SetComp: ("comprehensions are not part of the language", ""),
+    ast.DictComp: ("comprehensions are not part of the language", ""),
+    ast.GeneratorExp: ("comprehensions are not part of the language", "use sum(...) over a vector"),
+    ast.IfExp: ("'if' is not part of the language", "use where(condition, a, b)"),
+    ast.JoinedStr: ("strings are not part of the language", ""),
+    ast.NamedExpr: ("':=' is not part of the language", ""),
+    ast.BitXor: ("'^' is not part of the language", "a power is written **"),
+    ast.Starred: ("'*' before a value is not part of the language", ""),
+    ast.In: ("'in' is not part of the language", ""),
+    ast.Is: ("'is' is not part of the language", "use =="),
+}
+_PREFIX_RUN = re.compile(rf"(?:[-+~]|not\b|\s){{{MAX_DEPTH + 1},}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression.
+
+    Attributes:
+        text: as typed, without blanks at its ends.
+        tree: the checked Python tree, to be read by `evaluate` only.
+        names: parameters, constants and point names that it reads.
+        history: True when it asks for another point (`prev`, `update`), which step 0 does not have.
+        slots: True when it reads optimizer slots.
+    """
+
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
+    names: frozenset[str] = frozenset()
+    history: bool = False
+    slots: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse(text: str, names: Collection[str] | None = None, *, at_point: bool = False) -> Expression:
+    """Check `text` and return its tree.
+
+    Args:
+        text: the expression, at most 2,000 characters and 100 levels deep.
+        names: the parameters and constants that may be used; None allows any name.
+        at_point: True where a point is at hand, so that step, loss, lr, grad, update, prev(...) and slot.NAME mean something.
+
+    Raises:
+        ExpressionError: with the column and, for an unknown name, the nearest known one.
+    """
+    stripped = text.strip()
+    _check_text(stripped)
+    tree = _python_tree(stripped)
+    _Checker(stripped, names, at_point).check(tree)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return Expression(
+        stripped,
+        tree,
+        frozenset(used - set(FUNCTIONS) - set(NAMED_CONSTANTS) - {"prev", SLOT_NAMESPACE}),
+        history=bool({"prev", "update"} & (used | called)),
+        slots=SLOT_NAMESPACE in used,
+    )
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a parameter or constant may be called so.
+
+    Raises:
+        CommandError: not a plain ASCII name, or a word of the language.
+    """
+    if not name.isascii() or not name.isidentifier() or len(name) > 64 or name.startswith("_") or keyword.iskeyword(name):
+        raise CommandError(f"'{name[:40]}' cannot be a name", "a name is letters, digits and _, such as x, w1 or bias")
+    if name in FUNCTIONS or name in NAMED_CONSTANTS or name in POINT_NAMES or name in ("prev", SLOT_NAMESPACE):
+        raise CommandError(f"'{name}' already means something in expressions", f"choose another name, such as {name}1")
+    return name
+
+
+def _check_text(text: str) -> None:
+    if not text:
+        raise ExpressionError("an expression is missing", hint="for example (x - 50)**2")
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"the expression has {len(text)} characters; {MAX_LENGTH} are allowed")
+    for column, character in enumerate(text):
+        if not character.isascii() or not character.isprintable():
+            shown = f"U+{ord(character):04X}"
+            raise ExpressionError(f"character {shown} at column {column + 1} is not part of the language", text, column)
+        if character in "\"'`":
+            raise ExpressionError("strings are not part of the language", text, column)
+    _check_nesting(text)
+
+
+def _check_nesting(text: str) -> None:
+    """Refuse deep nesting before Python's recursive parser sees it."""
+    depth = 0
+    for column, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth > MAX_DEPTH:
+            raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, column)
+    run = _PREFIX_RUN.search(text)
+    if run and len(run.group().split()) + run.group().count("-") + run.group().count("+") > MAX_DEPTH:
+        raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, run.start())
+
+
+def _python_tree(text: str) -> ast.expr:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of `1if x` and of calls on numbers; the whitelist refuses them
+            return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        column = min(max((error.offset or 1) - 1, 0), len(text))
+        hint = "a comparison is written ==" if _looks_like_assignment(text) else ""
+        raise ExpressionError(f"not an expression: {_plain(error.msg)}", text, column, hint) from None
+    except (RecursionError, MemoryError, ValueError, OverflowError):
+        raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, 0) from None
+
+
+def _plain(message: str) -> str:
+    return message.split(". ")[0].split("(<")[0].strip()
+
+
+def _looks_like_assignment(text: str) -> bool:
+    return re.search(r"[^=<>!:]=[^=]", text) is not None
+
+
+class _Checker:
+    """Walks the tree once with an explicit stack; every node must be on the whitelist."""
+
+    def __init__(self, text: str, names: Collection[str] | None, at_point: bool) -> None:
+        self.text = text
+        self.names = names
+        self.at_point = at_point
+
+    def check(self, tree: ast.expr) -> None:
+        stack: list[tuple[ast.AST, int, bool]] = [(tree, 1, False)]
+        while stack:
+            node, depth, inside_prev = stack.pop()
+            if depth > MAX_DEPTH:
+                self._fail(node, f"nested more than {MAX_DEPTH} levels deep")
+            inside_prev = inside_prev or _is_prev(node)
+            stack.extend((child, depth + 1, inside_prev) for child in self._children(node, inside_prev))
+        _check_constants(tree, self.text)
+
+    def _children(self, node: ast.AST, inside_prev: bool) -> Iterator[ast.AST]:
+        """Check one node and yield the children that remain to be checked."""
+        match node:
+            case ast.Constant(value=value):
+                self._number(node, value)
+            case ast.Name():
+                self._name(node)
+            case ast.Attribute():
+                self._slot(node)
+            case ast.Call():
+                yield from self._call(node, inside_prev)
+            case ast.Subscript(value=value, slice=index):
+                yield value
+                self._index(index)
+            case _ if isinstance(node, _SHAPES):
+                if isinstance(node, ast.Tuple | ast.Slice):
+                    self._fail(node, "a comma is not allowed here" if isinstance(node, ast.Tuple) else "a slice needs a value")
+                if isinstance(node, ast.List) and not node.elts:
+                    self._fail(node, "an empty list has no value")
+                yield from ast.iter_child_nodes(node)
+            case _ if isinstance(node, _OPERATORS):
+                pass
+            case _:
+                message, hint = _REFUSED.get(type(node), (f"{type(node).__name__} is not part of the language", ""))
+                self._fail(node, message, hint)
+
+    def _number(self, node: ast.Constant, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self._fail(node, "only numbers can be written here", "comparisons give true and false")
+        try:
+            finite = isinstance(value, int | float) and abs(float(value)) < float("inf")
+        except OverflowError:
+            finite = False
+        if not finite:
+            self._fail(node, "the number is too large for a float")
+
+    def _name(self, node: ast.Name) -> None:
+        name = node.id
+        if name in NAMED_CONSTANTS or (self.names is not None and name in self.names):
+            return
+        if name in POINT_NAMES:
+            if not self.at_point:
+                self._fail(node, f"'{name}' has no meaning inside a loss", "use it in print, break if, display or plot")
+            return
+        if name in FUNCTIONS or name == "prev":
+            self._fail(node, f"'{name}' is a function", f"call it: {name}(...)")
+        if name.startswith("__"):
+            self._fail(node, f"'{name[:30]}' is not part of the language")
+        if self.names is None and name != SLOT_NAMESPACE:
+            return
+        self._fail(node, f"unknown name '{name[:40]}'", self._suggest(name))
+
+    def _suggest(self, name: str) -> str:
+        known = [*(self.names or ()), *FUNCTIONS, *NAMED_CONSTANTS, *(POINT_NAMES if self.at_point else ())]
+        listed = ", ".join(sorted(self.names or ()))
+        return did_you_mean(name, known) or (f"known: {listed}" if listed and len(listed) < 80 else "")
+
+    def _slot(self, node: ast.Attribute) -> None:
+        if not (isinstance(node.value, ast.Name) and node.value.id == SLOT_NAMESPACE) or node.attr.startswith("_"):
+            self._fail(node, *_REFUSED[ast.Attribute])
+        if not self.at_point:
+            self._fail(node, "'slot' has no meaning inside a loss", "use it in print, break if, display or plot")
+
+    def _call(self, node: ast.Call, inside_prev: bool) -> Iterator[ast.AST]:
+        if node.keywords:
+            self._fail(node, "arguments are given by position, without a name")
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            self._slot(function)
+            self._parameter_argument(node, "slot." + function.attr)
+            return
+        if not isinstance(function, ast.Name):
+            self._fail(node, "only a listed function can be called", "help expressions lists them")
+        name = function.id
+        if name in POINT_FUNCTIONS:
+            yield from self._point_call(node, name, inside_prev)
+            return
+        known = FUNCTIONS.get(name)
+        if known is None:
+            hint = did_you_mean(name, [*FUNCTIONS, *POINT_FUNCTIONS]) or "help expressions lists the functions"
+            self._fail(function, f"unknown function '{name[:40]}'", hint)
+        if not known.least <= len(node.args) <= known.most:
+            self._fail(node, f"{name} takes {known.arity()}, not {len(node.args)}", known.usage)
+        yield from node.args
+
+    def _point_call(self, node: ast.Call, name: str, inside_prev: bool) -> Iterator[ast.AST]:
+        if not self.at_point:
+            self._fail(node, f"'{name}' has no meaning inside a loss", "use it in print, break if, display or plot")
+        if name != "prev":
+            if name == "update" and inside_prev:
+                self._fail(node, "update cannot stand inside prev", "it already spans two points")
+            self._parameter_argument(node, name)
+            return
+        if len(node.args) != 1:
+            self._fail(node, "prev takes 1 argument", "prev(loss) is the loss at the point before")
+        if any(_is_prev(child) for child in ast.walk(node.args[0])):
+            self._fail(node, "prev cannot stand inside prev", "only the point before is at hand")
+        if any(isinstance(child, ast.Name) and child.id == "update" for child in ast.walk(node.args[0])):
+            self._fail(node, "update cannot stand inside prev", "it already spans two points")
+        yield node.args[0]
+
+    def _parameter_argument(self, node: ast.Call, name: str) -> None:
+        if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
+            self._fail(node, f"{name} takes the name of one parameter", f"for example {name}(x)")
+        if self.names is not None and node.args[0].id not in self.names:
+            self._fail(node.args[0], f"unknown parameter '{node.args[0].id[:40]}'", self._suggest(node.args[0].id))
+
+    def _index(self, index: ast.expr) -> None:
+        for part in index.elts if isinstance(index, ast.Tuple) else [index]:
+            bounds = [part.lower, part.upper, part.step] if isinstance(part, ast.Slice) else [part]
+            for bound in bounds:
+                if bound is not None and integer(bound) is None:
+                    self._fail(bound, "an index is a whole number or a slice", "for example x[0], x[1:3] or W[0, :]")
+            if isinstance(part, ast.Slice) and part.step is not None and integer(part.step) == 0:
+                self._fail(part, "a slice cannot step by 0")
+
+    def _fail(self, node: ast.AST, message: str, hint: str = "") -> NoReturn:
+        raise ExpressionError(message, self.text, getattr(node, "col_offset", 0), hint)
+
+
+def _is_prev(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "prev"
+
+
+def integer(node: ast.expr) -> int | None:
+    """The whole number that `node` spells (with its sign), or None."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = integer(node.operand)
+        return None if inner is None else -inner
+    if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
+        return node.value if abs(node.value) < 2**31 else None
+    return None
+
+
+def _check_constants(tree: ast.expr, text: str) -> None:
+    """Refuse powers of plain numbers that no float can hold, such as 9**9**9: they are slips or attacks, never a loss."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            try:
+                _constant(node)
+            except OverflowError:
+                raise ExpressionError("the power is too large for a float", text, node.col_offset) from None
+
+
+def _constant(node: ast.expr) -> float | None:
+    """The value of `node` when it is made of plain numbers, else None.
+
+    Raises:
+        OverflowError: a power is too large for a float.
+    """
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _constant(operand)
+            return None if inner is None else -inner
+        case ast.BinOp(left=left, op=operator, right=right):
+            first, second = _constant(left), _constant(right)
+            return None if first is None or second is None else _fold(first, operator, second)
+    return None
+
+
+def _fold(first: float, operator: ast.operator, second: float) -> float | None:
+    try:
+        match operator:
+            case ast.Pow():
+                power = first**second
+                return power if isinstance(power, float) else None
+            case ast.Mult():
+                return first * second
+            case ast.Add():
+                return first + second
+            case ast.Sub():
+                return first - second
+            case ast.Div():
+                return first / second
+    except ZeroDivisionError:
+        return None
+    return None
