@@ -1,0 +1,1 @@
+"""The debugger as a library: it knows neither terminal nor files."""

@@ -1,0 +1,86 @@
+"""Loading TensorFlow once, silently, and with arithmetic that does not depend on how XLA groups operations.
+
+Every other module imports TensorFlow inside its functions, so that help, parsing and `--version` stay instant. The first
+use of `load()` does the slow work; the shell calls it in a thread while its user reads the banner.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import platform
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_loaded = threading.Event()
+
+# Fused multiply-add rounds once where multiply-then-add rounds twice, and XLA decides what to fuse from everything that
+# is compiled together: an armed breakpoint alone changed the last bits of Adam on Rosenbrock. The AVX instruction set has
+# no fused multiply-add, so with it the bits depend on the problem and the optimizer only, on every x86-64 machine.
+_X86_FLAG = "--xla_cpu_max_isa=AVX"
+
+
+def is_loaded() -> bool:
+    """True once TensorFlow is imported and its first program has been compiled."""
+    return _loaded.is_set()
+
+
+def load() -> None:
+    """Import TensorFlow and Keras and compile one small program, with no line of theirs reaching the terminal.
+
+    Safe to call from any thread and any number of times; later calls return at once.
+    """
+    if _loaded.is_set():
+        return
+    with _lock:
+        if _loaded.is_set():
+            return
+        _set_environment()
+        with _silent_stderr():
+            tf = importlib.import_module("tensorflow")
+            importlib.import_module("keras")
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
+            # The first device and the first XLA compilation print banners of their own: have them now, unseen.
+            tf.function(lambda value: value + 1.0, jit_compile=True)(tf.constant(1.0)).numpy()
+        _loaded.set()
+
+
+def _set_environment() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if platform.machine() in ("x86_64", "AMD64") and "xla_cpu_max_isa" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_X86_FLAG}".strip()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to a temporary file: TensorFlow's C++ writes there directly, past `sys.stderr`.
+
+    If the body fails, what was written is given back to standard error, since it may say why.
+    """
+    try:
+        keep = os.dup(2)
+    except OSError:  # no standard error at all
+        yield
+        return
+    with tempfile.TemporaryFile() as unseen:
+        sys.stderr.flush()
+        os.dup2(unseen.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(keep, 2)
+            unseen.seek(0)
+            os.write(2, unseen.read())
+            raise
+        finally:
+            os.dup2(keep, 2)
+            os.close(keep)

@@ -1,0 +1,491 @@
+"""The one mutable object: step, run, back, goto, edit, ask. It knows neither terminal nor files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import Problem
+from gdrepl.engine.program import Pace, Program, check_condition
+from gdrepl.engine.rows import Columns
+from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
+from gdrepl.engine.stops import Stops
+from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch, Timeline, start_row
+from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.expression import Expression, Scope, evaluate, parse
+
+MAX_PROGRAMS = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """What a run or a jump did: the point left, the point arrived at, the signed number of steps between, and why it ended."""
+
+    before: Point
+    point: Point
+    taken: int
+    stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a long run is getting on, for whoever shows it: `total` is None when only a stop will end it."""
+
+    taken: int
+    total: int | None
+    step: int
+    loss: float
+    seconds: float
+
+
+class RecordingDiffersError(GdreplError):
+    """A step computed again is not what was recorded: this engine does not repeat itself on this machine."""
+
+
+class Debugger:
+    """One session's problem, optimizer and timeline.
+
+    Attributes:
+        stops: the breakpoints; replace it to change them.
+        max_steps: the most updates a run without a count may make.
+        interrupt: set it, from any thread or signal handler, to end a run at a whole step.
+        interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
+        progress: called about ten times a second during a run.
+    """
+
+    def __init__(self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", history_bytes: int = 256 * 2**20) -> None:
+        self.stops = Stops()
+        self.max_steps = 1_000_000
+        self.interrupt = threading.Event()
+        self.interrupt_after: int | None = None
+        self.progress: Callable[[Progress], None] = lambda progress: None
+        self.timeline = Timeline(history_bytes)
+        self._programs: OrderedDict[tuple[object, ...], Program] = OrderedDict()
+        recipe = Recipe(problem, spec, engine)
+        start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
+        self.position = self.timeline.begin(recipe, start, "start")
+        self._snapshot = start
+
+    # Where we are
+
+    @property
+    def branch(self) -> Branch:
+        """The branch in force."""
+        return self.timeline.branches[self.position.branch]
+
+    @property
+    def segment(self) -> Segment:
+        """The segment in force."""
+        return self.branch.stretches[self.position.index].segment
+
+    @property
+    def recipe(self) -> Recipe:
+        """The problem, optimizer and engine in force."""
+        return self.segment.recipe
+
+    @property
+    def problem(self) -> Problem:
+        """The problem in force."""
+        return self.recipe.problem
+
+    @property
+    def spec(self) -> OptimizerSpec:
+        """The optimizer in force, with the learning rate of this point unless that is a schedule."""
+        spec = self.recipe.spec
+        return spec if spec.schedule is not None else replace(spec, learning_rate=float(str(self._snapshot.learning_rate)))
+
+    @property
+    def step(self) -> int:
+        """The step we stand at."""
+        return self._snapshot.step
+
+    def snapshot(self) -> Snapshot:
+        """All that is true where we stand."""
+        return self._snapshot
+
+    def point(self) -> Point:
+        """The point where we stand."""
+        return self._snapshot.point()
+
+    def slots(self) -> Mapping[tuple[str, str | None], Array]:
+        """(slot, parameter or None) -> value, in Keras' order, where we stand."""
+        return dict(zip(self._program(self.recipe).slot_names, self._snapshot.slots))
+
+    # Running
+
+    def run(self, count: int | None = None, until: Expression | None = None) -> Move:
+        """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
+
+        Within the recorded future of a branch the same program walks the same steps again, and every one of them is compared
+        with its recording.
+
+        Raises:
+            ProblemError, ExpressionError: the program cannot run; we stand where we stood.
+            RecordingDiffersError: a step came out differently than it was recorded.
+        """
+        before, origin, began = self._snapshot, self.position, time.perf_counter()
+        allowed = self.max_steps if count is None else count
+        if self.interrupt_after is not None:
+            allowed = min(allowed, self.interrupt_after)
+        enabled = [item for item in self.stops if item.enabled]
+        conditions = [item.condition for item in enabled] + ([until] if until is not None else [])
+        taken, pace = 0, Pace()
+        stops: list[Stop] = []
+        try:
+            while taken < allowed and not stops and not self.interrupt.is_set():
+                moved, fired, finite = self._chunk(conditions, allowed - taken, pace)
+                taken += moved
+                stops = [Stop("breakpoint", item.id, item.condition.text) for item, held in zip(enabled, fired) if held]
+                if until is not None and fired and fired[-1]:
+                    stops.append(Stop("until", None, until.text))
+                if not finite:
+                    stops.append(Stop("non-finite", None, self._non_finite()))
+                loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
+                self.progress(Progress(taken, count, self.step, loss, seconds))
+        except BaseException:
+            self.position, self._snapshot = origin, before
+            raise
+        interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
+        self.interrupt.clear()
+        stops += self._ending(taken, count, bool(stops), interrupted)
+        self.stops = self.stops.hit(tuple(stop.id for stop in stops if stop.id is not None))
+        self.timeline.trim()
+        return Move(before.point(), self.point(), taken, tuple(stops))
+
+    def _ending(self, taken: int, count: int | None, stopped: bool, interrupted: bool) -> list[Stop]:
+        """Why a run ended, beyond the conditions."""
+        if count is not None and taken >= count:
+            return [Stop("count", None, f"{count} step{'s' if count != 1 else ''}")]
+        if stopped:
+            return []
+        if interrupted:
+            return [Stop("interrupt", None, f"after {taken} steps")]
+        return [Stop("max-steps", None, f"after {taken} steps (set max-steps)")]
+
+    def _non_finite(self) -> str:
+        """Which values of the point are not finite."""
+        names = [] if np.isfinite(self._snapshot.loss) else [f"loss is {self._snapshot.loss}"]
+        names += [f"grad({name})" for name, value in self._snapshot.gradient.items() if not np.isfinite(value).all()]
+        return ", ".join(names)
+
+    def _chunk(self, conditions: Sequence[Expression], wanted: int, pace: Pace) -> tuple[int, tuple[bool, ...], bool]:
+        """Advance by one call of the program; returns updates made, conditions that held, and whether all is finite."""
+        recorded = self._enter_next_stretch()
+        program = self._program(self.recipe, conditions)
+        program.load(self._snapshot)
+        size = pace.begin(min(wanted, recorded) if recorded else wanted)
+        advance = program.advance(size, [True] * len(conditions))
+        pace.end(advance.taken)
+        arrived = program.capture()
+        if recorded:
+            self._compare(advance.rows)
+        else:
+            self._own_tip().extend(advance.rows, arrived)
+            self.branch.stretches[-1].last = arrived.step
+        self._snapshot = arrived
+        self.position = replace(self.position, step=arrived.step)
+        return advance.taken, advance.fired, advance.finite
+
+    def _enter_next_stretch(self) -> int:
+        """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""
+        stretches = self.branch.stretches
+        while self.step == stretches[self.position.index].last and self.position.index + 1 < len(stretches):
+            self.position = replace(self.position, index=self.position.index + 1)
+            self._snapshot = self.segment.start
+        return stretches[self.position.index].last - self.step
+
+    def _own_tip(self) -> Segment:
+        """The segment to extend: a new one of the same recipe when another branch went on with the shared one."""
+        segment = self.segment
+        if segment.last == self.step and not self._shared(segment):
+            return segment
+        self.position = self.timeline.edit(self.position, segment.recipe, self._snapshot, "")
+        return self.segment
+
+    def _shared(self, segment: Segment) -> bool:
+        return any(
+            branch.name != self.branch.name and any(stretch.segment is segment for stretch in branch.stretches)
+            for branch in self.timeline.branches.values()
+        )
+
+    def _compare(self, rows: Array) -> None:
+        """Hold rows computed again against their recording, bit for bit."""
+        segment, first = self.segment, self.step + 1
+        for block in segment.overlapping(first, self.step + len(rows)):
+            if block.rows is None:
+                continue
+            low, high = max(first, block.first), min(first + len(rows), block.first + block.count)
+            old, new = block.rows[low - block.first : high - block.first], rows[low - first : high - first]
+            if old.tobytes() != new.tobytes():
+                different = next(index for index in range(len(old)) if old[index].tobytes() != new[index].tobytes())
+                raise RecordingDiffersError(
+                    f"step {low + different} came out differently than it was recorded by the {segment.recipe.engine} engine",
+                    "the eager engine repeats itself everywhere: --engine eager",
+                )
+
+    # Going back and forth
+
+    def goto(self, step: int, branch: str | None = None) -> Move:
+        """Stand at `step` of the branch (by default the one in force), bit for bit as it was there.
+
+        Raises:
+            CommandError: the branch has no such step.
+        """
+        target = self.timeline.branch(branch or self.position.branch)
+        if not target.start <= step <= target.end:
+            hint = f"'advance {step}' runs on to it" if step > target.end else ""
+            raise CommandError(f"branch {target.name} has steps {target.start} to {target.end}, not {step}", hint)
+        before = self._snapshot
+        index = target.index_of(step)
+        snapshot = self._reach(target.stretches[index].segment, step)
+        self.position, self._snapshot = Position(target.name, index, step), snapshot
+        return Move(before.point(), snapshot.point(), step - before.step, ())
+
+    def back(self, count: int) -> Move:
+        """Go `count` steps back, or to the start of the branch, which is then the stop."""
+        wanted = self.step - count
+        move = self.goto(max(wanted, self.branch.start))
+        stop = Stop("count", None, f"{count} back") if wanted >= self.branch.start else Stop("start", None, "the start")
+        return replace(move, stops=(stop,))
+
+    def restart(self) -> Move:
+        """A new branch from step 0 with the start values, and the optimizer as it is set now with new slots."""
+        before = self._snapshot
+        recipe = Recipe(self.problem, self.spec, self.recipe.engine)
+        start = self._program(recipe).fresh(self.problem.parameters, 0, recipe.spec.learning_rate)
+        old = self.branch
+        self.position = self.timeline.begin(recipe, start, "run")
+        self.branch.parent = old.name
+        self._snapshot = start
+        return Move(before.point(), start.point(), -before.step, ())
+
+    def fork(self, name: str = "") -> str:
+        """A new branch that shares all up to here; it is in force from now on."""
+        self.position = self.timeline.fork(self.position, name)
+        return self.position.branch
+
+    def snapshot_at(self, step: int) -> Snapshot:
+        """The snapshot of a step of the branch in force; we stay where we are."""
+        if step == self.step:
+            return self._snapshot
+        branch = self.branch
+        if not branch.start <= step <= branch.end:
+            raise CommandError(f"branch {branch.name} has steps {branch.start} to {branch.end}, not {step}")
+        index = min(branch.index_of(step), self.position.index) if step <= self.step else branch.index_of(step)
+        return self._reach(branch.stretches[index].segment, step)
+
+    def _reach(self, segment: Segment, step: int) -> Snapshot:
+        """A step of a segment: from the nearest snapshot, run forward; compared with its recording."""
+        start = segment.nearest(step)
+        if start.step == step:
+            return start
+        program = self._program(segment.recipe)
+        program.load(start)
+        left, last = step - start.step, np.empty(0)
+        while left > 0:
+            advance = program.advance(left)
+            left -= advance.taken
+            last = advance.rows[-1]
+        recorded = segment.row(step)
+        if recorded is not None and recorded.tobytes() != last.tobytes():
+            raise RecordingDiffersError(
+                f"step {step} came out differently than it was recorded by the {segment.recipe.engine} engine",
+                "the eager engine repeats itself everywhere: --engine eager",
+            )
+        snapshot = program.capture()
+        segment.keep(snapshot)
+        return snapshot
+
+    # Editing
+
+    def set_parameter(self, name: str, value: Array, label: str = "") -> None:
+        """Change a parameter here: an event of the timeline. `value` has the parameter's shape and dtype."""
+        here = self._snapshot
+        program = self._program(self.recipe)
+        snapshot = program.evaluated({**here.parameters, name: value}, here.slots, here.step)
+        self._edit(self.recipe, snapshot, label)
+
+    def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "") -> None:
+        """Change the learning rate here, in place when it was and stays a plain number."""
+        spec = self.recipe.spec.with_learning_rate(rate)
+        if isinstance(rate, ScheduleSpec) or self.recipe.spec.schedule is not None:
+            self._change_spec(spec, label, None if isinstance(rate, ScheduleSpec) else rate)
+            return
+        place = self._program(self.recipe).rate_place
+        slots = list(self._snapshot.slots)
+        slots[place] = frozen(np.asarray(rate, slots[place].dtype))
+        here = replace(self._snapshot, slots=tuple(slots), learning_rate=slots[place])
+        self._edit(replace(self.recipe, spec=spec), here, label)
+
+    def set_hyperparameter(self, name: str, value: object, label: str = "") -> None:
+        """Change one hyperparameter of the optimizer here; slots that it keeps stay as they are."""
+        rate = None if self.spec.schedule is not None else self.spec.learning_rate
+        self._change_spec(self.spec.with_hyperparameter(name, value), label, rate)
+
+    def set_optimizer(self, spec: OptimizerSpec, label: str = "") -> None:
+        """Go on from here with another optimizer, whose slots are new."""
+        recipe = replace(self.recipe, spec=spec)
+        snapshot = self._program(recipe).fresh(self._snapshot.parameters, self.step, spec.learning_rate)
+        self._edit(recipe, self._same_point(snapshot), label)
+
+    def set_engine(self, engine: str, label: str = "") -> None:
+        """Go on from here with another engine; loss and gradient are computed by it."""
+        recipe = replace(self.recipe, engine=engine)
+        here = self._snapshot
+        self._edit(recipe, self._program(recipe).evaluated(here.parameters, here.slots, here.step), label)
+
+    def set_problem(self, problem: Problem, label: str = "") -> list[str]:
+        """Begin a branch with another problem at step 0. Returns what had to be switched off, a line each.
+
+        A timeline in which nothing was run yet is replaced.
+        """
+        recipe = Recipe(problem, self.spec, self.recipe.engine)
+        start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
+        if all(segment.last == segment.start.step for segment in self.timeline.segments()):
+            self.timeline.branches.clear()
+        self.position, self._snapshot = self.timeline.begin(recipe, start, label), start
+        return self._recheck_stops()
+
+    def _change_spec(self, spec: OptimizerSpec, label: str, rate: float | None) -> None:
+        """Another configuration of the optimizer; every slot that both have keeps its value."""
+        here, old = self._snapshot, dict(zip(self._program(self.recipe).slot_names, self._snapshot.slots))
+        recipe = replace(self.recipe, spec=spec)
+        program = self._program(recipe)
+        fresh = program.fresh(here.parameters, here.step, rate)
+        slots = tuple(
+            old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else value
+            for name, value in zip(program.slot_names, fresh.slots)
+        )
+        snapshot = program.evaluated(here.parameters, slots, here.step)
+        self._edit(recipe, self._same_point(snapshot), label)
+
+    def _same_point(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` with the loss and gradient that we have here: the parameters are the same, so are they, bit for bit."""
+        return replace(snapshot, loss=self._snapshot.loss, gradient=self._snapshot.gradient)
+
+    def _edit(self, recipe: Recipe, snapshot: Snapshot, label: str) -> None:
+        self.position = self.timeline.edit(self.position, recipe, snapshot, label)
+        self._snapshot = snapshot
+
+    # Asking
+
+    def scope(self, step: int | None = None) -> Scope:
+        """The values that an expression may read at a step of the branch in force, with the point before it."""
+        here = self.step if step is None else step
+        previous = self._scope(self.snapshot_at(here - 1)) if here > self.branch.start else None
+        return replace(self._scope(self.snapshot_at(here)), previous=previous)
+
+    def _scope(self, snapshot: Snapshot) -> Scope:
+        problem = self.problem
+        dtype = np.dtype(problem.dtype)
+        names = {
+            **problem.constants,
+            **snapshot.parameters,
+            "loss": snapshot.loss,
+            "lr": snapshot.learning_rate,
+            "step": np.asarray(snapshot.step, dtype),
+        }
+        index = self.branch.index_of(snapshot.step) if snapshot.step != self.step else self.position.index
+        recipe = self.branch.stretches[index].segment.recipe
+        slots = {(name.slot, name.parameter): value for name, value in zip(self._program(recipe).slot_names, snapshot.slots)}
+        return Scope(names, snapshot.gradient, slots)
+
+    def parse(self, text: str) -> Expression:
+        """Check an expression about a point of the problem in force."""
+        return parse(text, [*self.problem.parameters, *self.problem.constants], at_point=True)
+
+    def ask(self, expression: Expression, step: int | None = None) -> Array:
+        """The value of an expression at a step (by default here)."""
+        here = self.step if step is None else step
+        scope = self.scope(here) if expression.history else self._scope(self.snapshot_at(here))
+        return frozen(evaluate(expression, scope, self.problem.dtype).numpy())
+
+    def condition(self, text: str) -> Expression:
+        """Check that `text` can be a stop condition: one truth value at each point.
+
+        Raises:
+            ExpressionError: it is not an expression, is a number, or has many truth values.
+        """
+        expression = self.parse(text)
+        here = self._scope(self._snapshot)
+        check_condition(evaluate(expression, replace(here, previous=here), self.problem.dtype), expression)
+        return expression
+
+    def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
+        """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
+        target = self.timeline.branch(branch or self.position.branch)
+        rows = [self.rows(segment, low, high) for segment, low, high in target.pieces(first, last)]
+        layout = target.stretches[-1].segment.layout
+        joined = np.concatenate(rows) if rows else np.empty((0, layout.width), layout.dtype)
+        return layout.columns(max(first, target.start), joined)
+
+    def rows(self, segment: Segment, first: int, last: int) -> Array:
+        """The rows of `first` to `last` of a segment, shape (n, width); dropped ones are computed again."""
+        parts = [start_row(segment)[None]] if first <= segment.start.step <= last else []
+        for block in segment.overlapping(first, last):
+            if block.rows is None:
+                block.rows = self._recompute(segment, block.first, block.count)
+            parts.append(block.rows[max(first - block.first, 0) : min(last + 1 - block.first, block.count)])
+        return np.concatenate(parts)
+
+    def _recompute(self, segment: Segment, first: int, count: int) -> Array:
+        program = self._program(segment.recipe)
+        program.load(self._reach(segment, first - 1))
+        parts: list[Array] = []
+        while (left := count - sum(map(len, parts))) > 0:
+            parts.append(program.advance(left).rows)
+        return np.concatenate(parts)
+
+    def check(self, recipe: Recipe, snapshot: Snapshot) -> None:
+        """See that `snapshot` fits `recipe`.
+
+        Raises:
+            ValueError: a slot has another shape or dtype.
+        """
+        self._program(recipe).load(snapshot)
+
+    # Programs
+
+    def _program(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
+        """The compiled program of a recipe, from the most recently used ones or made anew."""
+        texts = tuple(condition.text for condition in conditions)
+        key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, texts)
+        program = self._programs.pop(key, None)
+        if program is None:
+            program = Program(recipe.problem, recipe.spec, recipe.engine, conditions)
+        self._programs[key] = program
+        while len(self._programs) > MAX_PROGRAMS:
+            self._programs.popitem(last=False)
+        return program
+
+    def _recheck_stops(self) -> list[str]:
+        """Switch off the breakpoints that mean nothing for the problem in force."""
+        notes = []
+        for item in self.stops:
+            try:
+                self.condition(item.condition.text)
+            except ExpressionError as error:
+                if item.enabled:
+                    notes.append(f"breakpoint {item.id} ({item.condition.text}) is disabled: {error.message}")
+                self.stops = self.stops.enabled(False, (item.id,))
+        return notes
+
+
+def load_branches(debugger: Debugger, branches: Sequence[Branch], position: Position) -> None:
+    """Put saved branches in place of the debugger's own and stand at `position`."""
+    debugger.timeline.branches = {branch.name: branch for branch in branches}
+    for segment in debugger.timeline.segments():
+        debugger.timeline.add_segment(segment)
+    segment = debugger.timeline.branches[position.branch].stretches[position.index].segment
+    debugger._snapshot = debugger._reach(segment, position.step)
+    debugger.position = position
+
+
+__all__ = ["Debugger", "Move", "Progress", "RecordingDiffersError", "Stretch", "load_branches"]

@@ -1,0 +1,279 @@
+"""Loss, gradient and optimizer update as one compiled loop; the only code that runs updates.
+
+One update: the optimizer applies the gradient that the point carries, the loss and gradient at the new parameters are computed,
+the new point is written as one row, and the stop conditions are asked. `step` runs the same loop with count 1.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine import backend, optimizer
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import Problem
+from gdrepl.engine.rows import Layout
+from gdrepl.engine.snapshot import Array, Snapshot, frozen
+from gdrepl.errors import CommandError, ExpressionError, ProblemError
+from gdrepl.expression import Expression, Scope, evaluate
+
+ENGINES = ("xla", "graph", "eager")
+_SMALL = 256
+_COLUMN_BYTES = 4 * 2**20
+Tensor = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Advance:
+    """What one call of the loop did.
+
+    Attributes:
+        rows: the points arrived at, shape (taken, width of the layout).
+        fired: for each condition, whether it held at the last point.
+        finite: False when the loss or the gradient of the last point is not finite.
+    """
+
+    rows: Array
+    fired: tuple[bool, ...]
+    finite: bool
+
+    @property
+    def taken(self) -> int:
+        """How many updates were made."""
+        return len(self.rows)
+
+
+class Program:
+    """One problem with one optimizer, compiled: its own variables, loaded from snapshots and captured into them."""
+
+    def __init__(
+        self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", conditions: Sequence[Expression] = ()
+    ) -> None:
+        """Build variables and optimizer; tracing and compiling wait for the first use.
+
+        Raises:
+            CommandError: the engine is unknown.
+        """
+        if engine not in ENGINES:
+            raise CommandError(f"unknown engine '{engine}'", "xla, graph or eager")
+        backend.load()
+        import tensorflow as tf
+
+        self.tf = tf
+        self.problem = problem
+        self.spec = spec
+        self.engine = engine
+        self.conditions = tuple(conditions)
+        self.layout = Layout.of(problem.parameters, problem.dtype)
+        self.capacity = max(_SMALL, min(2**19, _COLUMN_BYTES // self.layout.row_bytes))
+        self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
+        self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
+        self.slot_names = optimizer.slot_names(self.optimizer, list(self.variables))
+        self._loss: Tensor = None
+        self._gradient: dict[str, Tensor] = {}
+        self._step = 0
+        self._at: Snapshot | None = None
+        compiled = (lambda f: f) if engine == "eager" else tf.function(jit_compile=engine == "xla", autograph=False)
+        self._compiled_loop = compiled(self._loop)
+        self._compiled_point = compiled(self._point)
+
+    @property
+    def rate_place(self) -> int:
+        """Where in the slots the plain learning rate lies.
+
+        Raises:
+            ValueError: the rate follows a schedule.
+        """
+        return self.slot_names.index(("learning_rate", None))
+
+    def fresh(self, parameters: Mapping[str, Array], step: int = 0, learning_rate: float | None = None) -> Snapshot:
+        """The snapshot of `parameters` with the optimizer as Keras builds it there: new slots."""
+        for name, variable in self.variables.items():
+            variable.assign(parameters[name])
+        new = optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
+        slots = list(optimizer.capture(new))
+        if learning_rate is not None and self.spec.schedule is None:
+            place = self.rate_place
+            slots[place] = frozen(np.asarray(learning_rate, slots[place].dtype))
+        return self.evaluated(parameters, tuple(slots), step)
+
+    def evaluated(self, parameters: Mapping[str, Array], slots: tuple[Array, ...], step: int) -> Snapshot:
+        """The snapshot of `parameters` and `slots`, its loss and gradient computed by this program's engine.
+
+        Raises:
+            ProblemError: the engine refuses the loss.
+        """
+        for name, variable in self.variables.items():
+            variable.assign(parameters[name])
+        optimizer.restore(self.optimizer, slots)
+        self._loss, gradient = self._guarded(self._compiled_point)
+        self._gradient = dict(zip(self.variables, gradient))
+        self._step = step
+        self._at = None
+        return self.capture()
+
+    def load(self, snapshot: Snapshot) -> None:
+        """Put the program at `snapshot`; nothing is computed."""
+        if snapshot is self._at:
+            return
+        for name, variable in self.variables.items():
+            variable.assign(snapshot.parameters[name])
+        optimizer.restore(self.optimizer, snapshot.slots)
+        self._loss = self.tf.constant(snapshot.loss)
+        self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
+        self._step = snapshot.step
+        self._at = snapshot
+
+    def capture(self) -> Snapshot:
+        """A snapshot of where the program is."""
+        if self._at is None:
+            rate = optimizer.current_rate(self.optimizer, self.problem.dtype)
+            self._at = Snapshot(
+                self._step,
+                {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
+                optimizer.capture(self.optimizer),
+                frozen(self._loss.numpy()),
+                {name: frozen(value.numpy()) for name, value in self._gradient.items()},
+                frozen(rate.numpy()),
+            )
+        return self._at
+
+    def advance(self, count: int, armed: Sequence[bool] = ()) -> Advance:
+        """Make up to `count` updates (at most `capacity`), fewer when an armed condition holds or a value is not finite.
+
+        Raises:
+            ProblemError: the engine refuses the loss or the optimizer.
+            ExpressionError: a condition cannot be computed.
+        """
+        capacity = _SMALL if count <= _SMALL else self.capacity
+        count = min(count, capacity)
+        taken, fired, finite, loss, gradient, rows = self._guarded(
+            self._compiled_loop,
+            self.tf.constant(count),
+            self.tf.constant(self._step, self.tf.int64),
+            self.tf.constant(list(armed) or [False] * len(self.conditions), self.tf.bool),
+            self._loss,
+            list(self._gradient.values()),
+            capacity,
+        )
+        done = int(taken)
+        self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
+        self._step += done
+        self._at = None
+        return Advance(np.array(rows.numpy()[:done]), tuple(bool(held) for held in fired.numpy()), bool(finite))
+
+    def _guarded(self, function: Any, *arguments: Any) -> Any:
+        """Call into TensorFlow; what it refuses becomes one line, and the state is put back where it was."""
+        before = self._at
+        errors = self.tf.errors
+        try:
+            return function(*arguments)
+        except ExpressionError:
+            raise
+        except (errors.OpError, ValueError, TypeError, NotImplementedError) as error:
+            self._at = None
+            if before is not None:
+                self.load(before)
+            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ProblemError(
+                f"the {self.engine} engine cannot run this: {first[:160]}", "try another engine: --engine graph or eager"
+            ) from error
+
+    def _values(self) -> dict[str, Tensor]:
+        return {name: variable.read_value() for name, variable in self.variables.items()}
+
+    def _point(self) -> tuple[Tensor, list[Tensor]]:
+        loss, gradient = self.problem.loss_and_gradient(self._values())
+        return loss, list(gradient.values())
+
+    def _loop(
+        self, count: Tensor, base: Tensor, armed: Tensor, loss: Tensor, gradient: list[Tensor], capacity: int
+    ) -> tuple[Tensor, ...]:
+        tf = self.tf
+        record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=capacity, element_shape=(self.layout.width,))
+
+        def goes_on(done: Tensor, fired: Tensor, finite: Tensor, *_: Tensor) -> Tensor:
+            return (done < count) & finite & tf.logical_not(tf.reduce_any(fired))
+
+        def update(
+            done: Tensor, _fired: Tensor, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
+        ) -> tuple[Tensor, ...]:
+            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.conditions else None
+            optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
+            values = self._values()
+            loss, new = self.problem.loss_and_gradient(values)
+            gradient = list(new.values())
+            row, finite = self.layout.row(tf, loss, self._rate(), values, new)
+            record = record.write(done, row)
+            done = done + 1
+            after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
+            return done, self._held(after, armed), finite, loss, gradient, record
+
+        start = (tf.constant(0), tf.zeros([len(self.conditions)], tf.bool), tf.constant(True), loss, gradient, record)
+        done, fired, finite, loss, gradient, record = self._while(goes_on, update, start)
+        return done, fired, finite, loss, gradient, record.stack()
+
+    def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.engine != "eager":
+            return self.tf.while_loop(goes_on, update, state)  # type: ignore[no-any-return]
+        while bool(goes_on(*state)):
+            state = update(*state)
+        return state
+
+    def _rate(self) -> Tensor:
+        return optimizer.current_rate(self.optimizer, self.problem.dtype)
+
+    def _held(self, scope: Scope | None, armed: Tensor) -> Tensor:
+        """Which armed conditions hold, shape (number of conditions,)."""
+        if scope is None:
+            return self.tf.zeros([0], self.tf.bool)
+        held = [check_condition(evaluate(each, scope, self.problem.dtype), each) for each in self.conditions]
+        return self.tf.logical_and(self.tf.stack(held), armed)
+
+    def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
+        tf = self.tf
+        names = {**self.problem.tensors(), **self._values(), "loss": loss, "lr": self._rate()}
+        names["step"] = tf.cast(step, self.problem.dtype)
+        slots: dict[tuple[str, str | None], Tensor] = {}
+        if any(condition.slots for condition in self.conditions):
+            slots = {name: tf.identity(each.value) for name, each in zip(self.slot_names, self.optimizer.variables)}
+        return Scope(names, dict(zip(self.variables, gradient)), slots, previous)
+
+
+def check_condition(value: Tensor, condition: Expression) -> Tensor:
+    """Return `value` if it is one truth value.
+
+    Raises:
+        ExpressionError: it is a number, or has more than one element.
+    """
+    if value.dtype != "bool":
+        raise ExpressionError("this is a number, not a condition", condition.text, 0, "compare it, for example loss < 1e-3")
+    if value.shape.rank != 0:
+        raise ExpressionError("this condition has many truth values", condition.text, 0, "wrap it in all(...) or any(...)")
+    return value
+
+
+class Pace:
+    """How many updates to ask of a program at once, so that a call takes about 50 ms."""
+
+    def __init__(self, goal: float = 0.05) -> None:
+        self.goal = goal
+        self.size = 1
+        self._began = 0.0
+
+    def begin(self, wanted: int) -> int:
+        """The size of the next chunk, at most `wanted`."""
+        self._began = time.perf_counter()
+        return min(self.size, wanted)
+
+    def end(self, taken: int) -> None:
+        """Learn from the chunk that just ended."""
+        took = time.perf_counter() - self._began
+        if took < self.goal / 2 and taken >= self.size:
+            self.size *= 8 if took < self.goal / 10 else 2
+        elif took > self.goal * 1.5:
+            self.size = max(1, int(self.size * self.goal / took))

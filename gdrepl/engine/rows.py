@@ -1,0 +1,135 @@
+"""How a point lies in a row of numbers, and columns of points read from such rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine.snapshot import Array
+
+WHOLE = 64
+"""Parameters of up to this many numbers are recorded whole with their gradients, larger ones as norms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Row = loss, learning rate, then each parameter (whole, or its norm), then each gradient (whole, or its norm).
+
+    Attributes:
+        shapes: parameter -> shape.
+        dtype: of every number of the row.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    dtype: str
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Array], dtype: str) -> Layout:
+        """The layout for these parameters."""
+        return cls(MappingProxyType({name: value.shape for name, value in parameters.items()}), dtype)
+
+    def whole(self, name: str) -> bool:
+        """True when parameter `name` is recorded whole."""
+        return _size(self.shapes[name]) <= WHOLE
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return 2 + 2 * sum(_size(shape) if self.whole(name) else 1 for name, shape in self.shapes.items())
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return self.width * np.dtype(self.dtype).itemsize
+
+    def row(self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The row of a point as a tensor, shape (width,), and whether its loss and gradient are finite."""
+        norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}
+        numbers = [loss, rate]
+        numbers += [value if self.whole(name) else _norm(tf, value) for name, value in parameters.items()]
+        numbers += [norms.get(name, value) for name, value in gradient.items()]
+        finite = tf.math.is_finite(loss)
+        for name, value in gradient.items():
+            # A norm of float32 is summed in float64, where no square overflows: it is finite exactly when every number is.
+            if name in norms and self.dtype == "float32":
+                finite &= tf.math.is_finite(norms[name])
+            else:
+                finite &= tf.reduce_all(tf.math.is_finite(value))
+        return tf.concat([tf.reshape(number, [-1]) for number in numbers], 0), finite
+
+    def columns(self, first_step: int, rows: Array) -> Columns:
+        """Read rows, shape (n, width), as columns."""
+        parameters: dict[str, Array] = {}
+        gradient: dict[str, Array] = {}
+        place = 2
+        for target in (parameters, gradient):
+            for name, shape in self.shapes.items():
+                size = _size(shape) if self.whole(name) else 1
+                part = rows[:, place : place + size]
+                target[name] = part.reshape(len(rows), *shape) if self.whole(name) else part[:, 0]
+                place += size
+        steps = np.arange(first_step, first_step + len(rows), dtype=np.int64)
+        norms = frozenset(name for name in self.shapes if not self.whole(name))
+        return Columns(steps, rows[:, 0], parameters, gradient, rows[:, 1], norms)
+
+    def point_row(self, loss: Array, rate: Array, parameters: Mapping[str, Array], gradient: Mapping[str, Array]) -> Array:
+        """The row of a point that is already at hand as arrays, shape (width,)."""
+        numbers: list[Array] = [np.asarray(loss), np.asarray(rate)]
+        for values in (parameters, gradient):
+            numbers += [value if self.whole(name) else np.asarray(array_norm(value)) for name, value in values.items()]
+        return np.concatenate([np.asarray(number, self.dtype).reshape(-1) for number in numbers])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Points as columns, n points long.
+
+    Attributes:
+        step: int64, shape (n,).
+        loss: shape (n,).
+        parameters: name -> shape (n, *shape of the parameter), or (n,) for one that is recorded as a norm.
+        gradient: like parameters.
+        learning_rate: shape (n,).
+        norms: the names that are recorded as norms.
+    """
+
+    step: Array
+    loss: Array
+    parameters: Mapping[str, Array]
+    gradient: Mapping[str, Array]
+    learning_rate: Array
+    norms: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def every(self, stride: int) -> Columns:
+        """Each `stride`-th point, and the last."""
+        keep = np.arange(0, len(self), stride)
+        if len(self) and keep[-1] != len(self) - 1:
+            keep = np.append(keep, len(self) - 1)
+        return Columns(
+            self.step[keep],
+            self.loss[keep],
+            {name: value[keep] for name, value in self.parameters.items()},
+            {name: value[keep] for name, value in self.gradient.items()},
+            self.learning_rate[keep],
+            self.norms,
+        )
+
+
+def array_norm(array: Array) -> float:
+    """The square root of the sum of squares, summed in float64."""
+    return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
+
+
+def _norm(tf: Any, value: Any) -> Any:
+    return tf.cast(tf.sqrt(tf.reduce_sum(tf.square(tf.cast(value, tf.float64)))), value.dtype)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))

@@ -1,0 +1,107 @@
+"""Frozen values of the engine, in NumPy alone: what is true at a step, and why a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def frozen(array: object) -> Array:
+    """A read-only copy of `array` as a NumPy array."""
+    copy = np.array(array)
+    copy.setflags(write=False)
+    return copy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """What is true at one step.
+
+    Attributes:
+        step: updates applied since the start (a count, not an epoch).
+        loss: the loss AT these parameters, shape ().
+        parameters: name -> array; shape and dtype as the problem declares them.
+        gradient: name -> array, d loss / d parameter, shaped like its parameter; update `step` uses it.
+        learning_rate: the rate update `step` will use, shape ().
+    """
+
+    step: int
+    loss: Array
+    parameters: Mapping[str, Array]
+    gradient: Mapping[str, Array]
+    learning_rate: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All that is needed to go on from one step, bit for bit.
+
+    Attributes:
+        step: updates applied since the start, >= 0 (a count, not an epoch).
+        parameters: name -> array; shape and dtype as the problem declares them.
+        slots: optimizer variables in Keras' own order: iteration (int64, shape ()), learning rate (float, shape ())
+            unless it is a schedule, then moments shaped like their parameter. Never empty: the optimizer is
+            built before step 0.
+        loss: the loss at these parameters, shape ().
+        gradient: name -> array, the gradient at these parameters, which the next update uses.
+        learning_rate: the rate that the next update uses, shape ().
+
+    Arrays are read-only copies: no live tf.Variable leaves the engine.
+
+    Raises:
+        ValueError: step is negative.
+    """
+
+    step: int
+    parameters: Mapping[str, Array]
+    slots: tuple[Array, ...]
+    loss: Array
+    gradient: Mapping[str, Array]
+    learning_rate: Array
+
+    def __post_init__(self) -> None:
+        if self.step < 0:
+            raise ValueError(f"step {self.step} is negative")
+
+    def point(self) -> Point:
+        """The part of this snapshot that a person looks at."""
+        return Point(self.step, self.loss, self.parameters, self.gradient, self.learning_rate)
+
+    def nbytes(self) -> int:
+        """Bytes held by the arrays, plus a flat charge for the objects around them."""
+        arrays = [*self.parameters.values(), *self.gradient.values(), *self.slots]
+        return sum(array.nbytes for array in arrays) + 120 * len(arrays) + 400
+
+    def same_bits(self, other: Snapshot) -> bool:
+        """True when both hold the same step and the same bits everywhere; NaN equals the same NaN."""
+        mine, theirs = self._arrays(), other._arrays()
+        return (
+            self.step == other.step
+            and list(self.parameters) == list(other.parameters)
+            and len(mine) == len(theirs)
+            and all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(mine, theirs))
+        )
+
+    def _arrays(self) -> list[Array]:
+        return [*self.parameters.values(), *self.slots, self.loss, *self.gradient.values(), self.learning_rate]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a run ended.
+
+    Attributes:
+        kind: count, breakpoint, watchpoint, event, until, interrupt, non-finite, max-steps, start or end.
+        id: the number of the stop that a user set, or None.
+        text: the condition, or a short account for people.
+    """
+
+    kind: str
+    id: int | None = None
+    text: str = ""
