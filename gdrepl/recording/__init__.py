@@ -1,0 +1,1 @@
+"""Session files, the journal, atomic writing, and comparing a replay with its recording."""

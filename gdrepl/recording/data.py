@@ -1,0 +1,86 @@
+"""Columns of numbers from CSV files, with the digest by which a replay notices a changed file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.errors import CommandError, did_you_mean
+
+MAX_BYTES = 256 * 2**20
+
+
+def find_data(name: str, folders: Sequence[Path]) -> Path:
+    """The first of `folders` that holds `name`; an absolute name stands for itself.
+
+    Raises:
+        CommandError: none does.
+    """
+    for folder in folders:
+        candidate = folder / Path(name).expanduser()
+        if candidate.is_file():
+            return candidate
+    raise CommandError(f"there is no file {name}", f"looked in {', '.join(str(folder) for folder in folders)}")
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
+    """Read columns of a CSV file: (numbers, SHA-256 of the file in hex).
+
+    Args:
+        path: a file in UTF-8, separated by commas; its first line names the columns, unless it is made of numbers.
+        columns: names, or numbers from 0; none means all. One column gives shape (rows,), several (rows, columns).
+
+    Raises:
+        CommandError: the file cannot be read, a column is unknown, or a cell is not a number (its line is named).
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CommandError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB")
+        content = path.read_bytes()
+        rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if any(cell.strip() for cell in row)]
+    except OSError as error:
+        raise CommandError(f"cannot read {path.name}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CommandError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
+    if not rows:
+        raise CommandError(f"{path.name} is empty")
+    header = [] if all(_is_number(cell) for cell in rows[0]) else [cell.strip() for cell in rows[0]]
+    body = rows[1:] if header else rows
+    places = [_place(column.strip(), header, len(rows[0]), path.name) for column in columns] or list(range(len(rows[0])))
+    numbers = [[_cell(row, place, line, path.name) for place in places] for line, row in enumerate(body, 2 if header else 1)]
+    if not numbers:
+        raise CommandError(f"{path.name} has a header and no rows")
+    array = np.array(numbers, np.float64)
+    return frozen(array[:, 0] if len(places) == 1 else array), hashlib.sha256(content).hexdigest()
+
+
+def _place(column: str, header: Sequence[str], width: int, name: str) -> int:
+    if column in header:
+        return list(header).index(column)
+    if column.isdigit() and int(column) < width:
+        return int(column)
+    hint = did_you_mean(column, header) or f"columns: {', '.join(header) or f'0 to {width - 1}'}"
+    raise CommandError(f"{name} has no column '{column}'", hint)
+
+
+def _cell(row: Sequence[str], place: int, line: int, name: str) -> float:
+    try:
+        return float(row[place])
+    except IndexError:
+        raise CommandError(f"{name} row {line} has {len(row)} columns, not {place + 1}") from None
+    except ValueError:
+        raise CommandError(f"{name} row {line}: '{row[place][:20]}' is not a number", "name the columns to read") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
