@@ -1,0 +1,1 @@
+"""A command is a function with typed arguments and a docstring, that returns a result."""

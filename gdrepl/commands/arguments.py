@@ -1,0 +1,118 @@
+"""How the arguments of commands are written: each kind parses, validates and completes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from gdrepl.commands.registry import Argument, registry
+from gdrepl.errors import CommandError
+from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression
+
+if TYPE_CHECKING:
+    from gdrepl.commands.session import Session
+
+MOST_STEPS = 10**12
+
+
+def parse_count(text: str, session: Session) -> int:
+    """A whole number from 1, also as 1_000 or 1e6."""
+    number = _whole(text)
+    if number is None or not 1 <= number <= MOST_STEPS:
+        raise CommandError(f"'{text[:40]}' is not a number of steps", "type a whole number from 1, such as 10 or 1e6")
+    return number
+
+
+def parse_step(text: str, session: Session) -> int:
+    """A step of the branch in force: a number, `start`, `end`, or relative as +5 and -5."""
+    branch, here = session.debugger.branch, session.debugger.step
+    if text in ("start", "end"):
+        return branch.start if text == "start" else branch.end
+    number = _whole(text)
+    if number is None:
+        raise CommandError(f"'{text[:40]}' is not a step", "type a step such as 40, or start, end, +5, -5")
+    return here + number if text[0] in "+-" else number
+
+
+def _whole(text: str) -> int | None:
+    try:
+        value = float(text.replace("_", ""))
+        return int(value) if value == int(value) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_condition(text: str, session: Session) -> Expression:
+    """A truth value of a point, with or without a leading `if`."""
+    word, _, rest = text.partition(" ")
+    if word == "if" or text.startswith("if("):
+        text = rest if word == "if" else text[2:]
+    return session.debugger.condition(text)
+
+
+def parse_ids(text: str, session: Session) -> tuple[int, ...]:
+    """Numbers of breakpoints or displays, separated by blanks or commas; 2-4 is 2, 3 and 4."""
+    ids: list[int] = []
+    for word in text.replace(",", " ").split():
+        first, dash, last = word.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or len(word) > 12:
+            raise CommandError(f"'{word[:40]}' is not a number", "numbers are listed by info break and info display")
+        ids += range(int(first), min(int(last or first), int(first) + 1000) + 1)
+    return tuple(ids)
+
+
+def complete_expression(session: Session) -> Iterable[str]:
+    """Names and functions."""
+    return [*session.complete_names(), *POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, "slot."]
+
+
+def complete_files(session: Session) -> Iterable[str]:
+    """Session files and scripts of the current folder."""
+    return sorted(path.name for path in Path().iterdir() if path.suffix in (".gds", ".gd", ".csv"))[:200]
+
+
+def complete_steps(session: Session) -> Iterable[str]:
+    """The ends, and where we stand."""
+    return ["start", "end", *([str(session.debugger.step)] if session.ready else [])]
+
+
+def _numbers(session: Session) -> Iterable[str]:
+    return ["1", "10", "100", "1000"]
+
+
+def _stop_ids(session: Session) -> Iterable[str]:
+    return [str(item.id) for item in session.debugger.stops] if session.ready else []
+
+
+def _display_ids(session: Session) -> Iterable[str]:
+    return [str(item.id) for item in session.displays]
+
+
+def _branches(session: Session) -> Iterable[str]:
+    return list(session.debugger.timeline.branches) if session.ready else []
+
+
+def plain(text: str, session: Session) -> str:
+    """The text itself."""
+    return text
+
+
+Count = Annotated[int, Argument("count", parse_count, _numbers)]
+Step = Annotated[int, Argument("step", parse_step, complete_steps)]
+Condition = Annotated[Expression, Argument("condition", parse_condition, complete_expression, rest=True)]
+StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=True)]
+DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]
+Ask = Annotated[
+    Expression, Argument("expression", lambda text, session: session.debugger.parse(text), complete_expression, rest=True)
+]
+LossText = Annotated[str, Argument("expression", plain, complete_expression, rest=True)]
+BranchName = Annotated[str, Argument("name", plain, _branches)]
+FilePath = Annotated[
+    Path, Argument("file", lambda text, session: Path(text.strip("\"'")).expanduser(), complete_files, rest=True)
+]
+CommandName = Annotated[str, Argument("command", plain, lambda session: [*registry.commands, *sorted(TOPICS)], rest=True)]
+Word = Annotated[str, Argument("word", plain, rest=True)]
+
+TOPICS = ("expressions", "optimizers", "problems", "schedules", "sessions")
+"""Help topics that are not commands."""

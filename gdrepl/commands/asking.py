@@ -1,0 +1,303 @@
+"""Commands that ask: print, whatis, grad, history, info."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from gdrepl.commands.arguments import Ask
+from gdrepl.commands.registry import Argument, registry
+from gdrepl.commands.results import (
+    Branches,
+    BranchInfo,
+    ConstantInfo,
+    Described,
+    Displays,
+    Gradient,
+    History,
+    Listed,
+    OptimizerInfo,
+    ParameterInfo,
+    Printed,
+    ProblemInfo,
+    SessionInfo,
+    SlotInfo,
+    StopInfo,
+    Stops,
+)
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import zoo_entry_of
+from gdrepl.engine import optimizer, zoo
+from gdrepl.engine.rows import array_norm
+from gdrepl.engine.schedule import schedule_catalogue
+from gdrepl.engine.timeline import Branch
+from gdrepl.errors import CommandError, did_you_mean
+from gdrepl.expression import Expression
+from gdrepl.insight.gradient import chain
+
+SHOWN_BY_DEFAULT = 20
+
+
+@registry.command("print", "p", group="data")
+def print_(session: Session, expression: Ask) -> Printed:
+    """Compute EXPRESSION at this point.
+
+    It may use the parameters and constants, loss, lr, step, grad(x), update(x), prev(...), slot.NAME and the functions of
+    `help expressions`.
+
+    Example: print norm(grad)
+    """
+    return Printed(expression.text, session.debugger.ask(expression))
+
+
+@registry.command("whatis", group="data")
+def whatis(session: Session, expression: Ask) -> Described:
+    """Say what EXPRESSION is: a parameter, a constant or a value; its shape and dtype.
+
+    Example: whatis x
+    """
+    value = session.debugger.ask(expression)
+    return Described(expression.text, _kind(session, expression), tuple(value.shape), str(value.dtype))
+
+
+def _kind(session: Session, expression: Expression) -> str:
+    problem = session.debugger.problem
+    if expression.text in problem.parameters:
+        return "parameter"
+    if expression.text in problem.constants:
+        return "constant"
+    return "value at a point" if expression.names & {"loss", "lr", "step", "grad", "update"} else "expression"
+
+
+@registry.command("grad", group="insight")
+def grad(session: Session) -> Gradient:
+    """Show the gradient at this point, which the next update will use, and where it comes from.
+
+    d loss / d parameter is computed by tf.GradientTape. The chain below it lists the sub-expressions of the loss, outermost
+    first: the value of each, and d loss / d that value.
+
+    Example: grad
+    """
+    debugger = session.debugger
+    point = debugger.point()
+    norm = array_norm(_flat(point.gradient))
+    terms = chain(debugger.problem, point.parameters)
+    return Gradient(point.gradient, norm, point.step, point.loss, debugger.problem.loss.text, point.parameters, terms)
+
+
+def _flat(arrays: Mapping[str, Any]) -> Any:
+    import numpy as np
+
+    return np.concatenate([np.asarray(array).reshape(-1) for array in arrays.values()])
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which points: from, to (None is the end), and each how-manieth."""
+
+    first: int | None = None
+    last: int | None = None
+    every: int = 1
+
+
+_RANGE = re.compile(r"(?:(?P<first>-?\d*):(?P<last>-?\d*)|(?P<count>\d+))?\s*(?:every\s+(?P<every>\d+))?")
+
+
+def parse_range(text: str, session: Session) -> Range:
+    """`20`, `10:50`, `10:`, `:50`, `0:200 every 20`, `every 10`."""
+    match = _RANGE.fullmatch(text.strip())
+    if match is None or (match["every"] is not None and int(match["every"]) < 1):
+        raise CommandError(f"'{text[:40]}' is not a range of steps", "type 20, 10:50, 10: or 0:200 every 20")
+    every = int(match["every"] or 1)
+    end = session.debugger.branch.end
+    if match["count"]:
+        return Range(max(0, end - int(match["count"]) + 1), end, every)
+    if match["first"] is None:
+        return Range(0, end, every)
+    return Range(int(match["first"] or 0), int(match["last"] or end), every)
+
+
+Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "every 10"], rest=True)]
+
+
+@registry.command("history", group="data", recorded=False)
+def history(session: Session, steps: Steps | None = None) -> History:
+    """List points of this branch: the last 20, a RANGE such as 10:50, or every k-th as in `0:200 every 20`.
+
+    Example: history 0:10 every 5
+    """
+    debugger = session.debugger
+    branch = debugger.branch
+    chosen = steps or Range(max(branch.start, branch.end - SHOWN_BY_DEFAULT + 1), branch.end)
+    first, last = max(chosen.first or 0, branch.start), min(branch.end if chosen.last is None else chosen.last, branch.end)
+    if first > last:
+        raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", f"{branch.name} has 0 to {branch.end}")
+    columns = debugger.columns(first, last).every(chosen.every)
+    points = {
+        "step": columns.step,
+        "loss": columns.loss,
+        "parameters": columns.parameters,
+        "gradient": columns.gradient,
+        "learning_rate": columns.learning_rate,
+    }
+    return History(points, branch.name, tuple(sorted(columns.norms)))
+
+
+def _info_problem(session: Session) -> ProblemInfo:
+    debugger = session.debugger
+    problem, here = debugger.problem, debugger.point()
+    entry = zoo_entry_of(problem)
+    first = debugger.branch.stretches[0].segment.start.parameters
+    parameters = tuple(
+        ParameterInfo(name, value.shape, first.get(name, value), here.parameters[name])
+        for name, value in problem.parameters.items()
+    )
+    constants = []
+    for name, value in problem.constants.items():
+        origin = problem.origins.get(name)
+        constants.append(ConstantInfo(name, value.shape, value, origin.text if origin else "", origin.sha256 if origin else ""))
+    facts = (problem.name, problem.loss.text, problem.dtype, debugger.recipe.engine, parameters, tuple(constants))
+    if entry is None:
+        return ProblemInfo(*facts)
+    return ProblemInfo(*facts, entry.description, entry.domain, entry.minimum, entry.minima, entry.source)
+
+
+def _info_optimizer(session: Session) -> OptimizerInfo:
+    debugger = session.debugger
+    spec = debugger.spec
+    slots = tuple(SlotInfo(slot, parameter, value) for (slot, parameter), value in debugger.slots().items())
+    schedule = spec.schedule.text() if spec.schedule else None
+    return OptimizerInfo(spec.name, spec.text(), debugger.point().learning_rate, schedule, spec.hyperparameters, slots)
+
+
+def _info_variables(session: Session) -> ProblemInfo:
+    info = _info_problem(session)
+    return ProblemInfo(info.name, info.loss, info.dtype, info.engine, info.parameters, info.constants)
+
+
+def _info_break(session: Session) -> Stops:
+    kinds = {True: "tbreak", False: "breakpoint"}
+    return Stops(
+        tuple(
+            StopInfo(item.id, kinds[item.temporary], item.condition.text, item.enabled, item.hits, 0, item.temporary)
+            for item in session.debugger.stops
+        )
+    )
+
+
+def _info_branches(session: Session) -> Branches:
+    debugger = session.debugger
+    return Branches(tuple(_branch_info(session, branch) for branch in debugger.timeline.branches.values()))
+
+
+def _branch_info(session: Session, branch: Branch) -> BranchInfo:
+    debugger = session.debugger
+    tip = branch.stretches[-1]
+    loss = tip.segment.tip.loss if tip.last == tip.segment.last else debugger.columns(tip.last, tip.last, branch.name).loss[-1]
+    recipe = tip.segment.recipe
+    current = branch.name == debugger.position.branch
+    text = recipe.spec.text()
+    return BranchInfo(
+        branch.name,
+        branch.parent,
+        branch.fork_step,
+        branch.start,
+        branch.end,
+        float(loss),
+        current,
+        text,
+        recipe.problem.loss.text,
+    )
+
+
+def _info_display(session: Session) -> Displays:
+    return Displays(session.displayed())
+
+
+def _info_session(session: Session) -> SessionInfo:
+    debugger = session.debugger
+    segments = debugger.timeline.segments()
+    held = [segment.nbytes() for segment in segments]
+    return SessionInfo(
+        {
+            "branch": debugger.position.branch,
+            "step": debugger.step,
+            "branches": len(debugger.timeline.branches),
+            "points": sum(segment.last - segment.start.step + 1 for segment in segments),
+            "commands": len(session.events),
+            "engine": debugger.recipe.engine,
+            "dtype": debugger.problem.dtype,
+            "seed": session.seed,
+            "max-steps": debugger.max_steps,
+            "history-limit (MB)": session.settings.history_limit,
+            "history in use (MB)": round(sum(map(sum, held)) / 2**20, 3),
+        }
+    )
+
+
+def _info_optimizers(session: Session) -> Listed:
+    usable = [(name, ", ".join(["learning_rate", *optimizer.settable(name)])) for name in sorted(optimizer.catalogue())]
+    skipped = [f"{name} ({reason})" for name, reason in optimizer.unavailable().items()]
+    return Listed("optimizers of this Keras", tuple(usable), f"not usable here: {', '.join(skipped)}")
+
+
+def _info_schedules(session: Session) -> Listed:
+    names = [
+        (name, kind.__doc__.strip().splitlines()[0] if kind.__doc__ else "") for name, kind in schedule_catalogue().items()
+    ]
+    return Listed(
+        "learning-rate schedules of this Keras", tuple(names), "set lr exponential_decay(0.1, decay_steps=100, decay_rate=0.9)"
+    )
+
+
+def _info_problems(session: Session) -> Listed:
+    entries = [(name, zoo.entry(name).description) for name in zoo.names()]
+    return Listed("problems of the zoo", tuple(entries), "problem NAME puts one in force; some take dim=N")
+
+
+INFO: Mapping[str, Callable[[Session], Any]] = {
+    "problem": _info_problem,
+    "optimizer": _info_optimizer,
+    "variables": _info_variables,
+    "break": _info_break,
+    "branches": _info_branches,
+    "display": _info_display,
+    "session": _info_session,
+    "optimizers": _info_optimizers,
+    "schedules": _info_schedules,
+    "problems": _info_problems,
+}
+_OTHER_NAMES = {
+    "breakpoints": "break",
+    "b": "break",
+    "stops": "break",
+    "locals": "variables",
+    "vars": "variables",
+    "opt": "optimizer",
+}
+
+
+def parse_topic(text: str, session: Session) -> str:
+    """A topic of info, a short form of one, or a unique prefix."""
+    if text in INFO or text in _OTHER_NAMES:
+        return _OTHER_NAMES.get(text, text)
+    near = [topic for topic in INFO if topic.startswith(text)]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise CommandError(f"'{text}' could be {', '.join(near)}", "type more of it")
+    raise CommandError(f"info knows nothing of '{text[:40]}'", did_you_mean(text, INFO) or f"topics: {', '.join(INFO)}")
+
+
+Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))]
+
+
+@registry.command("info", "i", group="data")
+def info(session: Session, what: Topic) -> Any:
+    """Show all about WHAT: problem, optimizer, variables, break, branches, display, session, optimizers, schedules, problems.
+
+    Example: info optimizer
+    """
+    return INFO[what](session)

@@ -1,0 +1,65 @@
+"""Commands for session files and scripts: save, load, source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gdrepl.commands.arguments import FilePath
+from gdrepl.commands.registry import registry
+from gdrepl.commands.results import Done, Loaded, Saved
+from gdrepl.commands.saving import restore, save_as
+from gdrepl.commands.session import Session
+from gdrepl.errors import CommandError
+from gdrepl.recording.files import read_bytes
+from gdrepl.recording.format import decode
+
+SUFFIX = ".gds"
+
+
+def with_suffix(path: Path) -> Path:
+    """`path`, with .gds added when it has no suffix."""
+    return path if path.suffix else path.with_name(path.name + SUFFIX)
+
+
+@registry.command("save", group="files", recorded=False)
+def save(session: Session, path: FilePath) -> Saved:
+    """Write the session to FILE (.gds): all commands with their results, every branch with its points, the stops.
+
+    The file appears whole or not at all. `load` goes on from it bit for bit, `gdrepl replay` and pytest run it again.
+
+    Example: save hill
+    """
+    target = with_suffix(path)
+    save_as(session, target)
+    points = sum(segment.last - segment.start.step + 1 for segment in session.debugger.timeline.segments())
+    return Saved(str(target), len(session.events), points)
+
+
+@registry.command("load", group="files", recorded=False)
+def load(session: Session, path: FilePath) -> Loaded:
+    """Go on from the session in FILE, bit for bit: branches, stops, displays and the place where it stood.
+
+    The session in force is given up; its journal keeps it.
+
+    Example: load hill
+    """
+    target = path if path.exists() else with_suffix(path)
+    document = decode(read_bytes(target))
+    restore(session, document)
+    folder = target.resolve().parent
+    if folder not in session.folders:
+        session.folders = (*session.folders, folder)
+    debugger = session.debugger
+    return Loaded(str(target), len(session.events), len(debugger.timeline.branches), debugger.point())
+
+
+@registry.command("source", group="files", recorded=False)
+def source(session: Session, path: FilePath) -> Done:
+    """Run the commands in FILE, a line each; lines that begin with # are comments. An error names file and line and ends it.
+
+    Example: source steps.gd
+    """
+    raise CommandError("source is run line by line")  # the session does so before it comes here
+
+
+__all__ = ["SUFFIX", "load", "save", "source", "with_suffix"]

@@ -1,0 +1,110 @@
+"""help, apropos and quit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gdrepl.commands.arguments import TOPICS, CommandName, Word
+from gdrepl.commands.registry import Command, registry
+from gdrepl.commands.results import HelpList, HelpPage, Quit
+from gdrepl.commands.session import Session
+from gdrepl.errors import CommandError, did_you_mean
+from gdrepl.expression import FUNCTIONS
+
+GROUPS = ("running", "stops", "data", "insight", "editing", "files", "help")
+
+
+def _expressions() -> str:
+    functions = "\n".join(f"  {function.usage:<24} {function.help}" for function in FUNCTIONS.values())
+    return f"""Numbers, names, + - * / // % ** @, comparisons, and, or, not, lists such as [1, 2], indices such as w[0] and
+W[:, 1:3], and calls of the functions below. Losses, conditions, print, display and plot all use it.
+
+At a point (not inside a loss) these mean something too:
+  step loss lr             the step, the loss there, the rate of the next update
+  grad, grad(x)            the gradient; of one parameter
+  update, update(x)        what the last update changed
+  prev(E)                  E at the point before
+  slot.NAME, slot.NAME(x)  an optimizer slot; info optimizer lists them
+  pi, e                    constants
+
+{functions}"""
+
+
+TOPIC_TEXT: Mapping[str, tuple[str, str]] = {
+    "expressions": ("the language of losses, conditions, print, display and plot", _expressions()),
+    "optimizers": (
+        "every optimizer class that the installed Keras exports",
+        "set optimizer adam(beta_1=0.8) puts one in force here, with new slots; set NAME VALUE changes one hyperparameter;\n"
+        "info optimizer shows all of them and every slot; info optimizers lists what this Keras has.",
+    ),
+    "problems": (
+        "where a problem comes from",
+        "problem NAME takes one from the zoo (info problems lists it). Or type it: var x = 3.0, const a = 1.5,\n"
+        'const X = csv("points.csv", x, y), loss (x - a)**2. The loss puts the problem in force, at step 0 of a new branch.',
+    ),
+    "schedules": (
+        "learning rates that change with the updates",
+        "set lr exponential_decay(0.1, decay_steps=100, decay_rate=0.9) puts a schedule in force, set lr 0.1 a number;\n"
+        "info schedules lists those of this Keras. A schedule counts the optimizer's own updates (slot.iteration).",
+    ),
+    "sessions": (
+        "session files, the journal, replay",
+        "save FILE writes a .gds file, load FILE goes on from it. `gdrepl replay FILE` and pytest run its commands again and\n"
+        "compare their results and every point. `gdrepl show FILE` sums it up. A session that was killed is continued by\n"
+        "`gdrepl resume`.",
+    ),
+}
+assert set(TOPIC_TEXT) == set(TOPICS)
+
+
+@registry.command("help", "h", group="help", recorded=False, instant=True)
+def help_(session: Session, command: CommandName | None = None) -> HelpList | HelpPage:
+    """List the commands, or explain COMMAND or a topic: expressions, optimizers, problems, schedules, sessions.
+
+    Commands may be shortened to any prefix that only one of them has. `;;` joins commands. An empty line repeats a run.
+
+    Example: help step
+    """
+    if command is None:
+        return HelpList(tuple((group, _listed(group)) for group in GROUPS))
+    if command in TOPIC_TEXT:
+        summary, text = TOPIC_TEXT[command]
+        return HelpPage(command, command, summary, text)
+    try:
+        return _page(registry.find(command))
+    except CommandError as error:
+        raise CommandError(error.message, did_you_mean(command, [*registry.commands, *TOPICS]) or error.hint) from None
+
+
+def _listed(group: str) -> tuple[tuple[str, str], ...]:
+    return tuple((command.usage, command.summary) for command in registry if command.group == group)
+
+
+def _page(command: Command) -> HelpPage:
+    return HelpPage(command.name, command.usage, command.summary, command.text, command.example, command.short)
+
+
+@registry.command("apropos", group="help", recorded=False, instant=True)
+def apropos(session: Session, word: Word) -> HelpList:
+    """List the commands whose help speaks of WORD.
+
+    Example: apropos gradient
+    """
+    wanted = word.lower()
+    found = tuple(
+        (command.usage, command.summary)
+        for command in registry
+        if any(wanted in text.lower() for text in (command.name, command.usage, command.summary, command.text))
+    )
+    if not found:
+        raise CommandError(f"no help speaks of '{word[:40]}'", "help lists all commands")
+    return HelpList(((f"commands about {word}", found),))
+
+
+@registry.command("quit", "q", "exit", group="help", recorded=False, instant=True)
+def quit_(session: Session) -> Quit:
+    """End the session; its journal is closed.
+
+    Example: quit
+    """
+    return Quit()

@@ -1,0 +1,142 @@
+"""Running a recording again: for replay, which compares, and for resume, which goes on."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from gdrepl.commands import all as _all
+from gdrepl.commands.saving import records, save_as, start_from_header, versions
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
+from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
+from gdrepl.recording.files import read_bytes
+from gdrepl.recording.format import Document, Record, decode
+from gdrepl.recording.numbers import dumps
+
+_ = _all  # importing it registers the commands
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How one file's replay went.
+
+    Attributes:
+        file: as named.
+        status: match, mismatch or unreadable.
+        mismatches: the first twenty.
+        message: why it is unreadable, or how it was compared.
+        commands: how many were run.
+        updated: True when the file was rewritten.
+    """
+
+    file: str
+    status: str
+    mismatches: tuple[Mismatch, ...] = ()
+    message: str = ""
+    commands: int = 0
+    updated: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        """0 match, 1 mismatch, 2 unreadable."""
+        return {"match": 0, "mismatch": 1}.get(self.status, 2)
+
+
+def replay_file(path: Path, update: bool = False) -> Replay:
+    """Run a session file again and compare every result and every point; with `update`, write what came out in its place."""
+    try:
+        document = decode(read_bytes(path), strict=False)
+        serious = [damage for damage in document.damage if not (update or _is_checksum(damage.message))]
+        if serious:
+            raise SessionFileError(serious[0].message, serious[0].line)
+        session = session_of(document, [path.resolve().parent, Path()])
+        mismatches = list(_rerun(session, document.records))
+        tolerance = _tolerance(document.header)
+        if not mismatches:
+            mismatches = list(islice(compare_records(document.records, plain_records(session), tolerance), MOST_MISMATCHES))
+    except GdreplError as error:
+        return Replay(str(path), "unreadable", message=error.message)
+    mismatches = mismatches or [
+        Mismatch(damage.line, "file", "checksum", None, "the line as written", "another") for damage in document.damage
+    ]
+    if update:
+        save_as(session, path)
+    how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
+    status = "mismatch" if mismatches and not update else "match"
+    return Replay(str(path), status, tuple(mismatches[:MOST_MISMATCHES]), how, len(session.events), update)
+
+
+def _is_checksum(message: str) -> bool:
+    return "checksum" in message or "digest" in message
+
+
+def session_of(document: Document, folders: Iterable[Path]) -> Session:
+    """A new session that begins as the document's header says.
+
+    Raises:
+        SessionFileError: the header describes no start.
+    """
+    session = Session(Setup(folders=tuple(folders)))
+    try:
+        session.adopt(start_from_header(document.header))
+    except SessionFileError:
+        raise
+    except GdreplError as error:
+        raise SessionFileError(error.message, document.header.line, error.hint) from error
+    return session
+
+
+def _rerun(session: Session, all_records: Iterable[Record]) -> Iterable[Mismatch]:
+    """Run the recorded commands; yields a mismatch, the last, when one fails that did not fail then."""
+    for record in all_records:
+        if record.kind != "command":
+            continue
+        line, result = record.body.get("line"), record.body.get("result")
+        if not isinstance(line, str) or not isinstance(result, Mapping):
+            raise SessionFileError("a command record needs a line and a result", record.line)
+        error = rerun(session, line, result)
+        if error is not None:
+            yield Mismatch(record.line, f"'{line[:60]}'", "result", None, result.get("type"), f"error: {error.message}")
+            return
+
+
+def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError | None:
+    """Run one recorded command, interrupted where it was interrupted then; returns its error, if any."""
+    stops = result.get("stops")
+    interrupted = isinstance(stops, list) and any(
+        isinstance(stop, Mapping) and stop.get("kind") == "interrupt" for stop in stops
+    )
+    taken = result.get("taken")
+    session.debugger.interrupt_after = taken if interrupted and isinstance(taken, int) and taken >= 0 else None
+    try:
+        for outcome in session.execute(line):
+            if outcome.error is not None:
+                return outcome.error
+    finally:
+        session.debugger.interrupt_after = None
+    return None
+
+
+def plain_records(session: Session) -> list[tuple[str, Mapping[str, Any]]]:
+    """The session's records as a reader of the file would get them."""
+    return [(kind, json.loads(dumps(body))) for kind, body in records(session)]
+
+
+def _tolerance(record: Record) -> Tolerance:
+    """Bits where versions and platform are the same, else what the header allows."""
+    now, then = versions(), record.body.get("versions", {})
+    same = all(now[name] == then.get(name) for name in ("tensorflow", "keras")) if isinstance(then, Mapping) else False
+    if same and record.body.get("platform") == platform.machine():
+        return Tolerance()
+    allowed = record.body.get("tolerance", {})
+    try:
+        return Tolerance(float(allowed["rtol"]), float(allowed["atol"]))
+    except (KeyError, TypeError, ValueError):
+        raise SessionFileError("the header lacks a tolerance", record.line) from None

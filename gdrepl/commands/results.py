@@ -1,0 +1,290 @@
+"""What commands return: frozen values. A view draws them, JSON prints them, a replay compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gdrepl.engine.snapshot import Array, Point, Stop
+from gdrepl.insight.chart import Chart
+from gdrepl.insight.gradient import Term
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Displayed:
+    """One `display`: its number, expression and value; `value` is text when it could not be computed, as `error`."""
+
+    id: int
+    expression: str
+    value: Array | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stepped:
+    """A run or a move: signed steps taken, the point arrived at, why it ended, the point left, and the displays.
+
+    When the run ended at a value that is not finite, `last_finite` is the point before it.
+    """
+
+    taken: int
+    point: Point
+    stops: tuple[Stop, ...]
+    before: Point
+    branch: str
+    displays: tuple[Displayed, ...] = ()
+    last_finite: Point | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gradient:
+    """The gradient at a point, its norm, and the chain it comes from."""
+
+    gradient: Mapping[str, Array]
+    norm: float
+    step: int
+    loss: Array
+    expression: str
+    parameters: Mapping[str, Array]
+    chain: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Points as columns: step, loss, parameters, gradient, learning_rate; `norms` names what is shown as a norm."""
+
+    points: Mapping[str, Any]
+    branch: str
+    norms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Printed:
+    """The value of an expression."""
+
+    expression: str
+    value: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """What `whatis` says of an expression: kind of name, shape, dtype."""
+
+    expression: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopInfo:
+    """One breakpoint as `info break` lists it."""
+
+    id: int
+    kind: str
+    text: str
+    enabled: bool
+    hits: int
+    ignore: int = 0
+    temporary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """The breakpoints."""
+
+    stops: tuple[StopInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopSet:
+    """A breakpoint that was just set."""
+
+    id: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Displays:
+    """Every display with its value here."""
+
+    displays: tuple[Displayed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchInfo:
+    """One branch as `info branches` lists it."""
+
+    name: str
+    parent: str | None
+    fork_step: int
+    start: int
+    end: int
+    final_loss: float
+    current: bool
+    optimizer: str = ""
+    loss: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """All branches, oldest first."""
+
+    branches: tuple[BranchInfo, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParameterInfo:
+    """One parameter: its value at step 0 of the branch, and here."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: Array
+    value: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConstantInfo:
+    """One constant, and for one read from a file where it came from and the SHA-256 of its bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    value: Array
+    origin: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProblemInfo:
+    """Everything about the problem in force; the last six are what the zoo knows of it."""
+
+    name: str
+    loss: str
+    dtype: str
+    engine: str
+    parameters: tuple[ParameterInfo, ...]
+    constants: tuple[ConstantInfo, ...]
+    description: str = ""
+    domain: str = ""
+    minimum: float | None = None
+    minima: tuple[Mapping[str, Any], ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlotInfo:
+    """One optimizer variable."""
+
+    slot: str
+    parameter: str | None
+    value: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptimizerInfo:
+    """The optimizer in force: every hyperparameter and every slot."""
+
+    name: str
+    text: str
+    learning_rate: Array
+    schedule: str | None
+    hyperparameters: Mapping[str, Any]
+    slots: tuple[SlotInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of names with a few words each, such as the zoo or the optimizers that Keras has."""
+
+    title: str
+    items: tuple[tuple[str, str], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionInfo:
+    """Where the session stands and what it holds."""
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changed:
+    """Something was set: what it was and what it is, and notes for the user."""
+
+    name: str
+    before: Any
+    after: Any
+    notes: tuple[str, ...] = ()
+    origin: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """A problem was put in force: its loss and the point at step 0."""
+
+    loss: str
+    name: str
+    point: Point
+    branch: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something was done that has no value to show but a line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plotted:
+    """A chart, and where the points in it came from."""
+
+    chart: Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A session file was written."""
+
+    path: str
+    commands: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A session file was loaded; we stand at its point."""
+
+    path: str
+    commands: int
+    branches: int
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class HelpPage:
+    """Help for one command or topic."""
+
+    name: str
+    usage: str
+    summary: str
+    text: str
+    example: str = ""
+    short: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HelpList:
+    """Commands by group: (group, ((usage, summary), ...))."""
+
+    groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """The session ends."""

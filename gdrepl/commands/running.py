@@ -1,0 +1,133 @@
+"""Commands that run and move: step, continue, until, advance, reverse-step, goto, run, branch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gdrepl.commands.arguments import BranchName, Condition, Count, Step
+from gdrepl.commands.registry import registry
+from gdrepl.commands.results import Done, Stepped
+from gdrepl.commands.session import Session
+from gdrepl.engine.snapshot import Stop
+from gdrepl.errors import CommandError
+
+
+@registry.command("step", "s", "next", "n", group="running", repeats=True)
+def step(session: Session, count: Count = 1) -> Stepped:
+    """Make COUNT optimizer updates, stopping early at a breakpoint.
+
+    The point shown is the one arrived at; the gradient shown is the one the next update will use. A value that is not
+    finite stops the run at the first such step. An empty line steps again.
+
+    Example: step 10
+    """
+    return session.stepped(session.debugger.run(count))
+
+
+@registry.command("continue", "c", group="running", repeats=True)
+def continue_(session: Session, count: Count | None = None) -> Stepped:
+    """Run until a breakpoint holds, a value is not finite, or COUNT updates are made.
+
+    Without COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
+
+    Example: continue 1000
+    """
+    return session.stepped(session.debugger.run(count))
+
+
+@registry.command("until", "unt", group="running", repeats=True)
+def until(session: Session, condition: Condition) -> Stepped:
+    """Run until CONDITION holds at a later step; breakpoints stop it too.
+
+    `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
+
+    Example: until abs(loss - prev(loss)) < 0.001
+    """
+    return session.stepped(session.debugger.run(None, condition))
+
+
+@registry.command("advance", "adv", group="running")
+def advance(session: Session, step: Step) -> Stepped:
+    """Run forward to STEP, stopping early at a breakpoint.
+
+    Example: advance 50
+    """
+    ahead = step - session.debugger.step
+    if ahead <= 0:
+        raise CommandError(f"step {step} is not ahead: we stand at {session.debugger.step}", f"goto {step} goes back")
+    return session.stepped(session.debugger.run(ahead))
+
+
+@registry.command("reverse-step", "rs", group="running", repeats=True)
+def reverse_step(session: Session, count: Count = 1) -> Stepped:
+    """Go COUNT steps back, bit for bit, optimizer slots included.
+
+    Nothing is lost: the future of the branch is kept, and stepping walks it again.
+
+    Example: reverse-step 5
+    """
+    return session.stepped(session.debugger.back(count))
+
+
+@registry.command("goto", group="running")
+def goto(session: Session, step: Step) -> Stepped:
+    """Stand at STEP of this branch, or at its start or end, bit for bit as it was there.
+
+    A number with a sign is counted from here: goto -5.
+
+    Example: goto 0
+    """
+    debugger = session.debugger
+    move = debugger.goto(step)
+    branch = debugger.branch
+    stops = []
+    if step == branch.start:
+        stops.append(Stop("start", None, "the start"))
+    if step == branch.end:
+        stops.append(Stop("end", None, f"the end of {branch.name}"))
+    if not stops:
+        stops.append(Stop("count", None, f"step {step}"))
+    result = session.stepped(move)
+    return replace(result, stops=tuple(stops))
+
+
+@registry.command("run", group="running")
+def run(session: Session, count: Count | None = None) -> Stepped:
+    """Begin again from step 0 on a new branch and run as `continue` does; the old branches are kept.
+
+    The parameters have their start values and the optimizer is as it is set now, with new slots. With COUNT the run ends
+    after so many updates.
+
+    Example: run 10
+    """
+    before = session.debugger.point()
+    session.debugger.restart()
+    move = session.debugger.run(count)
+    result = session.stepped(move)
+    return replace(result, before=before)
+
+
+@registry.command("branch", group="running")
+def branch(session: Session, name: BranchName | None = None) -> Done:
+    """Begin a branch called NAME here; it shares all up to this step, and steps from now on are its own.
+
+    Branches begin by themselves when something is set in the past of one. info branches draws the tree.
+
+    Example: branch careful
+    """
+    if name is not None:
+        check_branch_name(name)
+    here = session.debugger.step
+    made = session.debugger.fork(name or "")
+    return Done(f"on branch {made} from step {here}")
+
+
+def check_branch_name(name: str) -> str:
+    """Return `name` if a branch may be called so.
+
+    Raises:
+        CommandError: it is not made of letters, digits, _, - and dots.
+    """
+    if not name.isascii() or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 40:
+        raise CommandError(f"'{name[:40]}' cannot be the name of a branch", "use letters, digits, - and _, such as try-2")
+    return name

@@ -1,0 +1,122 @@
+"""What a session starts with, as given on the command line or in a session file's header, and building it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gdrepl.commands.values import make_spec, parse_rate, read_value
+from gdrepl.engine import zoo
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import Origin, Problem, make_problem
+from gdrepl.errors import CommandError, GdreplError
+
+FIRST_PROBLEM = "tutorial"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What was asked for, still as text: `build` checks it and needs TensorFlow.
+
+    Attributes:
+        problem: a zoo name, with options as in `rastrigin dim=10`, or an expression; empty is the first problem.
+        variables: name -> value as typed.
+        constants: name -> value as typed.
+        optimizer: a name or a call such as `adam(beta_1=0.8)`; empty is Adam.
+        rate: a number or a schedule as typed; empty leaves Keras' default, or 1 for the first problem with Adam.
+        dtype, engine, seed: as in the header.
+        folders: where data files are looked for.
+    """
+
+    problem: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    optimizer: str = ""
+    rate: str = ""
+    dtype: str = "float32"
+    engine: str = "xla"
+    seed: int = 0
+    folders: tuple[Path, ...] = (Path(),)
+
+    def build(self) -> Start:
+        """Check everything and build the start.
+
+        Raises:
+            GdreplError: something given is wrong.
+        """
+        values: dict[str, Any] = {}
+        origins: dict[str, Origin] = {}
+        for name, text in [*self.variables.items(), *self.constants.items()]:
+            values[name], origin = read_value(text, name, self.seed, self.folders)
+            if origin is not None:
+                origins[name] = origin
+        variables = {name: values[name] for name in self.variables}
+        constants = {name: values[name] for name in self.constants}
+        problem = self._problem(variables, constants, origins)
+        return Start(problem, self._spec(problem), self.engine, self.seed, {**variables}, {**constants}, origins)
+
+    def _problem(self, variables: dict[str, Any], constants: dict[str, Any], origins: dict[str, Origin]) -> Problem:
+        text = self.problem.strip() or FIRST_PROBLEM
+        word, *options = text.split()
+        if word in zoo.names() or (word.isidentifier() and word not in variables):
+            return zoo_problem(word, options, self.dtype, {**variables, **constants}, origins)
+        return make_problem(text, variables, constants, self.dtype, origins=origins)
+
+    def _spec(self, problem: Problem) -> OptimizerSpec:
+        rate = parse_rate(self.rate) if self.rate else None
+        if not self.optimizer and rate is None and problem.name == FIRST_PROBLEM:
+            rate = 1.0
+        return make_spec(self.optimizer or "adam", rate)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """A checked start: the problem, the optimizer, and the values that later lines may build on."""
+
+    problem: Problem
+    spec: OptimizerSpec
+    engine: str
+    seed: int
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+
+def zoo_problem(
+    name: str, options: Sequence[str], dtype: str, overrides: Mapping[str, Any] | None = None, origins: Any = None
+) -> Problem:
+    """A problem of the zoo; `overrides` replaces start values and constants by name.
+
+    Raises:
+        CommandError: unknown name, option, or override.
+    """
+    numbers: dict[str, float] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        try:
+            numbers[key] = float(value)
+        except ValueError:
+            raise CommandError(f"'{option[:40]}' is not an option", f"for example problem {name} dim=10") from None
+        if not equals:
+            raise CommandError(f"'{option[:40]}' is not an option", f"for example problem {name} dim=10")
+    entry = zoo.entry(name, **numbers)
+    given = dict(overrides or {})
+    start = {key: given.pop(key, value) for key, value in entry.start.items()}
+    constants = {key: given.pop(key, value) for key, value in entry.constants.items()}
+    if given:
+        known = ", ".join([*start, *constants])
+        raise CommandError(f"problem {name} has no '{next(iter(given))}'", f"it has {known}")
+    return make_problem(entry.expression, start, constants, dtype, entry.name, origins)
+
+
+def zoo_entry_of(problem: Problem) -> zoo.ZooEntry | None:
+    """What the zoo knows of a problem that came from it."""
+    if not problem.name:
+        return None
+    try:
+        size = max(value.size for value in problem.parameters.values())
+        return zoo.entry(problem.name, **({"dim": float(size)} if zoo.dimension_free(problem.name) else {}))
+    except GdreplError:
+        return None

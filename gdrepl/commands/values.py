@@ -1,0 +1,129 @@
+"""Values as typed in `var`, `const`, `set` and on the command line: numbers, random ones, CSV columns, optimizers, rates."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import MAX_NUMBERS, Origin
+from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.expression import Call, parse_call, parse_value
+from gdrepl.recording.data import find_data, read_csv
+
+_CSV = re.compile(r"""csv\(\s*(?:"([^"]*)"|'([^']*)')\s*(?:,(.*))?\)""", re.DOTALL)
+_CALL = re.compile(r"[A-Za-z_]\w*\s*\(.*\)", re.DOTALL)
+MAKERS = ("normal", "uniform", "zeros", "ones", "csv")
+
+
+def read_value(text: str, name: str, seed: int, folders: Sequence[Path]) -> tuple[Any, Origin | None]:
+    """The value that `text` spells, and where it came from unless it was typed as plain numbers.
+
+    `normal(3, 4)` and `uniform(3, 4)` draw from the session's seed and the name, so the order of lines does not matter.
+
+    Raises:
+        CommandError: it spells none.
+    """
+    text = text.strip()
+    data = _CSV.fullmatch(text)
+    if data:
+        return _from_csv(text, data, folders)
+    value = parse_value(text, allow_call=True)
+    if not isinstance(value, Call):
+        if value is None or isinstance(value, bool):
+            raise CommandError(f"{name} needs a number", "for example 3.0, [0.1, -0.2] or normal(3, 4)")
+        return value, None
+    if value.name == "csv":
+        raise CommandError("csv needs a file name in quotes", 'for example csv("points.csv", x, y)')
+    return _made(value, name, seed), Origin(text)
+
+
+def _from_csv(text: str, match: re.Match[str], folders: Sequence[Path]) -> tuple[Any, Origin]:
+    columns = [column.strip().strip("\"'") for column in (match.group(3) or "").split(",") if column.strip()]
+    path = find_data(match.group(1) or match.group(2) or "", folders)
+    array, digest = read_csv(path, columns)
+    return array, Origin(text, digest)
+
+
+def _made(call: Call, name: str, seed: int) -> Any:
+    if call.name not in MAKERS:
+        raise CommandError(f"'{call.name[:40]}' does not make a value", f"use a number, a list, or {', '.join(MAKERS)}")
+    shape = [size for size in call.arguments if isinstance(size, int) and not isinstance(size, bool) and size > 0]
+    if len(shape) != len(call.arguments) or call.keywords:
+        raise CommandError(f"{call.name} takes sizes", f"for example {call.name}(3, 4)")
+    if np.prod(shape, dtype=float) > MAX_NUMBERS:
+        raise CommandError(f"{call.name} would make more than {MAX_NUMBERS} numbers")
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    makers: Mapping[str, Any] = {
+        "normal": generator.standard_normal,
+        "uniform": generator.random,
+        "zeros": np.zeros,
+        "ones": np.ones,
+    }
+    return makers[call.name](tuple(shape))
+
+
+def parse_rate(text: str) -> float | ScheduleSpec:
+    """A learning rate: a number, or a schedule such as `exponential_decay(0.1, decay_steps=100, decay_rate=0.9)`.
+
+    Raises:
+        CommandError: it is neither.
+    """
+    if _CALL.fullmatch(text.strip()):
+        return make_schedule(parse_call(text))
+    value = parse_value(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CommandError("a learning rate is a number or a schedule", "for example 0.1 or cosine_decay(0.1, decay_steps=100)")
+    return float(value)
+
+
+def is_call(text: str) -> bool:
+    """True when `text` looks like `name(...)`."""
+    return _CALL.fullmatch(text.strip()) is not None
+
+
+def make_schedule(call: Call) -> ScheduleSpec:
+    """The schedule that a call spells."""
+    return ScheduleSpec.make(call.name, [_plain(value) for value in call.arguments], _plain_keywords(call))
+
+
+def make_spec(text: str, rate: float | ScheduleSpec | None) -> OptimizerSpec:
+    """The optimizer that `text` spells (`adam`, `adam(0.1)`, `sgd(momentum=0.9, learning_rate=0.1)`), else with `rate`.
+
+    Raises:
+        CommandError: unknown, or a value is wrong.
+    """
+    try:
+        call = parse_call(text)
+    except ExpressionError as error:
+        raise CommandError(f"'{text[:40]}' is not an optimizer: {error.message}", "for example adam(beta_1=0.8)") from None
+    given: dict[str, object] = {name: _rate_or_plain(value) for name, value in call.keywords.items()}
+    if len(call.arguments) > 1:
+        raise CommandError(f"{call.name} takes one value without a name, its learning rate", "name the others: beta_1=0.8")
+    if call.arguments:
+        if "learning_rate" in given or "lr" in given:
+            raise CommandError("the learning rate is given twice")
+        given["learning_rate"] = _rate_or_plain(call.arguments[0])
+    if "learning_rate" in given or "lr" in given:
+        return OptimizerSpec.make(call.name, given)
+    return OptimizerSpec.make(call.name, given, rate)
+
+
+def _rate_or_plain(value: Any) -> object:
+    return make_schedule(value) if isinstance(value, Call) else value
+
+
+def _plain_keywords(call: Call) -> dict[str, object]:
+    return {name: _plain(value) for name, value in call.keywords.items()}
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, Call):
+        raise CommandError(f"'{value.name[:40]}' is not a number")
+    return value
