@@ -1,0 +1,1 @@
+"""The command line, the prompt, completion and the status line."""

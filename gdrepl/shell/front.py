@@ -1,0 +1,72 @@
+"""One session from its first command to its last: -c and -x first, then the prompt or plain lines."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from gdrepl.commands import all as _all
+from gdrepl.commands.session import Session
+from gdrepl.display.views import Style
+from gdrepl.shell.keeper import Keeper
+from gdrepl.shell.lines import LineRunner
+from gdrepl.shell.screen import is_dumb, style_from
+
+_ = _all  # importing it registers the commands
+
+
+def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -> int:
+    """Run a session as the options say; returns the exit status."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _leave)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    prompting = at_terminal and not options.batch and not options.json
+    session.interactive = prompting
+
+    def style() -> Style:
+        return style_from(options, session.settings.print_precision)
+
+    runner = LineRunner(session, style, options.json, options.echo, stop_on_error=not prompting)
+    try:
+        status = _run(runner, session, options, prompting)
+        keeper.close()
+        return status
+    except (KeyboardInterrupt, BrokenPipeError):
+        keeper.close()
+        raise
+    finally:
+        keeper.abandon()
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    # No I/O here: this may come in the middle of any statement.
+    raise SystemExit(128 + number)
+
+
+def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prompting: bool) -> int:
+    for option, text in options.inputs or []:
+        status = runner.run([text if option == "-c" else f"source {text}"])
+        if status is not None:
+            return status
+    if options.batch:
+        return 0
+    if prompting and not is_dumb():
+        from gdrepl.shell.prompt import run_prompt
+
+        return run_prompt(session, runner.style, history_file())
+    status = runner.run_terminal() if prompting else runner.run(sys.stdin)
+    return 0 if status is None else status
+
+
+def history_file() -> Path | None:
+    """Where the typed lines are remembered, or None without a home."""
+    from gdrepl.errors import SessionFileError
+    from gdrepl.recording.journal import journal_folder
+
+    try:
+        return journal_folder().parent / "history"
+    except SessionFileError:
+        return None

@@ -1,0 +1,57 @@
+"""Keys that mean something else here than in prompt_toolkit: Ctrl-C clears the line, a paste of several lines runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
+from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
+from prompt_toolkit.keys import Keys
+
+
+def make_bindings(on_idle_interrupt: Callable[[], None]) -> KeyBindings:
+    """The bindings; `on_idle_interrupt` is called for Ctrl-C on an empty line."""
+    bindings = KeyBindings()
+
+    @bindings.add("c-c", filter=has_focus(DEFAULT_BUFFER))
+    @bindings.add("<sigint>")
+    def _clear(event: KeyPressEvent) -> None:
+        buffer = event.app.layout.get_buffer_by_name(DEFAULT_BUFFER)
+        if buffer is None or not buffer.text:
+            on_idle_interrupt()
+        else:
+            buffer.reset()
+
+    @bindings.add(Keys.BracketedPaste)
+    def _paste(event: KeyPressEvent) -> None:
+        first, *others = pasted_lines(event.data)
+        event.current_buffer.insert_text(first)
+        # The others become keys: each line is run and kept in the history as if it had been typed.
+        keys = [key for line in others for key in (KeyPress(Keys.ControlM, "\r"), KeyPress(Keys.BracketedPaste, line))]
+        event.key_processor.feed_multiple(keys, first=True)
+
+    return bindings
+
+
+def pasted_lines(text: str) -> list[str]:
+    """The lines of a paste, at least one; the last is empty when the text ends with a line end, and then all are run.
+
+    Blank lines go, since an empty line repeats the command before it; so do tabs and control characters, since they are keys.
+    """
+    lines = ["".join(map(_harmless, line)) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return [line for line in lines[:-1] if line.strip()] + [lines[-1]]
+
+
+def _harmless(character: str) -> str:
+    if character == "\t":
+        return " "
+    return character if character.isprintable() else ""
+
+
+def forget_keys_ahead() -> None:
+    """Throw away what was pasted or typed ahead: Ctrl-C means the lines that follow, too."""
+    from prompt_toolkit.input.typeahead import clear_typeahead
+
+    clear_typeahead(get_app().input)

@@ -1,0 +1,117 @@
+"""Plain lines in, plain lines or JSON out: for pipes, -c, -x, --batch and dumb terminals."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+from gdrepl.commands.results import Quit
+from gdrepl.commands.session import Outcome, Session, find_command
+from gdrepl.display.views import Style, make_console, render, render_error
+from gdrepl.errors import GdreplError
+from gdrepl.recording.numbers import dumps, result_to_json
+
+INTERRUPTED = 130
+
+
+class LineRunner:
+    """Executes lines and prints what comes of them."""
+
+    def __init__(self, session: Session, style: Callable[[], Style], as_json: bool, echo: bool, stop_on_error: bool) -> None:
+        self.session = session
+        self.style = style
+        self.as_json = as_json
+        self.echo = echo
+        self.stop_on_error = stop_on_error
+        self._interrupted = False
+
+    def run(self, lines: Iterable[str]) -> int | None:
+        """Run the lines; returns the exit status when the session is over, else None."""
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            for line in lines:
+                status = self._line(line)
+                if status is not None:
+                    return status
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return None
+
+    def run_terminal(self) -> int | None:
+        """Prompt and read plain lines from a terminal that can do no more; an empty line repeats as it does in gdb."""
+        last = ""
+        while True:
+            try:
+                line = input("(gd) ")
+            except EOFError:
+                print()
+                return 0
+            except KeyboardInterrupt:
+                print()
+                continue
+            command = find_command(line or last)
+            line = line or (last if command is not None and command.repeats else "")
+            last = line or last
+            status = self.run([line])
+            if status == INTERRUPTED:
+                continue
+            if status is not None:
+                return status
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """End a run at a whole step; anything else is given up."""
+        self._interrupted = True
+        if not self.session.ready:
+            raise KeyboardInterrupt
+        self.session.debugger.interrupt.set()
+
+    def _line(self, line: str) -> int | None:
+        text = line.rstrip("\r\n")
+        if self.echo:
+            print(f"(gd) {text}", flush=True)
+        if self._needs_debugger(text):
+            try:
+                _ = self.session.debugger
+            except GdreplError as error:
+                self._show(Outcome(text, error=error))
+                return 2
+        for outcome in self.session.execute(text):
+            self._show(outcome)
+            if isinstance(outcome.result, Quit):
+                return 0
+            if outcome.error is not None and self.stop_on_error:
+                return 1
+        if self._interrupted:
+            self._interrupted = False
+            return INTERRUPTED
+        return None
+
+    def _needs_debugger(self, text: str) -> bool:
+        if self.session.ready:
+            return False
+        commands = [find_command(part) for part in text.split(";;") if part.strip() and not part.strip().startswith("#")]
+        return any(command is not None and not command.instant for command in commands)
+
+    def _show(self, outcome: Outcome) -> None:
+        if self.as_json:
+            print(dumps(_to_json(outcome)), flush=True)
+            return
+        style = self.style()
+        if outcome.error is None:
+            make_console(sys.stdout, style).print(render(outcome.result, style))
+            sys.stdout.flush()
+        else:
+            sys.stdout.flush()
+            make_console(sys.stderr, style).print(render_error(outcome.error, style, outcome.place))
+            sys.stderr.flush()
+
+
+def _to_json(outcome: Outcome) -> dict[str, Any]:
+    if outcome.error is None:
+        return {"command": outcome.command, "result": result_to_json(outcome.result)}
+    error = outcome.error
+    message = f"{outcome.place}: {error.message}" if outcome.place else error.message
+    return {"command": outcome.command, "error": {"type": type(error).__name__, "message": message, "hint": error.hint}}

@@ -1,0 +1,64 @@
+"""`gdrepl replay` and `gdrepl show`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdrepl.commands.replaying import Replay, replay_file
+from gdrepl.commands.showing import show_file
+from gdrepl.errors import SessionFileError
+from gdrepl.recording.numbers import dumps, result_to_json, to_json
+from gdrepl.shell.screen import error_line, style_from
+
+
+def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
+    """Replay each file; the status is the worst of theirs."""
+    if update and os.environ.get("CI"):
+        print("gdrepl: --update is refused when CI is set: a recording is renewed by a person", file=sys.stderr)
+        return 2
+    worst = 0
+    for file in files:
+        replay = replay_file(file, update)
+        print(dumps(_to_json(replay)) if as_json else _text(replay), flush=True)
+        worst = max(worst, replay.exit_status)
+    return worst
+
+
+def _to_json(replay: Replay) -> dict[str, object]:
+    plain = to_json(replay)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _text(replay: Replay) -> str:
+    if replay.status == "unreadable":
+        return f"{replay.file}: cannot be read: {replay.message}"
+    if replay.updated:
+        return f"{replay.file}: rewritten ({len(replay.mismatches)} differences)"
+    if replay.mismatches:
+        return "\n".join([f"{replay.file}: does not match", *(f"  {mismatch}" for mismatch in replay.mismatches)])
+    return f"{replay.file}: matches {replay.message} ({replay.commands} commands)"
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print the summary of a session file."""
+    style = style_from(options)
+    try:
+        results = show_file(options.file)
+    except SessionFileError as error:
+        print(error_line(f"{options.file}: {error.message}", style), file=sys.stderr)
+        return 2
+    if options.json:
+        for result in results:
+            print(dumps(result_to_json(result)))
+        return 0
+    from gdrepl.display.views import make_console, render
+
+    console = make_console(sys.stdout, style)
+    for result in results:
+        console.print(render(result, style))
+    return 0

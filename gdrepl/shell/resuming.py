@@ -1,0 +1,62 @@
+"""Going on with a session from its journal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gdrepl.commands.replaying import rerun, session_of
+from gdrepl.commands.session import Session
+from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.recording.compare import Tolerance, compare_bodies
+from gdrepl.recording.files import read_bytes
+from gdrepl.recording.format import decode
+from gdrepl.recording.journal import Journal, journal_folder, latest_open
+from gdrepl.recording.numbers import dumps
+from gdrepl.shell.keeper import Keeper
+
+
+def resume_session(file: Path | None, quiet: bool) -> tuple[Session | None, Keeper]:
+    """The session of a journal, its commands run again, and the keeper that goes on with the journal; None when that fails."""
+    try:
+        path = file or latest_open(journal_folder())
+        if path is None:
+            raise SessionFileError(
+                "there is no journal of a session that was not closed", hint="load at the prompt opens saved sessions"
+            )
+        return _resume(path, quiet)
+    except GdreplError as error:
+        print(f"gdrepl: {error.message}", *([error.hint] if error.hint else []), sep="\n  ", file=sys.stderr)
+        return None, None  # type: ignore[return-value]
+
+
+def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
+    if decode(read_bytes(path), strict=False).closed:
+        raise SessionFileError(f"{path} was closed in order", hint=f"to open it: gdrepl debug -c 'load {path}' if it was saved")
+    journal = Journal.reopen(path)
+    document = decode(read_bytes(path), strict=False)
+    session = session_of(document, [Path(), path.resolve().parent])
+    for record in document.records:
+        if record.kind != "command":
+            continue
+        error = rerun(session, record.body["line"], record.body["result"])
+        if error is not None:
+            raise SessionFileError(f"'{record.body['line'][:60]}' fails now: {error.message}", record.line, error.hint)
+        _warn_of_difference(session, record)
+    if not quiet:
+        point = session.debugger.point()
+        print(f"resumed {path.name}: {len(session.events)} commands, step {point.step}, loss {point.loss}", file=sys.stderr)
+    return session, Keeper(session, journal)
+
+
+def _warn_of_difference(session: Session, record: object) -> None:
+    import json
+
+    from gdrepl.recording.format import Record
+
+    assert isinstance(record, Record)
+    event = session.events[-1]
+    got = json.loads(dumps({"line": event.line, "result": event.result}))
+    difference = next(compare_bodies(record, got, Tolerance()), None)
+    if difference is not None:
+        print(f"warning: {difference}", file=sys.stderr)

@@ -1,0 +1,129 @@
+"""What the signals mean at each moment: Ctrl-C at the prompt, in a wait, in a run and while a result is printed; SIGTERM, SIGHUP.
+
+A handler may run between any two bytecodes of the main thread, also inside code that holds a lock. So no handler here takes
+a lock, writes anything, or asks the session for its debugger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from enum import Enum, auto
+from types import FrameType
+
+from gdrepl.engine.debugger import Debugger
+
+STUCK_SECONDS = 2.0
+"""A run that has not ended so long after Ctrl-C is given up at the next one, and with it the steps it made."""
+
+
+class SignalFlag(threading.Event):
+    """An Event to be set in a signal handler: threading's own takes a lock, which the interrupted code may be holding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._up = False
+
+    def is_set(self) -> bool:
+        """Whether it is up."""
+        return self._up
+
+    def set(self) -> None:
+        """Put it up."""
+        self._up = True
+
+    def clear(self) -> None:
+        """Take it down."""
+        self._up = False
+
+
+class _Moment(Enum):
+    PROMPT = auto()  # prompt_toolkit reads Ctrl-C as a key; a signal between two prompts means nothing
+    COMMAND = auto()
+    WAITING = auto()  # loading or printing: Ctrl-C ends it at once
+
+
+class Signals:
+    """The handlers, and what they have seen.
+
+    Attributes:
+        interrupted: True when Ctrl-C came during the command that is running or ran last.
+    """
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._moment = _Moment.PROMPT
+        self._flag = SignalFlag()
+        self._since = 0.0
+        self._in_run = False
+        self._ending = False
+
+    def watch(self, debugger: Debugger) -> None:
+        """Let Ctrl-C end the runs of this debugger from now on."""
+        debugger.interrupt = self._flag
+
+    def run_goes_on(self) -> None:
+        """Called by each sign of life of a run: from then on Ctrl-C again and again must not throw its steps away."""
+        self._in_run = True
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle signals inside; Ctrl-C is as before afterwards.
+
+        The handlers of SIGTERM and SIGHUP stay, so that a second one cannot cut short the cleaning up after the first.
+        """
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # not under nohup, nor when the caller has its own
+                signal.signal(number, self._end)
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
+    def command(self) -> Iterator[None]:
+        """Inside, Ctrl-C ends a run at a whole step; the second one gives up what is no run by KeyboardInterrupt."""
+        self.forget()
+        with self._at(_Moment.COMMAND):
+            yield
+        self._flag.clear()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside, Ctrl-C is a KeyboardInterrupt at once."""
+        with self._at(_Moment.WAITING):
+            yield
+
+    def forget(self) -> None:
+        """A new command begins: whatever Ctrl-C came before was not meant for it."""
+        self.interrupted = self._in_run = False
+        self._flag.clear()
+
+    @contextlib.contextmanager
+    def _at(self, moment: _Moment) -> Iterator[None]:
+        before, self._moment = self._moment, moment
+        try:
+            yield
+        finally:
+            self._moment = before
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._moment is _Moment.PROMPT:
+            return
+        again, self.interrupted = self.interrupted, True
+        if self._moment is _Moment.WAITING:
+            raise KeyboardInterrupt
+        if not again:
+            self._since = time.monotonic()
+            self._flag.set()
+        elif not self._in_run or (self._flag.is_set() and time.monotonic() - self._since > STUCK_SECONDS):
+            raise KeyboardInterrupt
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if not self._ending:
+            self._ending = True
+            raise SystemExit(128 + number)
