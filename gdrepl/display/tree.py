@@ -1,0 +1,60 @@
+"""The tree of branches, each under the one it left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdrepl.commands.results import Branches, BranchInfo
+from gdrepl.display import numbers
+from gdrepl.display.style import Style
+from gdrepl.display.text import Line, Span, table
+
+_GLYPHS = {True: ("|- ", "`- ", "|  ", "   "), False: ("├─ ", "└─ ", "│  ", "   ")}
+_DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the names stay on the screen
+
+
+def branches(result: Branches, style: Style) -> list[Line]:
+    """Name, steps, last loss and optimizer of each branch; `*` on the current one, the loss where there are several."""
+    several = len({branch.loss for branch in result.branches}) > 1
+    if not result.branches:
+        return [[("no branches", "")]]
+    header: list[Span] = [
+        (word, "dim") for word in ("  branch", "steps", "loss", "optimizer", "loss function")[: 5 if several else 4]
+    ]
+    rows = [_row(branch, indent, several, style) for branch, indent in _walk(result.branches, style.ascii_only)]
+    return table([header, *rows], style, indent=0, shrink=(3, 4))
+
+
+def _row(branch: BranchInfo, indent: str, several: bool, style: Style) -> list[Span]:
+    name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
+    steps = f"{branch.fork_step if branch.parent is not None else branch.start}..{branch.end}"
+    loss = numbers.show(branch.final_loss, style.precision)
+    cells = [(name, "bold" if branch.current else ""), (steps, ""), (loss, ""), (branch.optimizer, "")]
+    return [*cells, (branch.loss, "")] if several else cells
+
+
+def _walk(all_branches: tuple[BranchInfo, ...], ascii_only: bool) -> Iterator[tuple[BranchInfo, str]]:
+    """Each branch once, with the lines drawn before its name; parents first, children in the order given."""
+    names = {branch.name for branch in all_branches}
+    children: dict[str, list[BranchInfo]] = {}
+    for branch in all_branches:
+        children.setdefault(_parent(branch, names), []).append(branch)
+    tee, corner, bar, blank = _GLYPHS[ascii_only]
+    # A stack of its own, since a tree of a thousand branches may be a thousand deep.
+    # After the roots all others wait too: in a file from a stranger they may form a circle without a root.
+    waiting = [(branch, "", "") for branch in reversed([*children.get("", []), *all_branches])]
+    seen: set[str] = set()
+    while waiting:
+        branch, before, joint = waiting.pop()
+        if branch.name in seen:
+            continue
+        seen.add(branch.name)
+        yield branch, (before + joint)[-3 * _DEEPEST :]
+        inner = "" if not joint and not before else before + (bar if joint == tee else blank)
+        own = children.get(branch.name, []) if branch.name else []
+        waiting += [(child, inner, corner if child is own[-1] else tee) for child in reversed(own)]
+
+
+def _parent(branch: BranchInfo, names: set[str]) -> str:
+    """The name of the parent, or nothing when there is none that is listed."""
+    return branch.parent if branch.parent in names and branch.parent != branch.name else ""

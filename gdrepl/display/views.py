@@ -1,0 +1,115 @@
+"""Results as rich renderables: one view a result class, by a literal table. Nothing here knows the debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import StringIO
+from typing import IO, Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from gdrepl.commands import results
+from gdrepl.display import charts, helps, history, points, tables, tree
+from gdrepl.display.style import Style
+from gdrepl.display.text import Line, Lines, crop, prose, safe
+from gdrepl.errors import ExpressionError, GdreplError
+
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    results.Stepped: points.stepped,
+    results.Begun: points.begun,
+    results.Loaded: points.loaded,
+    results.Gradient: points.gradient,
+    results.History: history.history,
+    results.Printed: tables.printed,
+    results.Described: tables.described,
+    results.Stops: tables.stops,
+    results.StopSet: tables.stop_set,
+    results.Displays: tables.displays,
+    results.Branches: tree.branches,
+    results.ProblemInfo: tables.problem,
+    results.OptimizerInfo: tables.optimizer,
+    results.SessionInfo: tables.session,
+    results.Listed: helps.listed,
+    results.Changed: helps.changed,
+    results.Done: helps.done,
+    results.Saved: helps.saved,
+    results.HelpPage: helps.help_page,
+    results.HelpList: helps.help_list,
+    results.Quit: helps.quit_,
+}
+"""Plotted is drawn by `charts`, since a chart comes as text with its own colours."""
+
+
+def render(result: object, style: Style) -> RenderableType:
+    """What a command returned, ready to print on a console of this style.
+
+    Raises:
+        TypeError: it is not one of the classes of `gdrepl.commands.results`.
+    """
+    if isinstance(result, results.Plotted):
+        text = charts.draw(result.chart, style.width, max(1, style.height - 2), style.color, style.ascii_only)
+        drawn = Text.from_ansi(text) if style.color else Text(text)
+        drawn.no_wrap, drawn.overflow = True, "crop"
+        return drawn
+    view = VIEWS.get(type(result))
+    if view is None:
+        raise TypeError(f"there is no view of {type(result).__name__}")
+    return Lines(view(result, style), style)
+
+
+def render_error(error: GdreplError, style: Style, place: str = "") -> RenderableType:
+    """An error: what is wrong, where in the expression, and what to type instead."""
+    where = f"{place}: " if place else ""
+    [first, *rest] = prose(f"{where}error: {error.message}", style, "error", then="  ")
+    lines = [first, *rest]
+    if isinstance(error, ExpressionError):
+        lines += _pointed_at(error, style)
+    return Lines([*lines, *(prose(error.hint, style, "dim", first="  ", then="  ") if error.hint else [])], style)
+
+
+def _pointed_at(error: ExpressionError, style: Style) -> list[Line]:
+    """The expression with a caret under the column, in cells, since a character may be wider than one."""
+    shown, _, caret = error.caret().partition("\n")
+    if not caret:
+        return []
+    place, room = len(caret) - 1, max(1, style.width - 2)
+    text, cells = safe(shown, style.ascii_only), _cells(safe(shown[:place], style.ascii_only))
+    while cells > 0 and cells >= room - len(style.ellipsis):  # a narrow screen shows what lies around the column
+        cells -= _cells(text[0])
+        text = text[1:]
+    return [[("  ", ""), (crop(text, room, style.ellipsis), "")], [("  " + " " * cells, ""), ("^", "error")]]
+
+
+def _cells(text: str) -> int:
+    return Text(text).cell_len
+
+
+def make_console(file: IO[str], style: Style) -> Console:
+    """A console that takes these renderables as they are: no markup, no guesses, no escape codes without colour."""
+    encoding = (getattr(file, "encoding", None) or "utf-8").lower().replace("-", "")
+    reconfigure = getattr(file, "reconfigure", None)
+    if not encoding.startswith("utf") and reconfigure is not None:
+        reconfigure(errors="replace")
+    return Console(
+        file=file,
+        width=style.width,
+        height=style.height,
+        color_system="256" if style.color else None,
+        no_color=not style.color,
+        force_jupyter=False,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def to_text(renderable: RenderableType, style: Style) -> str:
+    """What a console of this style would print, without the last newline."""
+    stream = StringIO()
+    make_console(stream, style).print(renderable)
+    return stream.getvalue().removesuffix("\n")
+
+
+__all__ = ["VIEWS", "Style", "make_console", "render", "render_error", "to_text"]

@@ -1,0 +1,715 @@
+"""Views: what a reader sees of each result, and that no result, width or text, however hostile, breaks a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from gdrepl.commands import results
+from gdrepl.commands.results import (
+    Begun,
+    Branches,
+    BranchInfo,
+    Changed,
+    ConstantInfo,
+    Described,
+    Displayed,
+    Displays,
+    Done,
+    Gradient,
+    HelpList,
+    HelpPage,
+    History,
+    Listed,
+    Loaded,
+    OptimizerInfo,
+    ParameterInfo,
+    Plotted,
+    Printed,
+    ProblemInfo,
+    Quit,
+    Saved,
+    SessionInfo,
+    SlotInfo,
+    Stepped,
+    StopInfo,
+    Stops,
+    StopSet,
+)
+from gdrepl.display.numbers import fit, norm, show, signed
+from gdrepl.display.text import safe
+from gdrepl.display.views import VIEWS, Style, make_console, render, render_error, to_text
+from gdrepl.engine.snapshot import Point, Stop
+from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
+from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.gradient import Term
+
+PLAIN = Style(color=False)
+WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)
+HOSTILE = "[red]b[/red] \x1b[31mred\x1b[0m\r\n\tnext\x07 \u202egnirts 日本語 🇩🇪 é\u0301 \ud800 :smile: {id} %s " + "x" * 300
+PARTS = {  # helper values inside results, which are never returned by themselves
+    results.Displayed,
+    results.StopInfo,
+    results.BranchInfo,
+    results.ParameterInfo,
+    results.ConstantInfo,
+    results.SlotInfo,
+}
+
+
+# --- made-up results ----------------------------------------------------------------------------------------------------
+
+
+def f32(value):
+    return np.asarray(value, np.float32)
+
+
+def point(step, loss, x, grad, lr=1.0):
+    """A point; x and grad are one parameter's, or mappings of several."""
+    xs, grads = (value if isinstance(value, dict) else {"x": value} for value in (x, grad))
+    as32 = [{name: f32(value) for name, value in each.items()} for each in (xs, grads)]
+    return Point(step, f32(loss), as32[0], as32[1], f32(lr))
+
+
+START = point(0, 2209, 3, -94)
+ONE = point(1, 2116.0007, 3.9999933, -92.00001)
+NEAR = point(78, 0.000976, 49.99968, -0.00064)
+VECTOR = point(0, 24.2, {"w": [-1.2, 1], "b": 0.5}, {"w": [-215.6, -88], "b": 3.25})
+MOVED = point(40, 0.0213, {"w": [0.85, 0.73], "b": 0.25}, {"w": [0.125, -0.3], "b": 1.5e-5}, lr=0.1)
+LARGE = point(0, 2.3, {"W": np.ones((10, 10)), "b": np.zeros(70)}, {"W": np.ones((10, 10)), "b": np.arange(70)})
+BROKEN = point(37, np.nan, np.inf, np.nan)
+MANY = point(0, 1, {f"w{i}": i for i in range(60)}, {f"w{i}": -i for i in range(60)})
+COUNT = Stop("count", None, "1 step")
+
+
+def history(count, components=0, rate=None):
+    x = f32(np.linspace(3, 50, count))
+    x = np.stack([x] * components, 1) if components else x
+    rates = np.ones(count, np.float32) if rate is None else f32(rate)
+    loss = np.square(x - 50).reshape(count, max(1, components)).sum(1)
+    return History(
+        {
+            "step": np.arange(count),
+            "loss": loss,
+            "parameters": {"x": x},
+            "gradient": {"x": 2 * (x - 50)},
+            "learning_rate": rates,
+        },
+        "main",
+    )
+
+
+def tree(*branches):
+    """Branches of (name, parent); the first is the current one."""
+    return Branches(
+        tuple(
+            BranchInfo(name, parent, 10 * i, 0, 80, 0.5 / (i + 1), i == 0, "adam(learning_rate=1)", "(x - 50)**2")
+            for i, (name, parent) in enumerate(branches)
+        )
+    )
+
+
+DISPLAYS = (Displayed(1, "norm(grad)", f32(92)), Displayed(2, "slot.m", None, "there is no slot 'm'"))
+CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f32(-94)))
+GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
+
+SAMPLES = {
+    "one step": Stepped(1, ONE, (COUNT,), START, "main"),
+    "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
+    "vector": Stepped(40, MOVED, (Stop("interrupt", None, "after 40 steps"), Stop("until", None, "loss < 1")), VECTOR, "b1"),
+    "large": Stepped(0, LARGE, (), LARGE, "main"),
+    "sixty parameters": Stepped(5, dataclasses.replace(MANY, step=5), (), MANY, "main"),
+    "back": Stepped(-78, START, (Stop("start", None, "the start"),), NEAR, "main"),
+    "not finite": Stepped(37, BROKEN, (Stop("non-finite", None, "loss is nan, grad(x)"),), START, "main", (), NEAR),
+    "began again": Stepped(10, point(10, 1.5, 40, -20), (), NEAR, "b1"),
+    "gradient": GRADIENT,
+    "gradient of two": Gradient(VECTOR.gradient, 232.9, 0, f32(24.2), "w @ w + b", VECTOR.parameters, CHAIN),
+    "gradient of a vector": Gradient({"x": f32(range(40))}, 141.0, 0, f32(1), "sum(x)", {"x": f32(range(40))}, ()),
+    "history": history(12, rate=[1] * 6 + [0.1] * 6),
+    "history of a vector": history(12, 4),
+    "history of norms": history(12, 5),
+    "no history": history(0),
+    "printed": Printed("x + 1", f32(4)),
+    "printed matrix": Printed("A", f32([[1, 2], [3, 4.5]])),
+    "printed truth": Printed("loss < 1", np.asarray(True)),
+    "described": Described("x", "parameter", (2,), "float32"),
+    "stops": Stops((StopInfo(1, "break", "loss < 1e-3", True, 2), StopInfo(12, "break", "step == 5", False, 0, 3, True))),
+    "no stops": Stops(()),
+    "stop set": StopSet(1, "break", "loss < 1e-3"),
+    "displays": Displays(DISPLAYS),
+    "no displays": Displays(()),
+    "branches": tree(("main", None), ("b1", "main"), ("careful", "b1"), ("b2", "main")),
+    "no branches": Branches(()),
+    "problem": ProblemInfo(
+        "rosenbrock",
+        "(1 - x)**2 + 100 * (y - x**2)**2",
+        "float32",
+        "xla",
+        (ParameterInfo("x", (), f32(-1.2), f32(0.9)), ParameterInfo("w", (64,), f32(np.zeros(64)), f32(np.ones(64)))),
+        (ConstantInfo("data", (100, 3), f32(np.ones((100, 3))), "iris.csv", "0123456789abcdef" * 4),),
+        "a curved valley",
+        "-5 <= x, y <= 10",
+        0.0,
+        ({"x": 1.0, "y": (1.0, 2.0)},),
+        "Rosenbrock (1960)",
+    ),
+    "bare problem": ProblemInfo("", "x**2", "float64", "eager", (ParameterInfo("x", (), f32(1), f32(1)),), ()),
+    "optimizer": OptimizerInfo(
+        "adam",
+        "adam(learning_rate=1)",
+        f32(1),
+        "exponential_decay(1, 100, 0.9)",
+        {"learning_rate": 1.0, "beta_1": 0.9, "epsilon": 1e-7, "amsgrad": False, "clipnorm": None},
+        (SlotInfo("iteration", None, np.asarray(78)), SlotInfo("momentum", "x", f32(-0.00123))),
+    ),
+    "listed": Listed("optimizers", (("sgd", "gradient descent"), ("adam", "adaptive moments")), "help optimizer"),
+    "session": SessionInfo(
+        {"problem": "hill", "step": 78, "branches": ["main"], "memory": {"rows": 4}, "seed": None, "x": f32(1)}
+    ),
+    "changed": Changed("lr", f32(1), f32(0.1), ("the old future is kept",), "lr.csv", "0123" * 16),
+    "changed text": Changed(
+        "optimizer", "adam(learning_rate=1, beta_1=0.9, beta_2=0.9)", "sgd(learning_rate=0.1, momentum=0.9)"
+    ),
+    "begun": Begun("(x - 50)**2", "hill", START, "b1", ("breakpoint 1 is disabled",)),
+    "done": Done("on branch b1 from step 40"),
+    "plotted": Plotted(Chart("loss", "step", "loss", (Series("loss", np.arange(30), np.arange(30) ** 2.0),))),
+    "saved": Saved("hill.gd", 1, 300),
+    "loaded": Loaded("sessions/hill.gd", 12, 2, NEAR),
+    "help page": HelpPage("step", "step [COUNT]", "Make COUNT updates.", "One.\n\n  a  b\n- two\nlong " * 9, "step 10", ("s",)),
+    "help list": HelpList((("running", (("step [COUNT]", "Make COUNT updates, stopping early."), ("run", ""))), ("none", ()))),
+    "quit": Quit(),
+}
+
+ERRORS = {
+    "expression": ExpressionError("unknown name 'y'", "(x - y)**2", 5, "did you mean 'x'?"),
+    "long expression": ExpressionError("unknown name 'y'", "1 + " * 100 + "y", 400),
+    "command": CommandError("unknown command 'sep'", "did you mean 'step'?"),
+    "problem": ProblemError(HOSTILE, HOSTILE),
+    "file": SessionFileError("not JSON", 3),
+    "hostile expression": ExpressionError(HOSTILE, "日本語 + [red]y[/red] + é", 6, HOSTILE),
+}
+
+
+def hostile(value):
+    """The same result with hostile text in place of every string, also inside tuples and mappings."""
+    if isinstance(value, str):
+        return HOSTILE
+    if isinstance(value, tuple):
+        return tuple(map(hostile, value))
+    if isinstance(value, dict):
+        return {
+            hostile(name) if isinstance(inner, (str, list)) else f"{name}{HOSTILE}": hostile(inner)
+            for name, inner in value.items()
+        }
+    if dataclasses.is_dataclass(value) and not isinstance(value, (History, Chart)):
+        return type(value)(*(hostile(getattr(value, field.name)) for field in dataclasses.fields(value)))
+    return value
+
+
+def drawn(result, style=PLAIN):
+    return to_text(render(result, style), style)
+
+
+def failed(error, style=PLAIN, place=""):
+    return to_text(render_error(error, style, place), style)
+
+
+def fields(text):
+    """The cells of each line, which two blanks or more part."""
+    return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+
+
+# --- every result, every terminal ---------------------------------------------------------------------------------------
+
+
+def test_every_result_class_has_a_view():
+    classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
+    assert classes - PARTS == {*VIEWS, Plotted}
+
+
+def test_every_view_has_a_sample():
+    assert {type(sample) for sample in SAMPLES.values()} == {*VIEWS, Plotted}
+
+
+def check(text, style):
+    assert [line for line in text.splitlines() if cell_len(re.sub("\x1b\\[[0-9;]*m", "", line)) > style.width] == []
+    assert style.color or "\x1b" not in text
+    assert text.isascii() or not style.ascii_only
+    assert all(character.isprintable() for character in re.sub("\x1b\\[[0-9;]*m|\n", "", text))
+
+
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("color", [False, True], ids=["plain", "color"])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_result_fits_every_terminal(name, color, ascii_only):
+    for width in WIDTHS:
+        style = Style(width, 24, color, ascii_only)
+        check(drawn(SAMPLES[name], style), style)
+        check(drawn(hostile(SAMPLES[name]), style), style)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("color", [False, True], ids=["plain", "color"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_fits_every_terminal(name, color, ascii_only):
+    for width in WIDTHS:
+        style = Style(width, 24, color, ascii_only)
+        check(failed(ERRORS[name], style, HOSTILE), style)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("width", [1, 2, 5, 11])
+def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
+    style = Style(width, 1, False)
+    check(drawn(SAMPLES[name], style), style)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_colour_adds_no_words(name):
+    if name != "plotted":  # a chart without colour tells its series apart by other glyphs
+        assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
+
+
+@pytest.mark.parametrize("precision", [1, 3, 9, 17])
+def test_any_precision_fits(precision):
+    for sample in SAMPLES.values():
+        style = Style(80, 24, False, False, precision)
+        check(drawn(sample, style), style)
+
+
+@pytest.mark.parametrize("make", [Done, lambda text: Printed(text, f32(1)), lambda text: Changed("lr", text, text)])
+def test_markup_and_escapes_of_a_user_are_shown_as_they_are(make):
+    text = drawn(make("[red]x[/red]\x1b[31m:smile:"), Style(color=False))
+    assert "[red]x[/red]\\x1b[31m:smile:" in text
+
+
+def test_what_is_no_result_has_no_view():
+    with pytest.raises(TypeError, match="no view of int"):
+        render(3, PLAIN)
+
+
+@given(st.text())
+def test_any_text_is_one_harmless_line(text):
+    for ascii_only in (False, True):
+        shown = safe(text, ascii_only)
+        assert shown.isprintable()
+        assert shown.isascii() or not ascii_only
+        assert safe(shown, ascii_only) == shown
+
+
+def test_an_ascii_stream_replaces_what_it_cannot_write():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    make_console(stream, PLAIN).print(render(Done("caf\N{LATIN SMALL LETTER E WITH ACUTE}"), PLAIN))
+    stream.flush()
+    assert raw.getvalue().decode("ascii") == "caf?\n"
+
+
+def test_drawing_needs_neither_tensorflow_nor_plotext():
+    script = "import sys, gdrepl.display.views; print(*sorted({'tensorflow', 'keras', 'plotext'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split() == []
+
+
+# --- a step -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_shows_both_points_and_the_change():
+    assert fields(drawn(SAMPLES["one step"])) == [
+        ["step 0 → 1"],
+        ["x", "3", "→", "3.999993", "+0.9999933"],
+        ["loss", "2209", "→", "2116.001", "-92.99927"],
+        ["grad", "-94", "→", "-92.00001", "+1.999992"],
+    ]
+
+
+def test_the_columns_of_one_step_stand_under_those_of_the_next():
+    later = drawn(Stepped(77, NEAR, (), ONE, "main"))
+    arrows = [line.index("→") for text in (drawn(SAMPLES["one step"]), later) for line in text.splitlines()[1:]]
+    assert len(set(arrows)) == 1
+
+
+def test_the_plain_count_is_no_stop_worth_a_line():
+    assert "stopped" not in drawn(SAMPLES["one step"])
+
+
+def test_many_steps_say_how_many_and_why_they_ended():
+    header, *_, stop, display, broken = drawn(SAMPLES["many steps"]).splitlines()
+    assert header == "step 0 → 78   78 steps"
+    assert stop == "stopped: breakpoint 1, loss < 1e-3"
+    assert display == "1: norm(grad) = 92"
+    assert broken == "2: slot.m: there is no slot 'm'"
+
+
+def test_a_vector_changes_by_a_norm_and_gradients_are_named():
+    lines = fields(drawn(SAMPLES["vector"]))
+    assert lines[0] == ["step 0 → 40", "40 steps", "on b1"]
+    assert lines[1] == ["w", "[-1.2 1]", "→", "[0.85 0.73]", "norm 2.067704"]
+    assert [line[0] for line in lines[1:7]] == ["w", "b", "loss", "grad(w)", "grad(b)", "lr"]
+    assert lines[6] == ["lr", "1", "→", "0.1", "-0.9"]
+
+
+def test_the_learning_rate_is_shown_only_when_it_changed():
+    assert "lr" not in drawn(SAMPLES["one step"])
+
+
+@pytest.mark.parametrize(
+    ("stop", "line"),
+    [
+        (Stop("breakpoint", 3, "x > 1"), "stopped: breakpoint 3, x > 1"),
+        (Stop("watchpoint", 4, "x"), "stopped: watchpoint 4, x"),
+        (Stop("event", 5, "overflow"), "stopped: event 5, overflow"),
+        (Stop("until", None, "loss < 1"), "stopped: until loss < 1"),
+        (Stop("interrupt", None, "after 3 steps"), "stopped: interrupted"),
+        (Stop("non-finite", None, "loss is nan"), "stopped: not finite: loss is nan"),
+        (Stop("max-steps", None, "after 9 steps (set max-steps)"), "stopped: max-steps, after 9 steps (set max-steps)"),
+        (Stop("start", None, "the start"), "at the start"),
+        (Stop("end", None, "the end of main"), "at the end of main"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Stop) else "",
+)
+def test_a_stop_is_one_line(stop, line):
+    assert drawn(Stepped(1, ONE, (stop,), START, "main")).splitlines()[-1] == line
+
+
+def test_several_stops_are_as_many_lines():
+    stops = (Stop("breakpoint", 1, "x > 1"), Stop("breakpoint", 2, "x > 2"))
+    assert drawn(Stepped(1, ONE, stops, START, "main")).count("stopped: ") == 2
+
+
+def test_after_a_value_that_is_not_finite_the_last_finite_point_is_told():
+    bad = Stepped(37, BROKEN, (Stop("non-finite", None, "loss is nan"),), START, "main", (), dataclasses.replace(NEAR, step=36))
+    assert drawn(bad).splitlines()[-2:] == [
+        "stopped: not finite: loss is nan",
+        "  the point before, step 36: x 49.99968, loss 0.000976, grad -0.00064",
+    ]
+
+
+def test_the_last_finite_point_is_not_told_twice():
+    bad = Stepped(37, BROKEN, (Stop("non-finite", None, "loss is nan"),), START, "main", (), START)
+    assert drawn(bad).splitlines()[-1] == "stopped: not finite: loss is nan"
+
+
+def test_a_change_to_or_from_what_is_not_finite_is_left_blank():
+    assert fields(drawn(SAMPLES["not finite"]))[1:4] == [
+        ["x", "3", "→", "inf"],
+        ["loss", "2209", "→", "nan"],
+        ["grad", "-94", "→", "nan"],
+    ]
+
+
+def test_a_move_backwards_says_so():
+    assert drawn(Stepped(-38, point(40, 1, 1, 1), (COUNT,), NEAR, "main")).splitlines()[0] == "back to step 40   38 steps"
+
+
+def test_no_step_taken_shows_the_point_alone():
+    text = drawn(Stepped(0, START, (Stop("end", None, "the end of main"),), START, "main"))
+    assert fields(text) == [["step 0"], ["x", "3"], ["loss", "2209"], ["grad", "-94"], ["lr", "1"], ["at the end of main"]]
+
+
+def test_a_run_that_began_again_is_not_compared_with_the_point_left():
+    assert fields(drawn(SAMPLES["began again"]))[:2] == [["from step 0 → 10", "10 steps", "on b1"], ["x", "40"]]
+
+
+def test_a_screen_is_not_flooded_with_parameters():
+    text = drawn(SAMPLES["sixty parameters"])
+    assert len(text.splitlines()) <= 24
+    assert "more parameters" in text
+    assert "loss" in text
+
+
+def test_ascii_writes_arrows_by_hand():
+    assert drawn(SAMPLES["one step"], Style(color=False, ascii_only=True)).splitlines()[0] == "step 0 -> 1"
+
+
+# --- the others ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_gradient_shows_where_it_comes_from():
+    assert drawn(GRADIENT).splitlines() == [
+        "grad at step 0: d loss / d x = -94",
+        "loss  (x - 50)**2 = 2209",
+        "at    x = 3",
+        "chain, by tf.GradientTape, from the loss inwards",
+        "  x - 50 = -47    d loss/d(x - 50) = -94",
+    ]
+
+
+def test_the_chain_is_aligned():
+    lines = [line for line in drawn(SAMPLES["gradient of two"]).splitlines() if "d loss/d(" in line]
+    assert len(lines) == 2
+    assert len({line.index("d loss/d(") for line in lines}) == 1
+
+
+def test_a_chain_too_wide_for_equations_tells_each_expression_once():
+    terms = tuple(Term(f"100 * (x[1:] - x[:-1] ** 2) ** {i} + a", f32([i]), f32([1])) for i in range(3))
+    lines = fields(drawn(dataclasses.replace(GRADIENT, chain=terms)))
+    assert lines[-4:-2] == [["expression", "value", "d loss / d it"], ["100 * (x[1:] - x[:-1]**2)**0 + a", "[0]", "[1]"]]
+
+
+def test_history_is_columns_under_their_names():
+    header, first, *_, last = drawn(history(12, rate=[1] * 6 + [0.1] * 6)).splitlines()
+    assert header.split() == ["step", "x", "loss", "grad", "lr"]
+    assert first.split() == ["0", "3", "2209", "-94", "1"]
+    assert last.split() == ["11", "50", "0", "0", "0.1"]
+    assert len({len(line) for line in (header, first, last)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("components", "names"),
+    [
+        (0, ["step", "x", "loss", "grad"]),
+        (2, ["step", "x[0]", "x[1]", "loss", "grad[0]", "grad[1]"]),
+        (5, ["step", "norm(x)", "loss", "norm(grad)"]),
+    ],
+)
+def test_history_names_components_and_norms_and_hides_a_constant_rate(components, names):
+    assert drawn(history(3, components)).splitlines()[0].split() == names
+
+
+def test_history_of_recorded_norms_says_so():
+    points = {**history(3).points}
+    assert drawn(History(points, "main", ("x",))).splitlines()[0].split() == ["step", "norm(x)", "loss", "norm(grad)"]
+
+
+def test_history_has_a_line_for_each_of_ten_thousand_points():
+    assert len(drawn(history(10_000)).splitlines()) == 10_001
+
+
+def test_branches_are_a_tree_with_a_star_on_the_current_one():
+    lines = drawn(SAMPLES["branches"]).splitlines()
+    assert [line.split("  adam")[0].rstrip() for line in lines[1:]] == [
+        "* main           0..80   0.5",
+        "  ├─ b1          10..80  0.25",
+        "  │  └─ careful  20..80  0.1666667",
+        "  └─ b2          30..80  0.125",
+    ]
+
+
+def test_branches_in_ascii():
+    lines = drawn(SAMPLES["branches"], Style(color=False, ascii_only=True)).splitlines()
+    assert [line[:14].rstrip() for line in lines[1:]] == ["* main", "  |- b1", "  |  `- carefu", "  `- b2"]
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        [("a", "b"), ("b", "a")],
+        [("a", "a")],
+        [("a", "gone"), ("b", "a")],
+        [("b0", None), *((f"b{i + 1}", f"b{i}") for i in range(2_000))],
+    ],
+    ids=["circle", "own parent", "orphan", "deep"],
+)
+def test_a_strange_tree_is_drawn_all_the_same(branches):
+    check(drawn(tree(*branches)), PLAIN)
+    assert len(drawn(tree(*branches)).splitlines()) == 1 + len(branches)
+
+
+def test_an_optimizer_shows_every_hyperparameter_and_slot():
+    lines = fields(drawn(SAMPLES["optimizer"]))
+    for row in (
+        ["beta_1", "0.9"],
+        ["epsilon", "1e-7"],
+        ["amsgrad", "False"],
+        ["clipnorm", "None"],
+        ["momentum of x", "-0.00123"],
+    ):
+        assert row in lines
+    assert ["learning_rate", "1", "by exponential_decay(1, 100, 0.9)"] in lines
+
+
+def test_a_problem_shows_its_values_minimum_and_files():
+    lines = fields(drawn(SAMPLES["problem"]))
+    for row in (
+        ["x", "scalar", "start -1.2", "here 0.9"],
+        ["minimum", "0 at x = 1, y = [1 2]"],
+        ["data", "shape (100, 3)", "min 1 max 1, norm 17.32051"],
+        ["data", "iris.csv", "sha256 0123456789ab..."],
+    ):
+        assert row in lines
+
+
+def test_breakpoints_are_listed_as_gdb_does():
+    assert fields(drawn(SAMPLES["stops"])) == [
+        ["Num", "Kind", "Enb", "Hits", "What"],
+        ["1", "break", "y", "2", "loss < 1e-3"],
+        ["12", "break", "n", "0", "step == 5", "(once)", "(skips 3 more)"],
+    ]
+
+
+def test_a_long_condition_is_told_to_its_end():
+    text = drawn(Stops((StopInfo(1, "break", "loss + " * 30 + "x < 1", True, 0),)))
+    assert text.count("loss") == 30
+    assert text.endswith("x < 1")
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (Stops(()), "no breakpoints"),
+        (Displays(()), "no displays"),
+        (StopSet(1, "break", "loss < 1e-3"), "breakpoint 1: stops when loss < 1e-3"),
+        (StopSet(2, "tbreak", "step == 5"), "breakpoint 2: stops once, when step == 5"),
+        (StopSet(3, "watch", "{id}"), "watchpoint 3: stops when {id} changes"),
+        (Printed("x + 1", f32(4)), "x + 1 = 4"),
+        (Printed("A", f32([[1, 2], [3, 4.5]])), "A = shape (2, 2)\n  [1   2]\n  [3 4.5]"),
+        (Printed("loss < 1", np.asarray(True)), "loss < 1 = True"),
+        (Described("x", "parameter", (2,), "float32"), "x: parameter, shape (2,), float32"),
+        (Changed("lr", f32(1), f32(0.1), ("a note",)), "lr: 1 → 0.1\n  a note"),
+        (Changed("engine", None, "eager"), "engine: eager"),
+        (Saved("hill.gd", 1, 300), "saved hill.gd: 1 command, 300 points"),
+        (Done("one\ntwo"), "one\ntwo"),
+        (Done(""), ""),
+        (Quit(), ""),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_a_short_result_reads(result, text):
+    assert drawn(result) == text
+
+
+def test_a_help_page_is_filled_to_the_width_and_keeps_its_indented_lines():
+    page = HelpPage(
+        "step", "step [COUNT]", "Make updates.", "one two\nthree " + "word " * 40 + "\n\n  lr     the rate", "step 10", ("s",)
+    )
+    lines = drawn(page).splitlines()
+    assert lines[0] == "step [COUNT]   (s)"
+    assert lines[3].startswith("one two three word")
+    assert "  lr     the rate" in lines
+    assert lines[-1] == "example: step 10"
+
+
+def test_help_aligns_the_summaries():
+    groups = (("running", (("step [COUNT]", "Make updates. " * 9), ("run", "Begin again."))),)
+    lines = drawn(HelpList(groups)).splitlines()
+    assert lines[0] == "running"
+    assert {line.index(word) for line in lines[1:] for word in ("Make", "Begin") if word in line[:25]} == {
+        lines[-1].index("Begin")
+    }
+
+
+def test_a_chart_leaves_two_lines_for_the_prompt():
+    assert len(drawn(SAMPLES["plotted"]).splitlines()) == 22
+
+
+# --- errors -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_expression_error_points_at_the_column():
+    message, expression, caret, hint = failed(ERRORS["expression"]).splitlines()
+    assert message == "error: unknown name 'y'"
+    assert expression[caret.index("^")] == "y"
+    assert hint.strip() == "did you mean 'x'?"
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("text", ["日本語 + y + 日本語", "β + y", "1 + " * 100 + "y", "y" + " + 1" * 100])
+def test_the_caret_stands_under_the_column_in_cells(text, width, ascii_only):
+    error = ExpressionError("unknown", text, text.index("y"))
+    _, shown, caret = failed(error, Style(width, 24, False, ascii_only)).splitlines()
+    before = ""
+    for character in shown:
+        if cell_len(before) == caret.index("^"):
+            break
+        before += character
+    assert shown[len(before)] == "y"
+
+
+def test_the_place_stands_before_the_message():
+    assert failed(ERRORS["command"], place="hill.gd line 3").splitlines()[0] == "hill.gd line 3: error: unknown command 'sep'"
+
+
+def test_an_error_is_red_and_its_hint_dim():
+    message, hint = failed(ERRORS["command"], Style()).splitlines()
+    assert "31m" in message
+    assert "\x1b[2m" in hint
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (f32(0.1), "0.1"),
+        (f32(49.99968), "49.99968"),
+        (f32(50), "50"),
+        (f32(-94), "-94"),
+        (f32(1e-30), "1e-30"),
+        (f32(1.5e-5), "1.5e-5"),
+        (f32(0.0001), "0.0001"),
+        (f32(np.nan), "nan"),
+        (f32(-np.inf), "-inf"),
+        (f32(-0.0), "-0"),
+        (f32(1e38), "1e38"),
+        (np.float64(0.1) + 0.2, "0.3"),
+        (1 / 3, "0.3333333"),
+        (123456789.0, "1.234568e8"),
+        (np.int64(123456789), "123456789"),
+        (np.float16(0.1), "0.1"),
+        (5e-324, "5e-324"),
+        (9.9999999e-5, "0.0001"),
+        (0.99999999, "1"),
+        (True, "True"),
+        (None, "None"),
+        (f32([]), "[] (0)"),
+        (f32([0.1, -0.2]), "[0.1 -0.2]"),
+        (f32(range(1, 65)), "[1 2 ... 63 64] (64)"),
+        (f32([[1, -2], [3, 0.5]]), "[1  -2]\n[3 0.5]"),
+        (f32(np.ones((10, 10))), "shape (10, 10), min 1 max 1, norm 10"),
+        (f32([[np.nan, 3], [4, 0]] * 5), "shape (10, 2), 5 not finite, min 0 max 4, norm 11.18034"),
+        (f32(np.zeros((0, 3))), "shape (0, 3)"),
+    ],
+)
+def test_a_number_reads_as_people_write_it(value, text):
+    assert show(value, 7) == text
+
+
+@given(st.floats(width=32))
+def test_nine_digits_tell_every_float32_apart(number):
+    assert f32(float(show(f32(number), 9))).tobytes() == f32(number).tobytes() or np.isnan(number)
+
+
+@given(st.floats(allow_nan=False))
+def test_seventeen_digits_tell_every_float64_apart(number):
+    assert float(show(number, 17)).hex() == number.hex()
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.integers(1, 9))
+def test_fewer_digits_are_the_number_rounded(number, precision):
+    text = show(f32(number), precision)
+    same = np.float64(str(f32(number))) == float(text)  # the shortest digits of a float32 may lie beside its exact value
+    assert same or abs(float(text) - number) <= 0.5000001 * 10.0 ** (np.floor(np.log10(abs(number) or 1)) - precision + 1)
+    assert len(re.sub(r"e.*|\D", "", text).strip("0")) <= precision
+
+
+@given(st.lists(st.floats(width=32), max_size=80), st.integers(4, 60))
+def test_a_vector_fits_any_room(values, width):
+    assert len(fit(f32(values), width)) <= width
+
+
+def test_a_matrix_fits_as_its_norm():
+    assert fit(f32(np.ones((10, 10))), 17) == "(10, 10) norm 10"
+    assert fit(f32(np.ones((10, 10))), 8) == "norm 10"
+
+
+def test_a_difference_has_a_sign():
+    assert [signed(f32(value)) for value in (1.5, -2, 0, -0.0, np.nan, np.inf)] == ["+1.5", "-2", "0", "0", "", ""]
+
+
+def test_a_norm_neither_overflows_nor_vanishes():
+    assert norm(np.array([3e200, 4e200])) == pytest.approx(5e200)
+    assert norm(np.array([3e-200, 4e-200])) == pytest.approx(5e-200)
+    assert norm(np.array([])) == 0
+    assert np.isnan(norm(np.array([1, np.nan])))
