@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gdrepl import __version__
 
@@ -31,6 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def entry() -> NoReturn:
+    """The program: `main`, and out at once.
+
+    Taking TensorFlow down in order takes a second, and everything of ours is closed and flushed by then.
+    """
+    try:
+        status = main()
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -166,7 +182,17 @@ def _setup(options: argparse.Namespace) -> Setup:
     )
 
 
+def _prompts_next(options: argparse.Namespace) -> bool:
+    """True when the prompt is the next thing that its user sees."""
+    dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
+    return sys.stdin.isatty() and sys.stdout.isatty() and not (options.inputs or options.batch or options.json or dumb)
+
+
 def _debug(options: argparse.Namespace) -> int:
+    if sys.stdin is not None and _prompts_next(options):
+        from gdrepl.shell.early import show_prompt_early
+
+        show_prompt_early("".join(c if c.isprintable() else "?" for c in " ".join(options.problem)))
     from gdrepl.commands.session import Session
     from gdrepl.shell.front import run_session
     from gdrepl.shell.keeper import Keeper

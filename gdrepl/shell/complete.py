@@ -17,12 +17,19 @@ from prompt_toolkit.document import Document
 from gdrepl.commands.arguments import complete_expression, complete_files
 from gdrepl.commands.registry import Argument, Command, registry
 from gdrepl.commands.session import Session
+from gdrepl.commands.values import MAKERS
+from gdrepl.engine.optimizer import catalogue
+from gdrepl.engine.program import ENGINES
+from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.errors import CommandError
-from gdrepl.shell.line import parts
+from gdrepl.shell.parts import parts
 
 SUFFIXES = (".gds", ".gd", ".csv")
 MOST = 200
 
+_FIXED_VALUES = {"engine": ENGINES, "dtype": ("float32", "float64")}
+
+_ASSIGNMENT = re.compile(r"([^\s=]+)(?:\s*=\s*|\s+)")
 _WORD = re.compile(r"\S*$")
 _IDENTIFIER = re.compile(r"(?:[^\W\d][\w.]*)?$")
 _DATA_FILE = re.compile(r"""\bcsv\(\s*["']([^"']*)$""")
@@ -99,11 +106,14 @@ def _split(text: str) -> tuple[str, str, str]:
 def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Completion]:
     """What the argument offers, where the whole text, else its last word, else the identifier under the cursor begins it."""
     words = list(dict.fromkeys(argument.complete(session)))
+    assignment = _ASSIGNMENT.match(typed) if argument.rest and " " in argument.name else None
+    if assignment:
+        words, typed = list(_values(assignment.group(1), session)), typed[assignment.end() :]
     if argument.complete is complete_expression:
         words += _slots(session)
     for begun in (typed, _last(_WORD, typed), _last(_IDENTIFIER, typed)):
         found = [word for word in words if word.startswith(begun)]
-        if found and (begun or not typed or typed[-1] in " ([,+-*/<>=@"):
+        if found and (begun or not typed or (argument.rest and typed[-1] in " ([,+-*/<>=@")):
             yield from (Completion(word, -len(begun)) for word in found)
             return
 
@@ -111,6 +121,17 @@ def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Compl
 def _last(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return match.group() if match else ""
+
+
+def _values(name: str, session: Session) -> Iterable[str]:
+    """What may follow `set NAME`, `var NAME =` and `const NAME =`."""
+    if name in _FIXED_VALUES:
+        return _FIXED_VALUES[name]
+    if name == "optimizer":
+        return sorted(each.lower() for each in catalogue()) if session.ready else ()
+    if name == "lr":
+        return schedule_catalogue() if session.ready else ()
+    return [*MAKERS, *complete_expression(session)]
 
 
 def _slots(session: Session) -> list[str]:

@@ -9,14 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from gdrepl import __version__
-from gdrepl.errors import GdreplError
-
-
-def state_folder() -> Path:
-    """Where gdrepl keeps what is nobody's document: `$XDG_STATE_HOME/gdrepl`."""
-    given = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
-    return base / "gdrepl"
+from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.recording.journal import journal_folder
 
 
 def internal_error(error: BaseException, line: str) -> GdreplError:
@@ -25,12 +19,12 @@ def internal_error(error: BaseException, line: str) -> GdreplError:
     message = f"internal error: {type(error).__name__}{': ' if first else ''}{first}; please report"
     try:
         return GdreplError(message, f"the traceback is in {_write(error, line)}")
-    except (OSError, RuntimeError) as trouble:  # no disk, no home
+    except (OSError, SessionFileError) as trouble:  # no disk, no home
         return GdreplError(message, f"the traceback could not be written: {trouble}")
 
 
 def _write(error: BaseException, line: str) -> Path:
-    folder = state_folder()
+    folder = journal_folder().parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"crash-{datetime.now():%Y%m%d-%H%M%S-%f}-{os.getpid()}.txt"
     head = f"gdrepl {__version__}, Python {platform.python_version()}, {platform.platform()}\ncommand: {line}\n\n"

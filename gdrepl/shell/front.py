@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import io
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from gdrepl.commands import all as _all
 from gdrepl.commands.session import Session
-from gdrepl.display.views import Style
+from gdrepl.display.style import Style
 from gdrepl.shell.keeper import Keeper
-from gdrepl.shell.lines import LineRunner
+from gdrepl.shell.lines import INTERRUPTED, LineRunner
 from gdrepl.shell.screen import is_dumb, style_from
 
 _ = _all  # importing it registers the commands
@@ -20,8 +22,11 @@ _ = _all  # importing it registers the commands
 
 def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -> int:
     """Run a session as the options say; returns the exit status."""
+    if sys.stdin is None:  # closed, as under some job schedulers
+        sys.stdin = io.StringIO()
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, _leave)
+        if signal.getsignal(number) == signal.SIG_DFL:  # not under nohup
+            signal.signal(number, _leave)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     prompting = at_terminal and not options.batch and not options.json
     session.interactive = prompting
@@ -32,23 +37,30 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
     runner = LineRunner(session, style, options.json, options.echo, stop_on_error=not prompting)
     try:
         status = _run(runner, session, options, prompting)
-        keeper.close()
+        if status != INTERRUPTED:
+            keeper.close()
         return status
-    except (KeyboardInterrupt, BrokenPipeError):
+    except BrokenPipeError:
         keeper.close()
+        raise
+    except SystemExit as ending:
+        if ending.code == 1:  # rich's own way to say that nobody reads our output any more
+            keeper.close()
         raise
     finally:
         keeper.abandon()
 
 
 def _leave(number: int, frame: object) -> NoReturn:
-    # No I/O here: this may come in the middle of any statement.
+    # No I/O here: this may come in the middle of any statement. A second signal must not cut short the cleaning up.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prompting: bool) -> int:
     for option, text in options.inputs or []:
-        status = runner.run([text if option == "-c" else f"source {text}"])
+        status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
         if status is not None:
             return status
     if options.batch:
@@ -57,8 +69,15 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
         from gdrepl.shell.prompt import run_prompt
 
         return run_prompt(session, runner.style, history_file())
-    status = runner.run_terminal() if prompting else runner.run(sys.stdin)
+    status = runner.run_terminal() if prompting else runner.run(_piped_lines())
     return 0 if status is None else status
+
+
+def _piped_lines() -> Iterable[str]:
+    """Standard input; what is not UTF-8 in it becomes a question mark that no command has."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    return sys.stdin
 
 
 def history_file() -> Path | None:

@@ -10,16 +10,24 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
 from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES
-from gdrepl.shell.line import Part, Standing, parts, standing
+from gdrepl.shell.parts import Part, Standing, parts, standing
 
 COLORS = {
+    "gd.prompt": "ansidefault",  # a cell with a colour is written out; else the blank would be a cursor movement
     "gd.command": "bold",
     "gd.unknown": "ansired",
     "gd.number": "ansicyan",
     "gd.name": "ansigreen",
     "gd.comment": "ansibrightblack",
 }
-PLAIN = {"gd.command": "bold", "gd.unknown": "", "gd.number": "", "gd.name": "", "gd.comment": ""}
+PLAIN = {
+    "gd.prompt": "ansidefault",
+    "gd.command": "bold",
+    "gd.unknown": "",
+    "gd.number": "",
+    "gd.name": "",
+    "gd.comment": "",
+}
 
 _BUILT_IN = frozenset([*POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, "slot"])
 _TOKEN = re.compile(r"(?P<name>[^\W\d]\w*)|(?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<other>.)", re.DOTALL)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 
-from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
+from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
@@ -50,8 +52,16 @@ def _harmless(character: str) -> str:
     return character if character.isprintable() else ""
 
 
-def forget_keys_ahead() -> None:
-    """Throw away what was pasted or typed ahead: Ctrl-C means the lines that follow, too."""
-    from prompt_toolkit.input.typeahead import clear_typeahead
+def interrupted_ahead(source: Input) -> bool:
+    """True when Ctrl-C waits among the keys typed ahead, as after a paste over a slow link; it drops the keys before it.
 
-    clear_typeahead(get_app().input)
+    A key that comes while the terminal is raw is no signal, and is read by the next prompt only: too late for the run that
+    it was meant to stop.
+    """
+    ahead = get_typeahead(source)
+    with source.raw_mode():
+        while not source.closed and select.select([source.fileno()], [], [], 0)[0]:
+            ahead += source.read_keys()
+    places = [place for place, key in enumerate(ahead) if key.key == Keys.ControlC]
+    store_typeahead(source, ahead[places[-1] + 1 :] if places else ahead)
+    return bool(places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -10,9 +11,12 @@ from typing import Any
 
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session, find_command
-from gdrepl.display.views import Style, make_console, render, render_error
+from gdrepl.display.style import Style
+from gdrepl.engine.debugger import Debugger, Progress
 from gdrepl.errors import GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
+from gdrepl.shell.crash import internal_error
+from gdrepl.shell.progress import Activity
 
 INTERRUPTED = 130
 
@@ -27,6 +31,11 @@ class LineRunner:
         self.echo = echo
         self.stop_on_error = stop_on_error
         self._interrupted = False
+        self._busy = False
+        self._activity: Activity | None = None
+        session.prepare = self._watch
+        if session.built is not None:
+            self._watch(session.built)
 
     def run(self, lines: Iterable[str]) -> int | None:
         """Run the lines; returns the exit status when the session is over, else None."""
@@ -62,31 +71,50 @@ class LineRunner:
                 return status
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """End a run at a whole step; anything else is given up."""
+        """End a run at a whole step; loading, and waiting for a line, are given up."""
         self._interrupted = True
-        if not self.session.ready:
+        debugger = self.session.built
+        if debugger is None or not self._busy:
             raise KeyboardInterrupt
-        self.session.debugger.interrupt.set()
+        debugger.interrupt.set()
 
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")
-        if self.echo:
+        if self.echo and not self.as_json:
             print(f"(gd) {text}", flush=True)
+        with Activity("working", sys.stdout, lambda: self.style().width, after=0.5) as activity:
+            self._activity = None if self.as_json else activity
+            return self._build_and_execute(text)
+
+    def _build_and_execute(self, text: str) -> int | None:
         if self._needs_debugger(text):
             try:
                 _ = self.session.debugger
             except GdreplError as error:
                 self._show(Outcome(text, error=error))
                 return 2
+        self._interrupted, self._busy = False, True
+        try:
+            return self._execute(text)
+        except BrokenPipeError:
+            raise  # nobody reads any more
+        except Exception as error:
+            self._show(Outcome(text, error=internal_error(error, text)))
+            return 1 if self.stop_on_error else None
+        finally:
+            self._busy = False
+            if self.session.ready:
+                self.session.debugger.interrupt.clear()
+
+    def _execute(self, text: str) -> int | None:
         for outcome in self.session.execute(text):
             self._show(outcome)
             if isinstance(outcome.result, Quit):
                 return 0
             if outcome.error is not None and self.stop_on_error:
                 return 1
-        if self._interrupted:
-            self._interrupted = False
-            return INTERRUPTED
+            if self._interrupted:  # what follows on the line was meant, too
+                return INTERRUPTED
         return None
 
     def _needs_debugger(self, text: str) -> bool:
@@ -99,6 +127,12 @@ class LineRunner:
         if self.as_json:
             print(dumps(_to_json(outcome)), flush=True)
             return
+        with self._activity.aside() if self._activity is not None else contextlib.nullcontext():
+            self._draw(outcome)
+
+    def _draw(self, outcome: Outcome) -> None:
+        from gdrepl.display.views import make_console, render, render_error
+
         style = self.style()
         if outcome.error is None:
             make_console(sys.stdout, style).print(render(outcome.result, style))
@@ -107,6 +141,13 @@ class LineRunner:
             sys.stdout.flush()
             make_console(sys.stderr, style).print(render_error(outcome.error, style, outcome.place))
             sys.stderr.flush()
+
+    def _watch(self, debugger: Debugger) -> None:
+        debugger.progress = self._on_progress
+
+    def _on_progress(self, progress: Progress) -> None:
+        if self._activity is not None:
+            self._activity.update(progress)
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:

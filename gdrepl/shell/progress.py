@@ -1,13 +1,12 @@
 """The one line that shows that something is going on: a spinner, or the progress of a run. On a terminal only, and erased.
 
 A thread draws it, since the main thread is inside TensorFlow. Only what changed is written: over a slow link a redraw costs
-some twenty bytes, three times a second.
+some forty bytes, three times a second.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -77,10 +76,12 @@ class Activity:
                     self._draw(progress_line(self._latest, time.monotonic() - self._began, self._label, self._after))
 
     def _draw(self, text: str) -> None:
-        text = text[: max(0, self._columns() - 1)]
+        text = text[: max(0, self._columns() - 4)]  # ^C, when the terminal echoes it, must not begin another line
         if text == self._shown:
             return
-        same = len(os.path.commonprefix([text, self._shown]))
+        same = next(
+            (place for place, (old, new) in enumerate(zip(self._shown, text)) if old != new), min(len(self._shown), len(text))
+        )
         self._write(f"\x1b[{same + 1}G{text[same:]}\x1b[K")
         self._shown = text
 

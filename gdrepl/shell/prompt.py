@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth
@@ -23,14 +24,15 @@ from gdrepl.shell.complete import LineCompleter
 from gdrepl.shell.crash import internal_error
 from gdrepl.shell.highlight import COLORS, PLAIN, LineLexer
 from gdrepl.shell.history import QuietHistory
-from gdrepl.shell.keys import make_bindings
-from gdrepl.shell.line import parts
+from gdrepl.shell.keys import interrupted_ahead, make_bindings
 from gdrepl.shell.loader import Loader
+from gdrepl.shell.output import make_output
+from gdrepl.shell.parts import parts
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
 from gdrepl.shell.status import status
 
-PROMPT = "(gd) "
+PROMPT: StyleAndTextTuples = [("class:gd.prompt", "(gd) ")]
 CANNOT_START = 2
 _LEAVE = " Ctrl-D or quit leaves"
 
@@ -77,12 +79,11 @@ class _Shell:
             completer=LineCompleter(self.session),
             complete_while_typing=False,
             lexer=LineLexer(self.session.complete_names),
-            bottom_toolbar=lambda: self._notice or status(self.session, self.loader),
+            bottom_toolbar=self._bottom_line,
             enable_suspend=True,
             key_bindings=make_bindings(self._on_idle_interrupt),
+            output=make_output(),
         )
-        # A terminal that does not report its cursor gets no status line; that is no reason to warn about it in red.
-        prompt.app.renderer.cpr_not_supported_callback = None
         # TensorFlow must not delay the first prompt, so its loading begins once that is on the screen.
         prompt.app.after_render += lambda _: self.loader.start()
         return prompt
@@ -111,20 +112,34 @@ class _Shell:
     def _on_idle_interrupt(self) -> None:
         self._notice = _LEAVE
 
+    def _bottom_line(self) -> str:
+        if self.prompt.default_buffer.text:
+            self._notice = ""
+        return self._notice or status(self.session, self.loader)
+
     # The loop
 
     def run(self) -> int:
         """Read and run until somebody leaves; returns the status."""
+        self._write("\r")  # over the prompt that stood there early
         with self.signals.installed():
-            while True:
-                try:
-                    text = self._read()
-                except EOFError:
-                    return 0
-                for line in text.splitlines() or [""]:
-                    left = self._execute(line)
-                    if left is not None:
-                        return left
+            try:
+                return self._loop()
+            finally:
+                # SIGTERM in the first milliseconds of a prompt finds prompt_toolkit not ready to clean up behind itself.
+                with contextlib.suppress(OSError):
+                    self.prompt.app.renderer.erase()
+
+    def _loop(self) -> int:
+        while True:
+            try:
+                text = self._read()
+            except EOFError:
+                return 0
+            for line in text.splitlines() or [""]:
+                left = self._execute(line)
+                if left is not None:
+                    return left
 
     def _read(self) -> str:
         """One line; several when they were made so by hand."""
@@ -134,7 +149,7 @@ class _Shell:
             {**(COLORS if color else PLAIN), "auto-suggestion": "ansibrightblack" if color else "dim"}
         )
         self.prompt.color_depth = None if color else ColorDepth.DEPTH_1_BIT
-        text = self.prompt.prompt()
+        text = self.prompt.prompt(pre_run=self.signals.prompt_begins)
         trouble = self.history.take_trouble() if self.history is not None else None
         if trouble:
             self._show(Outcome("", error=GdreplError(trouble)))
@@ -145,6 +160,8 @@ class _Shell:
         line = line.strip() or self._repeat
         self._repeat = _repeatable(line)
         try:
+            if interrupted_ahead(self.prompt.app.input) or self.signals.came_early():
+                raise KeyboardInterrupt
             if _needs_debugger(line) and not self._wait_for_debugger(line):
                 return CANNOT_START
             return self._run(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from gdrepl.commands.replaying import rerun, session_of
+from gdrepl.commands.replaying import recorded_command, rerun, session_of
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_bodies
@@ -34,19 +34,29 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
     if decode(read_bytes(path), strict=False).closed:
         raise SessionFileError(f"{path} was closed in order", hint=f"to open it: gdrepl debug -c 'load {path}' if it was saved")
     journal = Journal.reopen(path)
+    try:
+        session = _rerun(path)
+    except BaseException:
+        journal.abandon()
+        raise
+    if not quiet:
+        point = session.debugger.point()
+        print(f"resumed {path.name}: {len(session.events)} commands, step {point.step}, loss {point.loss}", file=sys.stderr)
+    return session, Keeper(session, journal)
+
+
+def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
     session = session_of(document, [Path(), path.resolve().parent])
     for record in document.records:
         if record.kind != "command":
             continue
-        error = rerun(session, record.body["line"], record.body["result"])
+        line, result = recorded_command(record)
+        error = rerun(session, line, result)
         if error is not None:
-            raise SessionFileError(f"'{record.body['line'][:60]}' fails now: {error.message}", record.line, error.hint)
+            raise SessionFileError(f"'{line[:60]}' fails now: {error.message}", record.line, error.hint)
         _warn_of_difference(session, record)
-    if not quiet:
-        point = session.debugger.point()
-        print(f"resumed {path.name}: {len(session.events)} commands, step {point.step}, loss {point.loss}", file=sys.stderr)
-    return session, Keeper(session, journal)
+    return session
 
 
 def _warn_of_difference(session: Session, record: object) -> None:

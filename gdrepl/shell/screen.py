@@ -9,12 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gdrepl.display.views import Style
+    from gdrepl.display.style import Style
 
 
 def style_from(options: argparse.Namespace, precision: int = 7) -> Style:
     """The style that the options, the environment and standard output allow, measured now."""
-    from gdrepl.display.views import Style
+    from gdrepl.display.style import Style
 
     size = shutil.get_terminal_size((80, 24))
     return Style(options.width or size.columns, size.lines, _color(options), options.ascii or not _unicode(), precision)

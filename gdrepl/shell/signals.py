@@ -1,4 +1,4 @@
-"""What the signals mean at each moment: Ctrl-C at the prompt, in a wait, in a run and while a result is printed; SIGTERM, SIGHUP.
+"""What signals mean at each moment: Ctrl-C at the prompt, in a wait, in a run, while a result is printed; SIGTERM and SIGHUP.
 
 A handler may run between any two bytecodes of the main thread, also inside code that holds a lock. So no handler here takes
 a lock, writes anything, or asks the session for its debugger.
@@ -8,40 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from enum import Enum, auto
 from types import FrameType
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.flag import Flag
 
 STUCK_SECONDS = 2.0
 """A run that has not ended so long after Ctrl-C is given up at the next one, and with it the steps it made."""
 
 
-class SignalFlag(threading.Event):
-    """An Event to be set in a signal handler: threading's own takes a lock, which the interrupted code may be holding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._up = False
-
-    def is_set(self) -> bool:
-        """Whether it is up."""
-        return self._up
-
-    def set(self) -> None:
-        """Put it up."""
-        self._up = True
-
-    def clear(self) -> None:
-        """Take it down."""
-        self._up = False
-
-
 class _Moment(Enum):
-    PROMPT = auto()  # prompt_toolkit reads Ctrl-C as a key; a signal between two prompts means nothing
+    PROMPT = auto()  # prompt_toolkit takes Ctrl-C itself while it reads; what comes here is just before or after
     COMMAND = auto()
     WAITING = auto()  # loading or printing: Ctrl-C ends it at once
 
@@ -56,10 +36,11 @@ class Signals:
     def __init__(self) -> None:
         self.interrupted = False
         self._moment = _Moment.PROMPT
-        self._flag = SignalFlag()
+        self._flag = Flag()
         self._since = 0.0
         self._in_run = False
         self._ending = False
+        self._early = False
 
     def watch(self, debugger: Debugger) -> None:
         """Let Ctrl-C end the runs of this debugger from now on."""
@@ -98,6 +79,15 @@ class Signals:
         with self._at(_Moment.WAITING):
             yield
 
+    def prompt_begins(self) -> None:
+        """Called once prompt_toolkit has taken over Ctrl-C: one that came earlier is not meant for the next command."""
+        self._early = False
+
+    def came_early(self) -> bool:
+        """Whether Ctrl-C came after the line was entered and before its command began; asked once."""
+        early, self._early = self._early, False
+        return early
+
     def forget(self) -> None:
         """A new command begins: whatever Ctrl-C came before was not meant for it."""
         self.interrupted = self._in_run = False
@@ -113,6 +103,7 @@ class Signals:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._moment is _Moment.PROMPT:
+            self._early = True
             return
         again, self.interrupted = self.interrupted, True
         if self._moment is _Moment.WAITING:

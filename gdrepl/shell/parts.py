@@ -1,4 +1,4 @@
-"""A line as it is being typed: its parts between `;;`, and the command word of each. Highlighting and Tab read it the same way."""
+"""A line as it is typed: its parts between `;;` and the command word of each. Highlighting and Tab read it the same way."""
 
 from __future__ import annotations
 

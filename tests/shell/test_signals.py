@@ -1,0 +1,111 @@
+"""What Ctrl-C means at each moment, without a terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from gdrepl.shell import signals as module
+from gdrepl.engine.flag import Flag
+from gdrepl.shell.signals import Signals
+
+
+@pytest.fixture
+def signals() -> Iterator[Signals]:
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
+    own = Signals()
+    with own.installed():
+        yield own
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def flag(signals: Signals) -> threading.Event:
+    """The flag that the runs of a debugger look at."""
+    debugger = SimpleNamespace(interrupt=threading.Event())
+    signals.watch(debugger)
+    return debugger.interrupt
+
+
+def press(times: int = 1) -> None:
+    """Ctrl-C; the handler has run when this returns."""
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def command(signals: Signals, presses: int, in_run: bool) -> None:
+    """A command during which Ctrl-C is pressed."""
+    with signals.command():
+        if in_run:
+            signals.run_goes_on()
+        press(presses)
+
+
+def test_the_first_one_in_a_command_asks_its_run_to_end(signals, flag):
+    with signals.command():
+        press()
+        assert flag.is_set()
+        assert signals.interrupted
+
+
+def test_it_does_not_reach_the_next_command(signals, flag):
+    with signals.command():
+        press()
+    with signals.command():
+        assert not flag.is_set()
+        assert not signals.interrupted
+
+
+def test_the_second_one_gives_up_what_is_no_run(signals, flag):
+    with pytest.raises(KeyboardInterrupt):
+        command(signals, 2, in_run=False)
+
+
+def test_many_in_a_run_do_not_throw_it_away(signals, flag):
+    command(signals, 5, in_run=True)
+    assert not flag.is_set()
+
+
+def test_a_run_that_does_not_end_can_be_given_up(signals, flag, monkeypatch):
+    monkeypatch.setattr(module, "STUCK_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        command(signals, 2, in_run=True)
+
+
+def test_one_is_enough_while_waiting(signals):
+    with pytest.raises(KeyboardInterrupt), signals.waiting():
+        press()
+    assert not signals.came_early()
+
+
+def test_one_between_prompt_and_command_is_kept_for_the_command(signals):
+    press()
+    assert signals.came_early()
+    assert not signals.came_early()
+    press()
+    signals.prompt_begins()
+    assert not signals.came_early()
+
+
+def test_sigterm_ends_once(signals):
+    if signal.getsignal(signal.SIGTERM) != signals._end:
+        pytest.skip("SIGTERM belongs to somebody else here")
+    with pytest.raises(SystemExit) as ended:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 128 + signal.SIGTERM
+    os.kill(os.getpid(), signal.SIGTERM)  # the cleaning up after the first goes on
+
+
+def test_the_flag_can_be_put_up_by_a_handler_that_interrupts_its_own_clearing():
+    flag = Flag()
+    with flag._cond:  # where threading's own would wait for ever
+        flag.set()
+    assert flag.is_set()
+    flag.clear()
+    assert not flag.is_set()
