@@ -1,8 +1,6 @@
 """`python -m gdrepl` is the command `gdrepl`."""
 
-import sys
-
-from gdrepl.shell.cli import main
+from gdrepl.shell.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -24,6 +24,10 @@ _loaded = threading.Event()
 # no fused multiply-add, so with it the bits depend on the problem and the optimizer only, on every x86-64 machine.
 _X86_FLAG = "--xla_cpu_max_isa=AVX"
 
+# A loop whose body touches no more than this many bytes is compiled as one function instead of being interpreted operation by
+# operation: on a problem of 100 numbers that is five times faster.
+_WHOLE_LOOP_FLAG = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=524288"
+
 
 def is_loaded() -> bool:
     """True once TensorFlow is imported and its first program has been compiled."""
@@ -57,7 +61,10 @@ def _set_environment() -> None:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     flags = os.environ.get("XLA_FLAGS", "")
     if platform.machine() in ("x86_64", "AMD64") and "xla_cpu_max_isa" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_X86_FLAG}".strip()
+        flags += f" {_X86_FLAG}"
+    if "xla_backend_extra_options" not in flags:
+        flags += f" {_WHOLE_LOOP_FLAG}"
+    os.environ["XLA_FLAGS"] = flags.strip()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gdrepl.engine.flag import Flag
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.program import Pace, Program, check_condition
+from gdrepl.engine.program import Program, check_condition
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
@@ -22,6 +22,7 @@ from gdrepl.errors import CommandError, ExpressionError, GdreplError
 from gdrepl.expression import Expression, Scope, evaluate, parse
 
 MAX_PROGRAMS = 24
+_AVERAGE = "average"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ class Debugger:
     def __init__(self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", history_bytes: int = 256 * 2**20) -> None:
         self.stops = Stops()
         self.max_steps = 1_000_000
-        self.interrupt = threading.Event()
+        self.interrupt = Flag()
         self.interrupt_after: int | None = None
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
@@ -123,6 +124,8 @@ class Debugger:
     def run(self, count: int | None = None, until: Expression | None = None) -> Move:
         """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
 
+        A run that begins where a value is not finite goes on through them.
+
         Within the recorded future of a branch the same program walks the same steps again, and every one of them is compared
         with its recording.
 
@@ -136,11 +139,13 @@ class Debugger:
             allowed = min(allowed, self.interrupt_after)
         enabled = [item for item in self.stops if item.enabled]
         conditions = [item.condition for item in enabled] + ([until] if until is not None else [])
-        taken, pace = 0, Pace()
+        taken = 0
+        through = not self._is_finite(before)  # once a run, not once a chunk: where chunks end depends on the clock
         stops: list[Stop] = []
+        undo = self.timeline.undo(origin)
         try:
             while taken < allowed and not stops and not self.interrupt.is_set():
-                moved, fired, finite = self._chunk(conditions, allowed - taken, pace)
+                moved, fired, finite = self._chunk(conditions, allowed - taken, through)
                 taken += moved
                 stops = [Stop("breakpoint", item.id, item.condition.text) for item, held in zip(enabled, fired) if held]
                 if until is not None and fired and fired[-1]:
@@ -150,6 +155,7 @@ class Debugger:
                 loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
                 self.progress(Progress(taken, count, self.step, loss, seconds))
         except BaseException:
+            undo()
             self.position, self._snapshot = origin, before
             raise
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
@@ -169,20 +175,24 @@ class Debugger:
             return [Stop("interrupt", None, f"after {taken} steps")]
         return [Stop("max-steps", None, f"after {taken} steps (set max-steps)")]
 
+    @staticmethod
+    def _is_finite(snapshot: Snapshot) -> bool:
+        return bool(np.isfinite(snapshot.loss)) and all(np.isfinite(value).all() for value in snapshot.gradient.values())
+
     def _non_finite(self) -> str:
         """Which values of the point are not finite."""
         names = [] if np.isfinite(self._snapshot.loss) else [f"loss is {self._snapshot.loss}"]
         names += [f"grad({name})" for name, value in self._snapshot.gradient.items() if not np.isfinite(value).all()]
         return ", ".join(names)
 
-    def _chunk(self, conditions: Sequence[Expression], wanted: int, pace: Pace) -> tuple[int, tuple[bool, ...], bool]:
+    def _chunk(self, conditions: Sequence[Expression], wanted: int, through: bool) -> tuple[int, tuple[bool, ...], bool]:
         """Advance by one call of the program; returns updates made, conditions that held, and whether all is finite."""
         recorded = self._enter_next_stretch()
         program = self._program(self.recipe, conditions)
         program.load(self._snapshot)
-        size = pace.begin(min(wanted, recorded) if recorded else wanted)
-        advance = program.advance(size, [True] * len(conditions))
-        pace.end(advance.taken)
+        size = program.pace.begin(min(wanted, recorded) if recorded else wanted)
+        advance = program.advance(size, [True] * len(conditions), through)
+        program.pace.end(advance.taken)
         arrived = program.capture()
         if recorded:
             self._compare(advance.rows)
@@ -191,7 +201,7 @@ class Debugger:
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
-        return advance.taken, advance.fired, advance.finite
+        return advance.taken, advance.fired, advance.finite or through
 
     def _enter_next_stretch(self) -> int:
         """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""
@@ -246,6 +256,7 @@ class Debugger:
         index = target.index_of(step)
         snapshot = self._reach(target.stretches[index].segment, step)
         self.position, self._snapshot = Position(target.name, index, step), snapshot
+        self.timeline.trim()
         return Move(before.point(), snapshot.point(), step - before.step, ())
 
     def back(self, count: int) -> Move:
@@ -290,7 +301,7 @@ class Debugger:
         program.load(start)
         left, last = step - start.step, np.empty(0)
         while left > 0:
-            advance = program.advance(left)
+            advance = program.advance(left, through=True)
             left -= advance.taken
             last = advance.rows[-1]
         recorded = segment.row(step)
@@ -359,8 +370,10 @@ class Debugger:
         recipe = replace(self.recipe, spec=spec)
         program = self._program(recipe)
         fresh = program.fresh(here.parameters, here.step, rate)
+        # Keras' moving average begins with zeros, to be filled at iteration 0: begun later, it begins with the parameters.
+        new = {(_AVERAGE, name): value for name, value in here.parameters.items()}
         slots = tuple(
-            old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else value
+            old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else new.get(name, value)
             for name, value in zip(program.slot_names, fresh.slots)
         )
         snapshot = program.evaluated(here.parameters, slots, here.step)
@@ -431,7 +444,8 @@ class Debugger:
         parts = [start_row(segment)[None]] if first <= segment.start.step <= last else []
         for block in segment.overlapping(first, last):
             if block.rows is None:
-                block.rows = self._recompute(segment, block.first, block.count)
+                segment.refill(block, self._recompute(segment, block.first, block.count))
+            assert block.rows is not None
             parts.append(block.rows[max(first - block.first, 0) : min(last + 1 - block.first, block.count)])
         return np.concatenate(parts)
 
@@ -440,7 +454,7 @@ class Debugger:
         program.load(self._reach(segment, first - 1))
         parts: list[Array] = []
         while (left := count - sum(map(len, parts))) > 0:
-            parts.append(program.advance(left).rows)
+            parts.append(program.advance(left, through=True).rows)
         return np.concatenate(parts)
 
     def check(self, recipe: Recipe, snapshot: Snapshot) -> None:

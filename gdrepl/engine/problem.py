@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -58,7 +59,7 @@ class Problem:
         """How many numbers the parameters hold together."""
         return sum(value.size for value in self.parameters.values())
 
-    @property
+    @cached_property
     def _constants_digest(self) -> str:
         digest = hashlib.sha256()
         for name, value in self.constants.items():

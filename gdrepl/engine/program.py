@@ -22,8 +22,8 @@ from gdrepl.errors import CommandError, ExpressionError, ProblemError
 from gdrepl.expression import Expression, Scope, evaluate
 
 ENGINES = ("xla", "graph", "eager")
-_SMALL = 256
-_COLUMN_BYTES = 4 * 2**20
+_RECORD_BYTES = 4 * 2**20
+_FIRST_CHUNK = {"xla": 256, "graph": 16, "eager": 1}
 Tensor = Any
 
 
@@ -69,17 +69,35 @@ class Program:
         self.engine = engine
         self.conditions = tuple(conditions)
         self.layout = Layout.of(problem.parameters, problem.dtype)
-        self.capacity = max(_SMALL, min(2**19, _COLUMN_BYTES // self.layout.row_bytes))
+        self.capacity = max(64, min(2**18, _RECORD_BYTES // self.layout.row_bytes))
+        self.pace = Pace(_FIRST_CHUNK[engine])
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
         self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
         self.slot_names = optimizer.slot_names(self.optimizer, list(self.variables))
+        # Points are written into one variable that every call uses again: XLA updates it in place, so that a single step costs
+        # the same as with a small one, and one program serves a step and a run of a million.
+        self._record = tf.Variable(tf.zeros([self.capacity, self.layout.width], problem.dtype), trainable=False)
         self._loss: Tensor = None
         self._gradient: dict[str, Tensor] = {}
         self._step = 0
         self._at: Snapshot | None = None
-        compiled = (lambda f: f) if engine == "eager" else tf.function(jit_compile=engine == "xla", autograph=False)
-        self._compiled_loop = compiled(self._loop)
-        self._compiled_point = compiled(self._point)
+        self._compiled_loop = self._compile(self._loop)
+        self._compiled_point = self._compile(self._point)
+
+    def _compile(self, function: Any) -> Any:
+        """`function` as this engine runs it; traced once, at the first call."""
+        if self.engine == "eager":
+            return function
+        traced = self.tf.function(function, jit_compile=self.engine == "xla", autograph=False)
+        concrete: list[Any] = []
+
+        def call(*arguments: Any) -> Any:
+            if not concrete:
+                concrete.append(traced.get_concrete_function(*arguments))
+            # A concrete function is called without looking at the types of its arguments anew, which is half the cost of a step.
+            return concrete[0](*self.tf.nest.flatten(arguments))
+
+        return call
 
     @property
     def rate_place(self) -> int:
@@ -110,10 +128,10 @@ class Program:
         for name, variable in self.variables.items():
             variable.assign(parameters[name])
         optimizer.restore(self.optimizer, slots)
-        self._loss, gradient = self._guarded(self._compiled_point)
+        self._at = None
+        self._loss, gradient = self._guarded(None, self._compiled_point)
         self._gradient = dict(zip(self.variables, gradient))
         self._step = step
-        self._at = None
         return self.capture()
 
     def load(self, snapshot: Snapshot) -> None:
@@ -142,40 +160,40 @@ class Program:
             )
         return self._at
 
-    def advance(self, count: int, armed: Sequence[bool] = ()) -> Advance:
-        """Make up to `count` updates (at most `capacity`), fewer when an armed condition holds or a value is not finite.
+    def advance(self, count: int, armed: Sequence[bool] = (), through: bool = False) -> Advance:
+        """Make up to `count` updates, fewer when an armed condition holds or, unless `through`, a value is not finite.
 
         Raises:
             ProblemError: the engine refuses the loss or the optimizer.
             ExpressionError: a condition cannot be computed.
         """
-        capacity = _SMALL if count <= _SMALL else self.capacity
-        count = min(count, capacity)
-        taken, fired, finite, loss, gradient, rows = self._guarded(
-            self._compiled_loop,
-            self.tf.constant(count),
-            self.tf.constant(self._step, self.tf.int64),
-            self.tf.constant(list(armed) or [False] * len(self.conditions), self.tf.bool),
-            self._loss,
-            list(self._gradient.values()),
-            capacity,
-        )
-        done = int(taken)
-        self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
-        self._step += done
-        self._at = None
-        return Advance(np.array(rows.numpy()[:done]), tuple(bool(held) for held in fired.numpy()), bool(finite))
+        before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
+        flags = [int(each) for each in armed] or [0] * len(self.conditions)
+        parts: list[Array] = []
+        left = count
+        while True:
+            control = self.tf.constant([min(left, self.capacity), self._step, int(through), *flags], self.tf.int64)
+            status, loss, gradient, last_row = self._guarded(
+                before, self._compiled_loop, control, self._loss, list(self._gradient.values())
+            )
+            done, finite, *fired = (int(number) for number in status.numpy())
+            self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
+            self._step += done
+            left -= done
+            parts.append(np.array((last_row[None] if done == 1 else self._record[:done]).numpy()))
+            if left <= 0 or any(fired) or not (finite or through):
+                break
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return Advance(rows, tuple(bool(held) for held in fired), bool(finite))
 
-    def _guarded(self, function: Any, *arguments: Any) -> Any:
-        """Call into TensorFlow; what it refuses becomes one line, and the state is put back where it was."""
-        before = self._at
+    def _guarded(self, before: Snapshot | None, function: Any, *arguments: Any) -> Any:
+        """Call into TensorFlow; what it refuses becomes one line, and the program goes back to `before`."""
         errors = self.tf.errors
         try:
             return function(*arguments)
         except ExpressionError:
             raise
         except (errors.OpError, ValueError, TypeError, NotImplementedError) as error:
-            self._at = None
             if before is not None:
                 self.load(before)
             first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -190,14 +208,20 @@ class Program:
         loss, gradient = self.problem.loss_and_gradient(self._values())
         return loss, list(gradient.values())
 
-    def _loop(
-        self, count: Tensor, base: Tensor, armed: Tensor, loss: Tensor, gradient: list[Tensor], capacity: int
-    ) -> tuple[Tensor, ...]:
+    def _loop(self, control: Tensor, loss: Tensor, gradient: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
+        """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite, 1 for each armed.
+
+        Returns the updates made, 1 if all is finite and 1 for each condition that held, as one int64 vector, then the loss, the
+        gradient and the row of the point arrived at.
+        """
         tf = self.tf
-        record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=capacity, element_shape=(self.layout.width,))
+        count, base, through, armed = tf.cast(control[0], tf.int32), control[1], control[2] > 0, control[3:] > 0
+        xla = self.engine == "xla"
+        # Inside XLA a TensorArray made from the variable is the variable's own memory; elsewhere rows are assigned one by one.
+        record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=self.capacity).unstack(self._record) if xla else ()
 
         def goes_on(done: Tensor, fired: Tensor, finite: Tensor, *_: Tensor) -> Tensor:
-            return (done < count) & finite & tf.logical_not(tf.reduce_any(fired))
+            return (done < count) & (finite | through) & tf.logical_not(tf.reduce_any(fired))
 
         def update(
             done: Tensor, _fired: Tensor, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
@@ -208,14 +232,21 @@ class Program:
             loss, new = self.problem.loss_and_gradient(values)
             gradient = list(new.values())
             row, finite = self.layout.row(tf, loss, self._rate(), values, new)
-            record = record.write(done, row)
+            if xla:
+                record = record.write(done, row)
+            else:
+                self._record[done].assign(row)
             done = done + 1
             after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
             return done, self._held(after, armed), finite, loss, gradient, record
 
         start = (tf.constant(0), tf.zeros([len(self.conditions)], tf.bool), tf.constant(True), loss, gradient, record)
         done, fired, finite, loss, gradient, record = self._while(goes_on, update, start)
-        return done, fired, finite, loss, gradient, record.stack()
+        last_row = record.read(done - 1) if xla else self._record[done - 1]
+        if xla:
+            self._record.assign(record.stack())
+        status = tf.concat([[tf.cast(done, tf.int64), tf.cast(finite, tf.int64)], tf.cast(fired, tf.int64)], 0)
+        return status, loss, gradient, last_row
 
     def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.engine != "eager":
@@ -258,11 +289,11 @@ def check_condition(value: Tensor, condition: Expression) -> Tensor:
 
 
 class Pace:
-    """How many updates to ask of a program at once, so that a call takes about 50 ms."""
+    """How many updates to ask of a program at once, so that a call takes about 30 ms."""
 
-    def __init__(self, goal: float = 0.05) -> None:
+    def __init__(self, size: int, goal: float = 0.03) -> None:
         self.goal = goal
-        self.size = 1
+        self.size = size
         self._began = 0.0
 
     def begin(self, wanted: int) -> int:
@@ -271,9 +302,11 @@ class Pace:
         return min(self.size, wanted)
 
     def end(self, taken: int) -> None:
-        """Learn from the chunk that just ended."""
+        """Learn from the chunk that just ended, which made `taken` updates."""
         took = time.perf_counter() - self._began
-        if took < self.goal / 2 and taken >= self.size:
-            self.size *= 8 if took < self.goal / 10 else 2
+        if taken < self.size:
+            return  # what a short chunk costs says little
+        if took < self.goal / 2:
+            self.size *= 16 if took < self.goal / 20 else 2
         elif took > self.goal * 1.5:
             self.size = max(1, int(self.size * self.goal / took))

@@ -14,6 +14,8 @@ from gdrepl.engine.snapshot import Array
 WHOLE = 64
 """Parameters of up to this many numbers are recorded whole with their gradients, larger ones as norms."""
 
+_LANES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -48,13 +50,14 @@ class Layout:
 
     def row(self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any]) -> tuple[Any, Any]:
         """The row of a point as a tensor, shape (width,), and whether its loss and gradient are finite."""
-        norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}
+        norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}  # float64
         numbers = [loss, rate]
         numbers += [value if self.whole(name) else _norm(tf, value) for name, value in parameters.items()]
         numbers += [norms.get(name, value) for name, value in gradient.items()]
+        numbers = [tf.cast(number, self.dtype) for number in numbers]
         finite = tf.math.is_finite(loss)
         for name, value in gradient.items():
-            # A norm of float32 is summed in float64, where no square overflows: it is finite exactly when every number is.
+            # The norm of float32 numbers is in float64, where no square overflows: it is finite exactly when they all are.
             if name in norms and self.dtype == "float32":
                 finite &= tf.math.is_finite(norms[name])
             else:
@@ -81,7 +84,8 @@ class Layout:
         numbers: list[Array] = [np.asarray(loss), np.asarray(rate)]
         for values in (parameters, gradient):
             numbers += [value if self.whole(name) else np.asarray(array_norm(value)) for name, value in values.items()]
-        return np.concatenate([np.asarray(number, self.dtype).reshape(-1) for number in numbers])
+        with np.errstate(over="ignore"):  # a norm may be too large for float32 where no number of the array is
+            return np.concatenate([np.asarray(number).astype(self.dtype).reshape(-1) for number in numbers])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +132,11 @@ def array_norm(array: Array) -> float:
 
 
 def _norm(tf: Any, value: Any) -> Any:
-    return tf.cast(tf.sqrt(tf.reduce_sum(tf.square(tf.cast(value, tf.float64)))), value.dtype)
+    """The norm as float64, shape (): a sum by rows of 32, since XLA adds one long sum up number by number."""
+    flat = tf.square(tf.cast(tf.reshape(value, [-1]), tf.float64))
+    head = flat.shape[0] // _LANES * _LANES
+    by_rows = tf.linalg.matvec(tf.reshape(flat[:head], [-1, _LANES]), tf.ones([_LANES], tf.float64))
+    return tf.sqrt(tf.reduce_sum(by_rows) + tf.reduce_sum(flat[head:]))
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -8,7 +8,7 @@ is on the branch.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +62,8 @@ class Segment:
         self.blocks: list[Block] = []
         self._kept: dict[int, Snapshot] = {start.step: start}
         self._kept_steps = [start.step]
+        self._kept_bytes = start.nbytes()
+        self._row_bytes = 0
 
     @property
     def last(self) -> int:
@@ -74,7 +76,7 @@ class Segment:
         while len(rows):
             block = self._open_block(step)
             taken = rows[: BLOCK - block.count]
-            _append(block, taken)
+            self._row_bytes += _append(block, taken)
             step += len(taken)
             rows = rows[len(taken) :]
         self.tip = tip
@@ -86,6 +88,7 @@ class Segment:
         if snapshot.step not in self._kept:
             bisect.insort(self._kept_steps, snapshot.step)
             self._kept[snapshot.step] = snapshot
+            self._kept_bytes += snapshot.nbytes()
 
     def nearest(self, step: int) -> Snapshot:
         """The latest snapshot at or before `step`, which lies in this segment."""
@@ -110,14 +113,39 @@ class Segment:
 
     def nbytes(self) -> tuple[int, int]:
         """Bytes of the kept snapshots and of the rows."""
-        snapshots = sum(snapshot.nbytes() for snapshot in self._kept.values())
-        return snapshots, sum(block.rows.nbytes for block in self.blocks if block.rows is not None)
+        return self._kept_bytes, self._row_bytes
+
+    def refill(self, block: Block, rows: Array) -> None:
+        """Give a block the rows that it had dropped."""
+        block.rows = rows
+        self._row_bytes += rows.nbytes
+
+    def drop_rows(self, wanted: int) -> int:
+        """Drop rows of the oldest blocks but the last, until `wanted` bytes are free; returns how many are."""
+        dropped = 0
+        for block in self.blocks[:-1]:
+            if block.rows is not None and dropped < wanted:
+                dropped += block.rows.nbytes
+                block.rows = None
+        self._row_bytes -= dropped
+        return dropped
+
+    def cut(self, tip: Snapshot) -> None:
+        """Forget the steps after `tip`, which was the tip when they were run."""
+        self.tip = tip
+        while self.blocks and self.blocks[-1].first > tip.step:
+            self.blocks.pop()
+        if self.blocks:
+            self.blocks[-1].count = min(self.blocks[-1].count, tip.step - self.blocks[-1].first + 1)
+        self._row_bytes = sum(block.rows.nbytes for block in self.blocks if block.rows is not None)
+        while self._kept_steps[-1] > tip.step:
+            self._kept_bytes -= self._kept.pop(self._kept_steps.pop()).nbytes()
 
     def thin(self) -> bool:
         """Drop every second kept snapshot but the first; False when there is nothing left to drop."""
         dropped = self._kept_steps[1::2]
         for step in dropped:
-            del self._kept[step]
+            self._kept_bytes -= self._kept.pop(step).nbytes()
         self._kept_steps = self._kept_steps[::2]
         return bool(dropped)
 
@@ -127,9 +155,10 @@ class Segment:
         return self.blocks[-1]
 
 
-def _append(block: Block, rows: Array) -> None:
-    """Add rows to a block whose array may have room to spare."""
+def _append(block: Block, rows: Array) -> int:
+    """Add rows to a block whose array may have room to spare; returns by how many bytes it grew."""
     assert block.rows is not None
+    before = block.rows.nbytes
     needed = block.count + len(rows)
     if needed > len(block.rows):
         grown = np.empty((min(BLOCK, max(needed, 2 * len(block.rows), 64)), rows.shape[1]), rows.dtype)
@@ -137,6 +166,7 @@ def _append(block: Block, rows: Array) -> None:
         block.rows = grown
     block.rows[block.count : needed] = rows
     block.count = needed
+    return block.rows.nbytes - before
 
 
 def start_row(segment: Segment) -> Array:
@@ -251,6 +281,21 @@ class Timeline:
         branch.stretches.append(Stretch(self._segment(recipe, start, label), start.step))
         return Position(branch.name, len(branch.stretches) - 1, start.step)
 
+    def undo(self, position: Position) -> Callable[[], None]:
+        """A function that forgets whatever a run from `position` adds from now on."""
+        branches, number = dict(self.branches), self._next_segment
+        branch = self.branches[position.branch]
+        stretches, segment = list(branch.stretches), branch.stretches[-1].segment
+        last, tip = branch.end, segment.tip
+
+        def undo() -> None:
+            self.branches, self._next_segment = branches, number
+            branch.stretches[:] = stretches
+            branch.stretches[-1].last = last
+            segment.cut(tip)
+
+        return undo
+
     def free_name(self) -> str:
         """`main`, then b1, b2, ..."""
         if not self.branches:
@@ -288,8 +333,5 @@ class Timeline:
 def _drop_rows(segments: list[Segment], over: int) -> bool:
     dropped = 0
     for segment in segments:
-        for block in segment.blocks[:-1]:
-            if block.rows is not None and dropped < over:
-                dropped += block.rows.nbytes
-                block.rows = None
+        dropped += segment.drop_rows(over - dropped)
     return dropped > 0

@@ -45,7 +45,14 @@ _REFUSED = {
     ast.BitXor: ("'^' is not part of the language", "a power is written **"),
     ast.Starred: ("'*' before a value is not part of the language", ""),
     ast.In: ("'in' is not part of the language", ""),
+    ast.NotIn: ("'not in' is not part of the language", ""),
     ast.Is: ("'is' is not part of the language", "use =="),
+    ast.IsNot: ("'is not' is not part of the language", "use !="),
+    ast.BitAnd: ("'&' is not part of the language", "conditions are joined by and"),
+    ast.BitOr: ("'|' is not part of the language", "conditions are joined by or"),
+    ast.Invert: ("'~' is not part of the language", "a condition is turned round by not"),
+    ast.LShift: ("'<<' is not part of the language", "use x * 2**n"),
+    ast.RShift: ("'>>' is not part of the language", "use x / 2**n"),
 }
 _PREFIX_RUN = re.compile(rf"(?:[-+~]|not\b|\s){{{MAX_DEPTH + 1},}}")
 
@@ -143,6 +150,8 @@ def _python_tree(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # Python warns of `1if x` and of calls on numbers; the whitelist refuses them
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
+        if error.offset == 0:  # Python's way to say that the text ended
+            raise ExpressionError("not an expression: something is missing at its end", text, len(text)) from None
         column = min(max((error.offset or 1) - 1, 0), len(text))
         hint = "a comparison is written ==" if _looks_like_assignment(text) else ""
         raise ExpressionError(f"not an expression: {_plain(error.msg)}", text, column, hint) from None
@@ -193,6 +202,7 @@ class _Checker:
             case _ if isinstance(node, _SHAPES):
                 if isinstance(node, ast.Tuple | ast.Slice):
                     self._fail(node, "a comma is not allowed here" if isinstance(node, ast.Tuple) else "a slice needs a value")
+                self._operators(node)
                 if isinstance(node, ast.List) and not node.elts:
                     self._fail(node, "an empty list has no value")
                 yield from ast.iter_child_nodes(node)
@@ -201,6 +211,23 @@ class _Checker:
             case _:
                 message, hint = _REFUSED.get(type(node), (f"{type(node).__name__} is not part of the language", ""))
                 self._fail(node, message, hint)
+
+    def _operators(self, node: ast.AST) -> None:
+        """Refuse an operator where it stands: Python's tree gives operators no column of their own."""
+        match node:
+            case ast.BinOp(left=left, op=operator):
+                pairs: list[tuple[ast.expr, ast.AST]] = [(left, operator)]
+            case ast.Compare(left=left, ops=operators, comparators=rights):
+                pairs = list(zip([left, *rights], operators))
+            case _:
+                return
+        for left, operator in pairs:
+            if not isinstance(operator, _OPERATORS):
+                name = type(operator).__name__
+                message, hint = _REFUSED.get(type(operator), (f"{name} is not part of the language", ""))
+                after = self.text[left.end_col_offset or 0 :]  # blanks and closing brackets, then the operator
+                column = len(self.text) - len(after.lstrip(" )"))
+                raise ExpressionError(message, self.text, column, hint)
 
     def _number(self, node: ast.Constant, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,0 +1,27 @@
+"""A flag that a signal handler may put up."""
+
+from __future__ import annotations
+
+
+class Flag:
+    """Up or down, from any thread or handler, without a lock.
+
+    `threading.Event` takes a lock when it is set, which the code that the signal interrupted may be holding.
+    """
+
+    __slots__ = ("_up",)
+
+    def __init__(self) -> None:
+        self._up = False
+
+    def is_set(self) -> bool:
+        """Whether it is up."""
+        return self._up
+
+    def set(self) -> None:
+        """Put it up."""
+        self._up = True
+
+    def clear(self) -> None:
+        """Take it down."""
+        self._up = False
