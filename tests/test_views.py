@@ -143,9 +143,9 @@ SAMPLES = {
     "printed matrix": Printed("A", f32([[1, 2], [3, 4.5]])),
     "printed truth": Printed("loss < 1", np.asarray(True)),
     "described": Described("x", "parameter", (2,), "float32"),
-    "stops": Stops((StopInfo(1, "break", "loss < 1e-3", True, 2), StopInfo(12, "break", "step == 5", False, 0, 3, True))),
+    "stops": Stops((StopInfo(1, "breakpoint", "loss < 1e-3", True, 2), StopInfo(12, "breakpoint", "step == 5", False, 0, 3, True))),
     "no stops": Stops(()),
-    "stop set": StopSet(1, "break", "loss < 1e-3"),
+    "stop set": StopSet(1, "breakpoint", "loss < 1e-3"),
     "displays": Displays(DISPLAYS),
     "no displays": Displays(()),
     "branches": tree(("main", None), ("b1", "main"), ("careful", "b1"), ("b2", "main")),
@@ -542,13 +542,13 @@ def test_a_problem_shows_its_values_minimum_and_files():
 def test_breakpoints_are_listed_as_gdb_does():
     assert fields(drawn(SAMPLES["stops"])) == [
         ["Num", "Kind", "Enb", "Hits", "What"],
-        ["1", "break", "y", "2", "loss < 1e-3"],
-        ["12", "break", "n", "0", "step == 5", "(once)", "(skips 3 more)"],
+        ["1", "breakpoint", "y", "2", "loss < 1e-3"],
+        ["12", "breakpoint", "n", "0", "step == 5", "(once)", "(skips 3 more)"],
     ]
 
 
 def test_a_long_condition_is_told_to_its_end():
-    text = drawn(Stops((StopInfo(1, "break", "loss + " * 30 + "x < 1", True, 0),)))
+    text = drawn(Stops((StopInfo(1, "breakpoint", "loss + " * 30 + "x < 1", True, 0),)))
     assert text.count("loss") == 30
     assert text.endswith("x < 1")
 
@@ -558,9 +558,9 @@ def test_a_long_condition_is_told_to_its_end():
     [
         (Stops(()), "no breakpoints"),
         (Displays(()), "no displays"),
-        (StopSet(1, "break", "loss < 1e-3"), "breakpoint 1: stops when loss < 1e-3"),
-        (StopSet(2, "tbreak", "step == 5"), "breakpoint 2: stops once, when step == 5"),
-        (StopSet(3, "watch", "{id}"), "watchpoint 3: stops when {id} changes"),
+        (StopSet(1, "breakpoint", "loss < 1e-3"), "breakpoint 1: stops when loss < 1e-3"),
+        (StopSet(2, "breakpoint", "step == 5", True), "breakpoint 2: stops once, when step == 5"),
+        (StopSet(3, "watchpoint", "{id}"), "watchpoint 3: stops when {id} changes"),
         (Printed("x + 1", f32(4)), "x + 1 = 4"),
         (Printed("A", f32([[1, 2], [3, 4.5]])), "A = shape (2, 2)\n  [1   2]\n  [3 4.5]"),
         (Printed("loss < 1", np.asarray(True)), "loss < 1 = True"),

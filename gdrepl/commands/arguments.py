@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +57,7 @@ def parse_ids(text: str, session: Session) -> tuple[int, ...]:
     ids: list[int] = []
     for word in text.replace(",", " ").split():
         first, dash, last = word.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or len(word) > 12:
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 12:
             raise CommandError(f"'{word[:40]}' is not a number", "numbers are listed by info break and info display")
         ids += range(int(first), min(int(last or first), int(first) + 1000) + 1)
     return tuple(ids)
@@ -98,6 +99,18 @@ def plain(text: str, session: Session) -> str:
     return text
 
 
+def parse_path(text: str, session: Session) -> Path:
+    """A file; ~ is the home folder."""
+    try:
+        path = Path(text.strip("\"'")).expanduser()
+        name = os.fsencode(path)
+    except (RuntimeError, ValueError):  # ~nobody, or what no file can be called
+        name = b""
+    if name in (b"", b".") or b"\0" in name or path.name in ("", ".."):
+        raise CommandError(f"'{text[:40]}' is not the name of a file", "for example hill.gds")
+    return path
+
+
 Count = Annotated[int, Argument("count", parse_count, _numbers)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
 Condition = Annotated[Expression, Argument("condition", parse_condition, complete_expression, rest=True)]
@@ -108,9 +121,7 @@ Ask = Annotated[
 ]
 LossText = Annotated[str, Argument("expression", plain, complete_expression, rest=True)]
 BranchName = Annotated[str, Argument("name", plain, _branches)]
-FilePath = Annotated[
-    Path, Argument("file", lambda text, session: Path(text.strip("\"'")).expanduser(), complete_files, rest=True)
-]
+FilePath = Annotated[Path, Argument("file", parse_path, complete_files, rest=True)]
 CommandName = Annotated[str, Argument("command", plain, lambda session: [*registry.commands, *sorted(TOPICS)], rest=True)]
 Word = Annotated[str, Argument("word", plain, rest=True)]
 

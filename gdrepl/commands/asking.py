@@ -54,7 +54,7 @@ def print_(session: Session, expression: Ask) -> Printed:
 
 @registry.command("whatis", group="data")
 def whatis(session: Session, expression: Ask) -> Described:
-    """Say what EXPRESSION is: a parameter, a constant or a value; its shape and dtype.
+    """Say what EXPRESSION is, its shape and its dtype.
 
     Example: whatis x
     """
@@ -73,9 +73,9 @@ def _kind(session: Session, expression: Expression) -> str:
 
 @registry.command("grad", group="insight")
 def grad(session: Session) -> Gradient:
-    """Show the gradient at this point, which the next update will use, and where it comes from.
+    """Show the gradient here, and where it comes from.
 
-    d loss / d parameter is computed by tf.GradientTape. The chain below it lists the sub-expressions of the loss, outermost
+    It is the one that the next update will use. d loss / d parameter is computed by tf.GradientTape. The chain below it lists the sub-expressions of the loss, outermost
     first: the value of each, and d loss / d that value.
 
     Example: grad
@@ -102,7 +102,7 @@ class Range:
     every: int = 1
 
 
-_RANGE = re.compile(r"(?:(?P<first>-?\d*):(?P<last>-?\d*)|(?P<count>\d+))?\s*(?:every\s+(?P<every>\d+))?")
+_RANGE = re.compile(r"(?:(?P<first>-?\d{0,15}):(?P<last>-?\d{0,15})|(?P<count>\d{1,15}))?\s*(?:every\s+(?P<every>\d{1,15}))?")
 
 
 def parse_range(text: str, session: Session) -> Range:
@@ -124,7 +124,9 @@ Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "
 
 @registry.command("history", group="data", recorded=False)
 def history(session: Session, steps: Steps | None = None) -> History:
-    """List points of this branch: the last 20, a RANGE such as 10:50, or every k-th as in `0:200 every 20`.
+    """List points: the last 20, 10:50, 0:200 every 20.
+
+    They are the points of the branch in force. `history 5` lists the last 5.
 
     Example: history 0:10 every 5
     """
@@ -178,10 +180,9 @@ def _info_variables(session: Session) -> ProblemInfo:
 
 
 def _info_break(session: Session) -> Stops:
-    kinds = {True: "tbreak", False: "breakpoint"}
     return Stops(
         tuple(
-            StopInfo(item.id, kinds[item.temporary], item.condition.text, item.enabled, item.hits, 0, item.temporary)
+            StopInfo(item.id, "breakpoint", item.condition.text, item.enabled, item.hits, 0, item.temporary)
             for item in session.debugger.stops
         )
     )
@@ -296,7 +297,10 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 
 @registry.command("info", "i", group="data")
 def info(session: Session, what: Topic) -> Any:
-    """Show all about WHAT: problem, optimizer, variables, break, branches, display, session, optimizers, schedules, problems.
+    """Show all about WHAT.
+
+    WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists optimizers, schedules and
+    problems, which tell what there is to choose from.
 
     Example: info optimizer
     """

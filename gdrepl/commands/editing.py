@@ -57,7 +57,7 @@ Definition = Annotated[
 
 @registry.command("set", group="editing")
 def set_(session: Session, what: Setting) -> Changed:
-    """Change the learning rate, the optimizer, one of its hyperparameters, a parameter, or a setting.
+    """Change lr, optimizer, a parameter, a setting.
 
     `set lr 0.1`, `set lr cosine_decay(0.1, decay_steps=100)`, `set optimizer adam(beta_1=0.8)`, `set clipnorm 1`,
     `set x 7`, `set w[0] 3`, and the settings max-steps, history-limit (MB), print-precision, engine, dtype and seed.
@@ -230,25 +230,27 @@ SETTINGS: Mapping[str, Callable[[Session, str], Changed]] = {
 
 @registry.command("var", group="editing")
 def var(session: Session, what: Definition) -> Any:
-    """Define a parameter and its start value: a number, lists, normal(3, 4), uniform(3), zeros(3) or ones(2, 2).
+    """Define a parameter and its start value.
 
-    Random values come from the session's seed. A parameter that the loss in force reads begins the problem again at step 0;
+    A value is a number, lists, normal(3, 4), uniform(3), zeros(3) or ones(2, 2). Random values come from the session's seed. A parameter that the loss in force reads begins the problem again at step 0;
     another one waits for the next `loss`.
 
     Example: var x = 3.0
     """
+    _ = session.debugger  # building it fills the tables below
     return _define(session, what, session.variables, session.constants)
 
 
 @registry.command("const", group="editing")
 def const(session: Session, what: Definition) -> Any:
-    """Define a constant: a value as in `var`, or columns of a CSV file: csv("points.csv", x, y).
+    """Define a constant, for instance columns of a CSV.
 
-    One column is a vector, several are a matrix with a row for each line. The file's SHA-256 is kept, so that a replay
+    A value is as in `var`, or csv("points.csv", x, y). One column is a vector, several are a matrix with a row for each line. The file's SHA-256 is kept, so that a replay
     notices a changed file.
 
     Example: const a = 1.5
     """
+    _ = session.debugger  # building it fills the tables below
     return _define(session, what, session.constants, session.variables)
 
 
@@ -295,9 +297,9 @@ def _remember(session: Session, target: dict[str, Any], name: str, value: Any, o
 
 @registry.command("loss", group="editing")
 def loss(session: Session, expression: LossText) -> Begun:
-    """Put another loss in force: an expression of the parameters (var) and constants (const), which must give one number.
+    """Put another loss in force.
 
-    It begins a new branch at step 0; the old branches are kept. A loss that cannot be computed changes nothing.
+    It is an expression of the parameters (var) and constants (const) that gives one number. It begins a new branch at step 0; the old branches are kept. A loss that cannot be computed changes nothing.
 
     Example: loss (x - 50)**2
     """
@@ -312,9 +314,9 @@ def loss(session: Session, expression: LossText) -> Begun:
 def problem(
     session: Session, name: Annotated[str, Argument("name", plain, lambda session: list(zoo.names()), rest=True)]
 ) -> Begun:
-    """Put a problem of the zoo in force, such as rosenbrock or `rastrigin dim=10`; info problems lists them.
+    """Put a problem of the zoo in force.
 
-    It begins a new branch at step 0; the old branches are kept. The optimizer and its learning rate stay.
+    For example rosenbrock or `rastrigin dim=10`; info problems lists them. It begins a new branch at step 0; the old branches are kept. The optimizer and its learning rate stay.
 
     Example: problem rosenbrock
     """

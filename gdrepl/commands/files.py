@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gdrepl.commands.arguments import FilePath
@@ -23,9 +24,9 @@ def with_suffix(path: Path) -> Path:
 
 @registry.command("save", group="files", recorded=False)
 def save(session: Session, path: FilePath) -> Saved:
-    """Write the session to FILE (.gds): all commands with their results, every branch with its points, the stops.
+    """Write the session to FILE (.gds).
 
-    The file appears whole or not at all. `load` goes on from it bit for bit, `gdrepl replay` and pytest run it again.
+    All commands with their results, every branch with its points, and the stops are in it. The file appears whole or not at all. `load` goes on from it bit for bit, `gdrepl replay` and pytest run it again.
 
     Example: save hill
     """
@@ -37,13 +38,13 @@ def save(session: Session, path: FilePath) -> Saved:
 
 @registry.command("load", group="files", recorded=False)
 def load(session: Session, path: FilePath) -> Loaded:
-    """Go on from the session in FILE, bit for bit: branches, stops, displays and the place where it stood.
+    """Go on from the session in FILE, bit for bit.
 
-    The session in force is given up; its journal keeps it.
+    Branches, stops, displays and the place where it stood come back. The session in force is given up; its journal keeps it.
 
     Example: load hill
     """
-    target = path if path.exists() else with_suffix(path)
+    target = path if os.path.exists(path) else with_suffix(path)
     document = decode(read_bytes(target))
     restore(session, document)
     folder = target.resolve().parent
@@ -55,7 +56,9 @@ def load(session: Session, path: FilePath) -> Loaded:
 
 @registry.command("source", group="files", recorded=False)
 def source(session: Session, path: FilePath) -> Done:
-    """Run the commands in FILE, a line each; lines that begin with # are comments. An error names file and line and ends it.
+    """Run the commands in FILE, a line each.
+
+    Lines that begin with # are comments. An error names file and line, and ends it.
 
     Example: source steps.gd
     """

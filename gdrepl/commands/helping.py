@@ -59,9 +59,9 @@ assert set(TOPIC_TEXT) == set(TOPICS)
 
 @registry.command("help", "h", group="help", recorded=False, instant=True)
 def help_(session: Session, command: CommandName | None = None) -> HelpList | HelpPage:
-    """List the commands, or explain COMMAND or a topic: expressions, optimizers, problems, schedules, sessions.
+    """List the commands, or explain one, or a topic.
 
-    Commands may be shortened to any prefix that only one of them has. `;;` joins commands. An empty line repeats a run.
+    The topics are expressions, optimizers, problems, schedules and sessions. Commands may be shortened to any prefix that only one of them has. `;;` joins commands. An empty line repeats a run.
 
     Example: help step
     """

@@ -73,16 +73,14 @@ def _choices(session: Session) -> list[str]:
 What = Annotated[Wish, Argument("what", parse_wish, _choices, rest=True)]
 
 
-@registry.command(
-    "plot", "pl", group="data", recorded=False, syntax="[loss|grad|lr|curve|EXPRESSION] [vs EXPRESSION] [from A [to B]] [log]"
-)
+@registry.command("plot", "pl", group="data", recorded=False, syntax="[WHAT]")
 def plot(session: Session, what: What | None = None) -> Plotted:
     """Draw a chart in the terminal.
 
     Alone it chooses: for a problem of one number the loss as a curve over it, with the points visited in blue, the start and
-    the current point in red; otherwise the loss over the steps. `plot curve` draws the curve alone. `plot loss`, `grad`,
-    `lr` or any expression is drawn over the steps, or over another expression with `vs`, all branches overlaid. `log` makes
-    the y axis logarithmic.
+    the current point in red; otherwise the loss over the steps. `plot curve` draws the curve alone. WHAT is loss, grad, lr or
+    any expression; it is drawn over the steps, or over another expression with `vs`, all branches overlaid. `from A to B`
+    takes a part of the steps, and `log` makes the y axis logarithmic: plot norm(grad) vs loss from 10 to 50 log.
 
     Example: plot loss log
     """

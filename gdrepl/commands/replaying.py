@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
-from gdrepl.commands.saving import records, save_as, start_from_header, versions
+from gdrepl.commands.saving import records, save_as, start_from_header, unknown_records, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
+from gdrepl.commands.values import read_value
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
@@ -57,24 +58,47 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         if serious:
             raise SessionFileError(serious[0].message, serious[0].line)
         session = session_of(document, [path.resolve().parent, Path()])
-        mismatches = list(_rerun(session, document.records))
         tolerance = _tolerance(document.header)
+        # what no rewriting of this file could cure
+        mismatches = [*_changed_data(session, document.header), *_rerun(session, document.records)]
+        updated = update and not mismatches
         if not mismatches:
             mismatches = list(islice(compare_records(document.records, plain_records(session), tolerance), MOST_MISMATCHES))
+        mismatches = [*_changed_lines(document, mismatches), *mismatches][:MOST_MISMATCHES]
+        if updated:
+            session.extra_records = list(unknown_records(document.records))
+            save_as(session, path)
     except GdreplError as error:
         return Replay(str(path), "unreadable", message=error.message)
-    mismatches = mismatches or [
-        Mismatch(damage.line, "file", "checksum", None, "the line as written", "another") for damage in document.damage
-    ]
-    if update:
-        save_as(session, path)
     how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
-    status = "mismatch" if mismatches and not update else "match"
-    return Replay(str(path), status, tuple(mismatches[:MOST_MISMATCHES]), how, len(session.events), update)
+    status = "mismatch" if mismatches and not updated else "match"
+    return Replay(str(path), status, tuple(mismatches), how, len(session.events), updated)
 
 
 def _is_checksum(message: str) -> bool:
     return "checksum" in message or "digest" in message
+
+
+def _changed_lines(document: Document, mismatches: Iterable[Mismatch]) -> Iterator[Mismatch]:
+    """The lines that differ from what was written, unless a value in them is named already."""
+    named = {mismatch.line for mismatch in mismatches}
+    lines = {damage.line for damage in document.damage if "digest" not in damage.message}
+    for line in sorted(lines or {damage.line for damage in document.damage}):
+        if line not in named:
+            yield Mismatch(line, "file", "checksum", None, "the line as written", "another")
+
+
+def _changed_data(session: Session, record: Record) -> Iterator[Mismatch]:
+    """Data files of the header that are not what they were; the header holds their numbers, so a missing one is no loss."""
+    for name, origin in session.start.origins.items():
+        if not origin.sha256:
+            continue
+        try:
+            now = read_value(origin.text, name, session.seed, session.folders)[1]
+        except GdreplError:
+            continue
+        if now is not None and now.sha256 != origin.sha256:
+            yield Mismatch(record.line, f"'const {name} = {origin.text}'", "sha256", None, origin.sha256, now.sha256)
 
 
 def session_of(document: Document, folders: Iterable[Path]) -> Session:
@@ -98,13 +122,23 @@ def _rerun(session: Session, all_records: Iterable[Record]) -> Iterable[Mismatch
     for record in all_records:
         if record.kind != "command":
             continue
-        line, result = record.body.get("line"), record.body.get("result")
-        if not isinstance(line, str) or not isinstance(result, Mapping):
-            raise SessionFileError("a command record needs a line and a result", record.line)
+        line, result = recorded_command(record)
         error = rerun(session, line, result)
         if error is not None:
             yield Mismatch(record.line, f"'{line[:60]}'", "result", None, result.get("type"), f"error: {error.message}")
             return
+
+
+def recorded_command(record: Record) -> tuple[str, Mapping[str, Any]]:
+    """The line and the result of a command record.
+
+    Raises:
+        SessionFileError: it lacks one of them.
+    """
+    line, result = record.body.get("line"), record.body.get("result")
+    if not isinstance(line, str) or not isinstance(result, Mapping):
+        raise SessionFileError("a command record needs a line and a result", record.line)
+    return line, result
 
 
 def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError | None:

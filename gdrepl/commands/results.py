@@ -104,6 +104,7 @@ class StopSet:
     id: int
     kind: str
     text: str
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,10 +14,10 @@ from gdrepl.errors import CommandError
 
 @registry.command("step", "s", "next", "n", group="running", repeats=True)
 def step(session: Session, count: Count = 1) -> Stepped:
-    """Make COUNT optimizer updates, stopping early at a breakpoint.
+    """Make COUNT updates, fewer if a breakpoint holds.
 
     The point shown is the one arrived at; the gradient shown is the one the next update will use. A value that is not
-    finite stops the run at the first such step. An empty line steps again.
+    finite stops the run at the first such step; a run that begins there goes on. An empty line steps again.
 
     Example: step 10
     """
@@ -26,9 +26,9 @@ def step(session: Session, count: Count = 1) -> Stepped:
 
 @registry.command("continue", "c", group="running", repeats=True)
 def continue_(session: Session, count: Count | None = None) -> Stepped:
-    """Run until a breakpoint holds, a value is not finite, or COUNT updates are made.
+    """Run until a breakpoint, or for COUNT updates.
 
-    Without COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
+    A value that is not finite stops the run too, at the first such step. Without COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
 
     Example: continue 1000
     """
@@ -37,9 +37,9 @@ def continue_(session: Session, count: Count | None = None) -> Stepped:
 
 @registry.command("until", "unt", group="running", repeats=True)
 def until(session: Session, condition: Condition) -> Stepped:
-    """Run until CONDITION holds at a later step; breakpoints stop it too.
+    """Run until CONDITION holds at a later step.
 
-    `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
+    Breakpoints stop it too.     `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
 
     Example: until abs(loss - prev(loss)) < 0.001
     """
@@ -48,7 +48,7 @@ def until(session: Session, condition: Condition) -> Stepped:
 
 @registry.command("advance", "adv", group="running")
 def advance(session: Session, step: Step) -> Stepped:
-    """Run forward to STEP, stopping early at a breakpoint.
+    """Run forward to STEP, fewer if a breakpoint holds.
 
     Example: advance 50
     """
@@ -60,9 +60,9 @@ def advance(session: Session, step: Step) -> Stepped:
 
 @registry.command("reverse-step", "rs", group="running", repeats=True)
 def reverse_step(session: Session, count: Count = 1) -> Stepped:
-    """Go COUNT steps back, bit for bit, optimizer slots included.
+    """Go COUNT steps back, bit for bit.
 
-    Nothing is lost: the future of the branch is kept, and stepping walks it again.
+    Optimizer slots go back too. Nothing is lost: the future of the branch is kept, and stepping walks it again.
 
     Example: reverse-step 5
     """
@@ -71,7 +71,7 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
 
 @registry.command("goto", group="running")
 def goto(session: Session, step: Step) -> Stepped:
-    """Stand at STEP of this branch, or at its start or end, bit for bit as it was there.
+    """Stand at STEP, at start or at end, bit for bit.
 
     A number with a sign is counted from here: goto -5.
 
@@ -93,9 +93,9 @@ def goto(session: Session, step: Step) -> Stepped:
 
 @registry.command("run", group="running")
 def run(session: Session, count: Count | None = None) -> Stepped:
-    """Begin again from step 0 on a new branch and run as `continue` does; the old branches are kept.
+    """Begin again from step 0 on a new branch, and run.
 
-    The parameters have their start values and the optimizer is as it is set now, with new slots. With COUNT the run ends
+    It runs as `continue` does; the old branches are kept. The parameters have their start values and the optimizer is as it is set now, with new slots. With COUNT the run ends
     after so many updates.
 
     Example: run 10
@@ -109,9 +109,9 @@ def run(session: Session, count: Count | None = None) -> Stepped:
 
 @registry.command("branch", group="running")
 def branch(session: Session, name: BranchName | None = None) -> Done:
-    """Begin a branch called NAME here; it shares all up to this step, and steps from now on are its own.
+    """Begin a branch called NAME here.
 
-    Branches begin by themselves when something is set in the past of one. info branches draws the tree.
+    It shares all up to this step; steps from now on are its own. Branches begin by themselves when something is set in the past of one. info branches draws the tree.
 
     Example: branch careful
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -172,8 +173,9 @@ def _state(session: Session) -> dict[str, Any]:
 
 
 def _leftover(values: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the problem does not hold itself."""
-    return {name: to_json(value) for name, value in values.items() if name not in used}
+    """The values that the problem does not hold itself, or holds in fewer digits than were typed or drawn."""
+    plain = {name: to_json(value) for name, value in values.items()}
+    return {name: value for name, value in plain.items() if name not in used or value != to_json(used[name])}
 
 
 def save_as(session: Session, path: Path) -> None:
@@ -224,11 +226,11 @@ def restore(session: Session, document: Document) -> None:
         raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
     with _Reading(states[-1]):
         _restore_state(fresh, states[-1].body)
-    fresh.extra_records = list(_extra(document.records))
+    fresh.extra_records = list(unknown_records(document.records))
     session.take_over(fresh)
 
 
-def _extra(all_records: Iterable[Record]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
     """Records of unknown kinds, each with the number of known ones before it."""
     known = 0
     for record in all_records:
@@ -259,15 +261,22 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
             elif record.kind == "points":
                 points.setdefault(_whole(record.body["segment"]), []).append(record)
             elif record.kind == "branch":
-                branches.append(_branch(record.body, segments))
+                branches.append(_branch(record.body, segments, tips))
     for id, segment in segments.items():
         _fill(segment, points.get(id, []), *tips[id])
     if not branches:
         raise SessionFileError("the file has no branch record")
     state = next((record for record in reversed(document.records) if record.kind == "state"), document.header)
     with _Reading(state):
-        position = Position(_text(state.body["branch"]), _whole(state.body["index"]), _whole(state.body["step"]))
-        load_branches(debugger, branches, position)
+        load_branches(debugger, branches, _position(state.body, branches))
+
+
+def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
+    position = Position(_text(body["branch"]), _whole(body["index"]), _whole(body["step"]))
+    stretch = {branch.name: branch for branch in branches}[position.branch].stretches[position.index]
+    if not stretch.segment.start.step <= position.step <= stretch.last:
+        raise ValueError(f"branch {position.branch} has no step {position.step} there")
+    return position
 
 
 def _segment(debugger: Debugger, body: Mapping[str, Any], problems: Mapping[int, Problem]) -> tuple[Segment, Snapshot]:
@@ -302,10 +311,16 @@ def _rows(layout: Layout, columns: Mapping[str, Array]) -> Array:
     return rows
 
 
-def _branch(body: Mapping[str, Any], segments: Mapping[int, Segment]) -> Branch:
+def _branch(body: Mapping[str, Any], segments: Mapping[int, Segment], tips: Mapping[int, tuple[Record, Snapshot]]) -> Branch:
     stretches = [Stretch(segments[_whole(id)], _whole(last)) for id, last in body["stretches"]]
     if not stretches:
         raise ValueError("a branch needs a segment")
+    for stretch in stretches:
+        if not stretch.segment.start.step <= stretch.last <= tips[stretch.segment.id][1].step:
+            raise ValueError(f"segment {stretch.segment.id} has no step {stretch.last}")
+    for before, after in itertools.pairwise(stretches):
+        if before.last != after.segment.start.step:
+            raise ValueError(f"segment {after.segment.id} begins at step {after.segment.start.step}, not at {before.last}")
     return Branch(
         _text(body["name"]), None if body["parent"] is None else _text(body["parent"]), _whole(body["fork_step"]), stretches
     )
@@ -330,6 +345,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     )
     session.next_display = _whole(body["next_display"])
     session.settings.history_limit = _whole(body["history_limit"])
+    debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
     session.settings.print_precision = _whole(body["print_precision"])
     session.seed = _whole(body["seed"])
     problem = debugger.problem

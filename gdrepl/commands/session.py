@@ -14,7 +14,8 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger, Move
 from gdrepl.engine.problem import Origin
 from gdrepl.engine.stops import Display
-from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.errors import CommandError, ExpressionError, GdreplError, SessionFileError
+from gdrepl.recording.files import read_bytes
 from gdrepl.recording.numbers import result_to_json
 
 MAX_SOURCE_DEPTH = 10
@@ -99,6 +100,11 @@ class Session:
         return self._debugger
 
     @property
+    def built(self) -> Debugger | None:
+        """The debugger if it is built; takes no lock, so that signal handlers may ask."""
+        return self._debugger
+
+    @property
     def ready(self) -> bool:
         """True when the debugger is built."""
         return self._debugger is not None
@@ -171,9 +177,12 @@ class Session:
             yield Outcome(text, error=CommandError(f"source is nested more than {MAX_SOURCE_DEPTH} files deep"))
             return
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            yield Outcome(text, error=CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not text'}"))
+            lines = read_bytes(path).decode("utf-8-sig").splitlines()
+        except SessionFileError as error:
+            yield Outcome(text, error=CommandError(error.message, error.hint))
+            return
+        except UnicodeDecodeError:
+            yield Outcome(text, error=CommandError(f"cannot read {path}: it is not text in UTF-8"))
             return
         self._depth += 1
         try:

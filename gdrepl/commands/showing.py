@@ -22,7 +22,7 @@ def show_file(path: Path) -> tuple[SessionInfo, Branches, Listed]:
     document = decode(read_bytes(path), strict=False)
     try:
         return _facts(path, document), _branches(document), _commands(document)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise SessionFileError(f"a record is not in order: {error}") from error
 
 

@@ -13,7 +13,7 @@ from gdrepl.expression import Expression
 
 @registry.command("break", "b", group="stops", syntax="if CONDITION")
 def break_(session: Session, condition: Condition) -> StopSet:
-    """Stop every run at the first step where CONDITION holds.
+    """Stop runs at the first step where CONDITION holds.
 
     A condition is a truth value of a point: it may use the parameters, loss, lr, step, grad(x), update(x), prev(...) and
     slot.NAME. A condition that cannot be computed is refused now, not later.
@@ -25,7 +25,7 @@ def break_(session: Session, condition: Condition) -> StopSet:
 
 @registry.command("tbreak", "tb", group="stops", syntax="if CONDITION")
 def tbreak(session: Session, condition: Condition) -> StopSet:
-    """Like break, but the breakpoint is deleted once it has stopped a run.
+    """Like break, but deleted once it has stopped a run.
 
     Example: tbreak if step == 5
     """
@@ -36,7 +36,7 @@ def _set(session: Session, condition: Expression, temporary: bool) -> StopSet:
     debugger = session.debugger
     number = debugger.stops.next_id
     debugger.stops = debugger.stops.add(condition, temporary)
-    return StopSet(number, "tbreak" if temporary else "break", condition.text)
+    return StopSet(number, "breakpoint", condition.text, temporary)
 
 
 @registry.command("delete", "del", group="stops")
@@ -66,7 +66,9 @@ def enable(session: Session, ids: StopIds = ()) -> Done:
 
 @registry.command("disable", group="stops")
 def disable(session: Session, ids: StopIds = ()) -> Done:
-    """Switch the breakpoints IDS, or all of them, off, but keep them.
+    """Switch the breakpoints IDS, or all of them, off.
+
+    They are kept, and enable switches them on again.
 
     Example: disable 1
     """
@@ -81,7 +83,9 @@ def _switched(session: Session, ids: tuple[int, ...], word: str) -> str:
 
 @registry.command("display", "disp", group="data")
 def display(session: Session, expression: Ask | None = None) -> Displays:
-    """Show EXPRESSION now and at every stop; without one, show all displays.
+    """Show EXPRESSION now and at every stop.
+
+    Without one, all displays are shown.
 
     Example: display norm(grad)
     """

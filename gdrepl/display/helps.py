@@ -64,10 +64,10 @@ def listed(result: Listed, style: Style) -> list[Line]:
 
 
 def _left_cells(names: list[str], style: Style) -> int:
-    """Room for the names: for nearly all of them, since one long usage must not push all summaries aside."""
-    sizes = sorted(len(safe(name, style.ascii_only)) for name in names)
-    usual = sizes[len(sizes) * 9 // 10] if sizes else 0
-    return min(usual, style.width // 3)
+    """Room for the names: for all but the long ones, since one long usage must not push all summaries aside."""
+    most = style.width * 3 // 10
+    sizes = [len(safe(name, style.ascii_only)) for name in names]
+    return max([size for size in sizes if size <= most], default=min(most, max(sizes, default=0)))
 
 
 def _two_columns(items: tuple[tuple[str, str], ...], cells: int, style: Style) -> list[Line]:

@@ -25,10 +25,9 @@ from gdrepl.display.text import Line, Span, prose, safe, table
 
 _HEX_SHOWN = 12
 _SET = {
-    "break": "breakpoint {id}: stops when {text}",
-    "tbreak": "breakpoint {id}: stops once, when {text}",
-    "watch": "watchpoint {id}: stops when {text} changes",
-    "catch": "catchpoint {id}: stops at {text}",
+    "breakpoint": "breakpoint {id}: stops {once}when {text}",
+    "watchpoint": "watchpoint {id}: stops {once}when {text} changes",
+    "event": "catchpoint {id}: stops {once}at {text}",
 }
 
 
@@ -62,16 +61,15 @@ def stops(result: Stops, style: Style) -> list[Line]:
 
 
 def _stop_cells(stop: StopInfo) -> tuple[str, ...]:
-    extra = ("   (once)" if stop.temporary and stop.kind != "tbreak" else "") + (
-        f"   (skips {stop.ignore} more)" if stop.ignore else ""
-    )
+    extra = ("   (once)" if stop.temporary else "") + (f"   (skips {stop.ignore} more)" if stop.ignore else "")
     return str(stop.id), stop.kind, "y" if stop.enabled else "n", str(stop.hits), stop.text + extra
 
 
 def stop_set(result: StopSet, style: Style) -> list[Line]:
     """What a new breakpoint waits for."""
-    pattern = _SET.get(result.kind, _SET["break"])
-    return prose(pattern.format(id=result.id, text=result.text), style, then="  ")
+    pattern = _SET.get(result.kind, _SET["breakpoint"])
+    once = "once, " if result.temporary else ""
+    return prose(pattern.format(id=result.id, text=result.text, once=once), style, then="  ")
 
 
 def displays(result: Displays, style: Style) -> list[Line]:

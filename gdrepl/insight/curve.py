@@ -33,13 +33,13 @@ def sample(problem: Problem, low: float, high: float, count: int = SAMPLES) -> t
 
 
 def curve_chart(problem: Problem, low: float, high: float, values: Array | None, losses: Array | None) -> Chart:
-    """The curve; with `values` and `losses` (visited, in order) also the points in blue, the first and last in red."""
+    """The curve; with `values` and `losses` (visited, in order) also the points in blue, start and current in red."""
     (name, _), *_ = problem.parameters.items()
     series = [Series("loss", *sample(problem, low, high), color="green")]
     if values is not None and losses is not None and len(values):
         if len(values) > 2:
             series.append(Series("visited", values[1:-1], losses[1:-1], "points", "blue"))
-        ends = [0, -1] if len(values) > 1 else [0]
-        label = "start and current" if len(values) > 1 else "start"
-        series.append(Series(label, values[ends], losses[ends], "points", "red"))
+        series.append(Series("start", values[:1], losses[:1], "points", "red"))
+        if len(values) > 1:
+            series.append(Series("current", values[-1:], losses[-1:], "points", "red"))
     return Chart(f"loss = {problem.loss.text[:50]}", name, "loss", tuple(series))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def find_data(name: str, folders: Sequence[Path]) -> Path:
         CommandError: none does.
     """
     for folder in folders:
-        candidate = folder / Path(name).expanduser()
-        if candidate.is_file():
+        candidate = folder / os.path.expanduser(name)
+        if os.path.isfile(candidate):
             return candidate
     raise CommandError(f"there is no file {name}", f"looked in {', '.join(str(folder) for folder in folders)}")
 
@@ -63,7 +64,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
 def _place(column: str, header: Sequence[str], width: int, name: str) -> int:
     if column in header:
         return list(header).index(column)
-    if column.isdigit() and int(column) < width:
+    if column.isdecimal() and len(column) < 10 and int(column) < width:
         return int(column)
     hint = did_you_mean(column, header) or f"columns: {', '.join(header) or f'0 to {width - 1}'}"
     raise CommandError(f"{name} has no column '{column}'", hint)

@@ -1,0 +1,334 @@
+"""The registry of commands: every command explains itself, works as its example says, and changes nothing when it fails."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import string
+from pathlib import Path
+
+import pytest
+from driving import contents, do, error_of, hill, read_json
+
+from gdrepl.commands.helping import GROUPS
+from gdrepl.commands.registry import Command, registry
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
+from gdrepl.errors import CommandError, GdreplError
+from gdrepl.recording.numbers import dumps, result_to_json
+
+COMMANDS = list(registry)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steps.gd").write_text("# three\nstep 3\nprint x\n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def eager() -> Session:
+    """One session for all that must leave it as it is."""
+    session = hill(engine="eager")
+    do(session, "step 3", "break if loss < 1", "display x", "set lr 0.2", "goto 1", "branch try", "step")
+    return session
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_has_usage_text_example_and_group(command: Command):
+    page = do(hill(), f"help {command.name}")
+    assert page["usage"].split()[0] == command.name
+    assert page["summary"].endswith((".", ":"))
+    assert page["example"]
+    assert command.group in GROUPS
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Path]:
+    """One session for all examples, and the folder of its file."""
+    home = tmp_path_factory.mktemp("examples")
+    session = hill(engine="eager")
+    do(session, "break if loss < 0.5", "display loss", "step 10", f"save {home}/hill")
+    return session, home
+
+
+LAST = ("delete", "undisplay")
+"""Their examples take away what others stand on."""
+
+
+@pytest.mark.parametrize(
+    "command", sorted(COMMANDS, key=lambda command: command.name in LAST), ids=lambda command: command.name
+)
+def test_the_example_of_a_command_runs_and_its_results_are_json(command: Command, lived_in, folder: Path):
+    session, home = lived_in
+    shutil.copy(home / "hill.gds", folder)
+    do(session, "goto start")
+    outcomes = list(session.execute(command.example))
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    assert outcomes
+    for outcome in outcomes:
+        assert read_json(dumps(result_to_json(outcome.result)))["type"] == type(outcome.result).__name__
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_example_of_a_command_is_of_that_command(command: Command):
+    assert registry.split(command.example)[0] is command
+
+
+def test_no_two_commands_share_a_name_or_a_short_form():
+    names = [name for command in COMMANDS for name in (command.name, *command.short)]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_help_lists_every_command_once():
+    listed = [usage.split()[0] for _, commands in do(hill(), "help")["groups"] for usage, _ in commands]
+    assert sorted(listed) == sorted(command.name for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("s", "step"),
+        ("n", "step"),
+        ("next", "step"),
+        ("c", "continue"),
+        ("cont", "continue"),
+        ("unt", "until"),
+        ("adv", "advance"),
+        ("rs", "reverse-step"),
+        ("b", "break"),
+        ("tb", "tbreak"),
+        ("p", "print"),
+        ("disp", "display"),
+        ("del", "delete"),
+        ("i", "info"),
+        ("inf", "info"),
+        ("h", "help"),
+        ("q", "quit"),
+        ("prob", "problem"),
+        ("hist", "history"),
+        ("go", "goto"),
+    ],
+)
+def test_gdbs_abbreviations_and_unique_prefixes_name_their_command(typed, name):
+    assert registry.find(typed).name == name
+
+
+def test_a_prefix_of_several_commands_is_refused_and_names_them():
+    with pytest.raises(CommandError, match="'un' could be until, undisplay"):
+        registry.find("un")
+
+
+def test_r_stays_unbound_since_it_throws_state_away_in_gdb():
+    with pytest.raises(CommandError):
+        registry.find("r")
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest_one():
+    assert error_of(hill(), "contineu").hint == "did you mean 'continue'?"
+
+
+def test_two_commands_on_a_line_both_run():
+    session = hill()
+    do(session, "step 2 ;; step 3")
+    assert session.debugger.step == 5
+
+
+def test_the_first_error_ends_the_rest_of_the_line():
+    session = hill()
+    outcomes = list(session.execute("step 2 ;; nonsense ;; step 3"))
+    assert [outcome.error is None for outcome in outcomes] == [True, False]
+    assert session.debugger.step == 2
+
+
+def test_a_script_runs_line_by_line(folder: Path):
+    session = hill()
+    assert do(session, "source steps.gd")["value"] == pytest.approx(50 - 47 * 0.8**3)
+
+
+def test_an_error_in_a_script_names_file_and_line(folder: Path):
+    (folder / "wrong.gd").write_text("step\n\n# fine so far\nfrobnicate\nstep\n", encoding="utf-8")
+    session = hill()
+    *_, last = session.execute("source wrong.gd")
+    assert last.place == "wrong.gd line 4"
+    assert session.debugger.step == 1
+
+
+def test_a_script_that_sources_itself_ends_with_an_error(folder: Path):
+    (folder / "again.gd").write_text("source again.gd\n", encoding="utf-8")
+    *_, last = hill().execute("source again.gd")
+    assert "nested more than 10 files deep" in last.error.message
+
+
+BAD_LINES = [
+    *("step 0", "step -1", "step x", "step 1 2", "continue 1.5", "advance 0", "advance 1", "until x", "until nosuch < 1"),
+    *("goto 99", "goto -9", "goto nowhere", "goto", "reverse-step 0", "run 0", "branch try", "branch a/b", "branch ..", "rs x"),
+    *("break", "break if x", "break if nosuch > 1", "break if (", "tbreak if 3", "delete 9", "delete x", "delete ²"),
+    *(
+        "enable 9",
+        "disable 9-12",
+        "display nosuch",
+        "undisplay 9",
+        "print",
+        "print 1 +",
+        "print x.y",
+        "print 'a'",
+        "print x[9]",
+    ),
+    *("print __import__('os')", "print " + "(" * 500, "print " + "-" * 3000, "print slot.nosuch", "print grad(nosuch)"),
+    *("whatis nosuch", "grad x", "history 5:2", "history x", "history 0:" + "9" * 5000, "history every 0", "plot nosuch"),
+    *(
+        "info",
+        "info nosuch",
+        "info prob",
+        "set",
+        "set x",
+        "set lr",
+        "set lr -1",
+        "set lr nan",
+        "set lr 1e400",
+        "set lr nosuch()",
+    ),
+    *("set x nosuch", "set x[0] 3", "set x [1, 2]", "set x x > 3", "set x 1e400", "set nosuch 3", "set momentum 2"),
+    *(
+        "set optimizer nosuch",
+        "set optimizer adam(",
+        "set optimizer adam(beta_1=2)",
+        "set optimizer adam(1, 2)",
+        "set clipnorm -1",
+    ),
+    *("set lr cosine_decay(0.1)", "set lr exponential_decay(0.1, decay_steps=0, decay_rate=0.9)", "set nesterov 3"),
+    *(
+        "set max-steps 0",
+        "set history-limit 0",
+        "set print-precision 18",
+        "set engine nosuch",
+        "set dtype float16",
+        "set seed -1",
+    ),
+    *("var", "var w", "var w = ", "var lr = 3", "var w = nosuch", "var w = [[1], [2, 3]]", "var w = normal(0)", "var 3 = 3"),
+    *(
+        "var x = [1, 2]",
+        "const w = csv(nosuch)",
+        'const w = csv("nosuch.csv")',
+        'const w = csv("~nobody/x.csv")',
+        "var w[0] = 3",
+    ),
+    *(
+        "loss",
+        "loss nosuch",
+        "loss x > 3",
+        "loss [x, x]",
+        "loss 3",
+        "loss x +",
+        "problem",
+        "problem nosuch",
+        "problem rosenbrock 3",
+    ),
+    *("problem rastrigin dim=0", "problem rastrigin dim=1e9", "problem rastrigin dim=nan", "problem rosenbrock x=3"),
+    *(
+        "save ~nobody/x",
+        "save .",
+        "save /",
+        "save ..",
+        "save /nosuch/folder/x",
+        "save " + "a" * 300,
+        "save a\0b",
+        "save \ud800",
+    ),
+    *("load nosuch", "load .", "load " + "a" * 300, "load a\0b", "load /etc/passwd", "load /dev/zero", "source nosuch"),
+    *(
+        "source /dev/zero",
+        "source .",
+        "source a\0b",
+        "source /",
+        "help nosuch",
+        "apropos zzzzzz",
+        "quit now",
+        "nosuch",
+        "!",
+        "\0",
+        "é",
+    ),
+]
+
+
+@pytest.mark.parametrize("line", BAD_LINES, ids=lambda line: ascii(line[:30]))
+def test_a_failing_command_is_one_line_and_changes_nothing(line: str, eager: Session):
+    before = contents(eager)
+    error = error_of(eager, line)
+    assert error.message
+    assert "\n" not in error.message
+    assert contents(eager) == before
+
+
+def hostile_lines(count: int) -> list[str]:
+    """Words of the language, thrown together; letters, digits, brackets and odd characters; commands with a wrong rest."""
+    chance = random.Random(20250101)
+    words = [*(name for command in COMMANDS for name in (command.name, *command.short)), *FILLING]
+    lines = []
+    for number in range(count):
+        kind = number % 3
+        if kind == 0:
+            lines.append(" ".join(chance.choices(words, k=chance.randint(1, 6))))
+        elif kind == 1:
+            start = chance.choice(words)
+            lines.append(f"{start} {''.join(chance.choices(ODD, k=chance.randint(0, 40)))}")
+        else:
+            lines.append("".join(chance.choices(string.printable.replace("\n", "") + ODD, k=chance.randint(0, 60))))
+    return [line for line in lines if not _runs_for_ever(line)]
+
+
+FILLING = [
+    *(
+        "x",
+        "x[0]",
+        "loss",
+        "lr",
+        "grad(x)",
+        "prev(x)",
+        "update",
+        "slot.momentum",
+        "3",
+        "-1",
+        "1e400",
+        "nan",
+        "0x10",
+        "1_0",
+        "٣",
+    ),
+    *("=", "==", "<", "if", "[", "]", "(", ")", '"', ";;", "#", ",", ":", "..", "main", "start", "end", "dim=3", "rosenbrock"),
+    *("adam", "sgd(momentum=0.9)", "optimizer", "beta_1", "dtype", "float64", "engine", "eager", "seed", "normal(2)", "csv(1)"),
+]
+ODD = "x0123456789.+-*/%@()[]{}<>=!,:;'\"\\ \t#~^&|$?\0\x1b\x7f\u00b2\u0660\u2028\ud800\U0001f600\u202e\ufeff"
+
+
+def _runs_for_ever(line: str) -> bool:
+    """A long count is no error, only slow; and nothing may be written outside this test."""
+    return any(word in line for word in ("save", "sa ", "xla", "graph"))
+
+
+def test_no_line_however_odd_ends_in_a_traceback(folder: Path):
+    session = hill(engine="eager")
+    do(session, "set max-steps 20")
+    for line in hostile_lines(450):
+        if session.ready:
+            session.debugger.max_steps = 20
+            session.debugger.interrupt_after = 20
+        for outcome in session.execute(line):
+            if outcome.error is None:
+                dumps(result_to_json(outcome.result))
+            else:
+                assert isinstance(outcome.error, GdreplError), line
+                assert "\n" not in outcome.error.message, line
+
+
+def test_the_odd_lines_leave_a_session_that_still_works(folder: Path):
+    session = Session(Setup(engine="eager"))
+    session.debugger.interrupt_after = 20
+    for line in hostile_lines(200):
+        list(session.execute(line))
+    session.debugger.interrupt_after = None
+    do(session, "delete", "undisplay", "problem rosenbrock", "set optimizer sgd(0.001)", "step 3", "save odd", "load odd")
+    assert session.debugger.step == 3

@@ -1,0 +1,271 @@
+"""The journal: a session that was killed goes on from its last acknowledged command."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+from pathlib import Path
+
+import pytest
+from driving import Conversation, do, environment, gdrepl, hill, read_json
+
+from gdrepl.commands.replaying import replay_file
+from gdrepl.engine.debugger import Progress
+from gdrepl.recording.format import decode
+from gdrepl.recording.journal import journal_folder, latest_open
+from gdrepl.shell.cli import main
+from gdrepl.shell.keeper import Keeper
+from gdrepl.shell.resuming import resume_session
+
+DEBUG = ["debug", "(x-50)**2", "--var", "x=3", "--optimizer", "adam", "--lr", "1", "--json"]
+
+
+def journals(state: Path) -> Path:
+    return state / "gdrepl" / "journal"
+
+
+def lines_of(path: Path) -> list[str]:
+    return [record.body["line"] for record in decode(path.read_bytes(), strict=False).records if record.kind == "command"]
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """One session through three processes, killed, terminated and hung up, and ended in order in a fourth place: this one."""
+    state = tmp_path_factory.mktemp("chain")
+    env, seen = environment(state), {}
+    with Conversation(DEBUG, env) as process:
+        seen["acknowledged"], *_ = [process.ask(line)["result"] for line in ("step 5", "set lr 0.5", "break if loss < 1")]
+        process.kill()
+    seen["killed"] = lines_of(latest_open(journals(state)))
+    with Conversation(["resume", "--json"], env) as process:
+        seen["resumed"] = process.ask("print x")["result"]
+        process.ask("step 2")
+        seen["terminated"] = process.end(signal.SIGTERM)
+    with Conversation(["resume", "--json"], env) as process:
+        process.ask("goto 3")
+        seen["hung up"] = process.end(signal.SIGHUP)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        status = main(["resume", "--json", "-c", "info session", "-c", "info break", "--batch"])
+    seen["last"] = (status, [read_json(line) for line in out.getvalue().splitlines()])
+    seen["left"] = latest_open(journals(state))
+    seen["after"] = gdrepl(["resume"], env)
+    return seen
+
+
+def test_a_killed_process_loses_no_acknowledged_command(chain):
+    assert chain["killed"] == ["step 5", "set lr 0.5", "break if loss < 1"]
+
+
+def test_a_resumed_session_stands_where_the_killed_one_stood(chain):
+    assert chain["resumed"]["value"] == chain["acknowledged"]["point"]["parameters"]["x"]
+
+
+def test_sigterm_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
+    assert chain["terminated"] == (128 + signal.SIGTERM, "", "")
+
+
+def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
+    assert chain["hung up"] == (128 + signal.SIGHUP, "", "")
+
+
+def test_after_three_violent_ends_every_command_is_there(chain):
+    status, [session, stops] = chain["last"]
+    assert status == 0
+    # step 5, set lr, break, print, step 2, goto 3
+    assert session["result"]["facts"]["commands"] == 6
+    assert (session["result"]["facts"]["step"], session["result"]["facts"]["points"]) == (3, 9)
+    assert [stop["text"] for stop in stops["result"]["stops"]] == ["loss < 1"]
+
+
+def test_an_orderly_end_leaves_nothing_to_resume(chain):
+    assert chain["left"] is None
+    assert chain["after"].returncode == 2
+    assert chain["after"].stdout == b""
+    assert b"there is no journal of a session that was not closed" in chain["after"].stderr
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Ctrl-C in the middle of a run that would take hours."""
+    state = tmp_path_factory.mktemp("interrupted")
+    with Conversation(DEBUG, environment(state)) as process:
+        process.ask("step")
+        before = process.cpu_ticks()
+        process.say("continue 100000000000 ;; print x")
+        while process.cpu_ticks() < before + 20:  # hundredths of a second: it computes
+            assert process.process.poll() is None
+        process.process.send_signal(signal.SIGINT)
+        answer = process.hear()["result"]
+        status, out, err = process.end()
+    return {"answer": answer, "status": status, "out": out, "err": err, "journal": latest_open(journals(state))}
+
+
+def test_ctrl_c_ends_a_run_at_a_whole_step_and_drops_the_rest_of_the_line(interrupted):
+    answer = interrupted["answer"]
+    assert [stop["kind"] for stop in answer["stops"]] == ["interrupt"]
+    assert 0 < answer["taken"] == answer["point"]["step"] - 1
+    assert (interrupted["status"], interrupted["out"], interrupted["err"]) == (130, "", "")
+
+
+def test_an_interrupted_run_resumes_at_exactly_its_step(interrupted):
+    session, keeper = resume_session(interrupted["journal"], quiet=True)
+    keeper.abandon()
+    assert do(session, "print step")["value"] == interrupted["answer"]["point"]["step"]
+    assert do(session, "print x")["value"] == interrupted["answer"]["point"]["parameters"]["x"]
+
+
+# --- in this process ----------------------------------------------------------------------------------------------------
+
+
+def left_behind(*lines: str, **options) -> Path:
+    """The journal of a session that was not closed."""
+    session = hill(engine="eager", **options)
+    keeper = Keeper(session)
+    do(session, *lines)
+    keeper.abandon()
+    path = latest_open(journal_folder())
+    assert path is not None
+    return path
+
+
+def test_a_command_is_in_the_journal_before_it_is_acknowledged(state: Path):
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    for outcome in session.execute("step 2 ;; set lr 0.2 ;; print x"):
+        [path] = journals(state).glob("*.gds")
+        assert lines_of(path)[-1] == outcome.command
+    keeper.close()
+
+
+def test_a_failing_command_is_not_in_the_journal(state: Path):
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    list(session.execute("step 2 ;; goto 99"))
+    keeper.close()
+    [path] = journals(state).glob("*.gds")
+    assert lines_of(path) == ["step 2"]
+
+
+def test_a_torn_last_line_is_cut_off_and_the_rest_goes_on():
+    path = left_behind("step 2", "step 3")
+    path.write_bytes(path.read_bytes()[:-40])
+    session, keeper = resume_session(None, quiet=True)
+    do(session, "step 4")
+    keeper.abandon()
+    assert lines_of(path) == ["step 2", "step 4"]
+    assert session.debugger.step == 6
+
+
+def test_a_damaged_journal_is_refused_with_its_line_and_left_alone(capsys: pytest.CaptureFixture[str]):
+    path = left_behind("step 2", "step 3", "step 4")
+    data = path.read_bytes().replace(b'"line":"step 3"', b'"line":"step 7"')
+    path.write_bytes(data)
+    assert resume_session(path, quiet=True)[0] is None
+    assert "line 3: this line was changed after it was written" in capsys.readouterr().err
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b'{"gdrepl":1,"kind":"header"}\n', b"\xff\xfe\n"])
+def test_what_is_no_journal_is_told_in_a_line(content: bytes, tmp_path: Path, cli):
+    (tmp_path / "odd.gds").write_bytes(content)
+    status, out, err = cli("resume", str(tmp_path / "odd.gds"), "--batch")
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+    assert err.startswith("gdrepl: ")
+
+
+def test_a_journal_line_without_a_command_is_told_by_its_number(tmp_path: Path, cli):
+    path = left_behind("step")
+    header = path.read_text(encoding="utf-8").splitlines()[0]
+    (tmp_path / "odd.gds").write_text(f'{header}\n{{"kind":"command","line":3}}\n', encoding="utf-8")
+    status, _, err = cli("resume", str(tmp_path / "odd.gds"), "--batch")
+    assert (status, "line 2: a command record needs a line and a result" in err) == (2, True)
+
+
+def test_a_closed_session_is_not_resumed_by_name():
+    path = left_behind("step")
+    _, keeper = resume_session(path, quiet=True)
+    keeper.close()
+    assert resume_session(path, quiet=True)[0] is None
+
+
+def test_a_session_that_is_still_running_is_not_resumed():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "step")
+    assert latest_open(journal_folder()) is None
+    keeper.abandon()
+    assert latest_open(journal_folder()) is not None
+
+
+def test_the_latest_of_several_journals_is_resumed(cli):
+    left_behind("step 1")
+    left_behind("step 2")
+    status, out, err = cli("resume", "--batch", "--json", "-c", "print step")
+    assert (status, err, read_json(out)["result"]["value"]) == (0, "", 2.0)
+
+
+def test_resume_says_what_it_resumed_and_takes_a_script(tmp_path: Path, cli):
+    path = left_behind("step 2")
+    (tmp_path / "more.gd").write_text("step 3\n", encoding="utf-8")
+    status, out, err = cli("resume", str(path), "-x", str(tmp_path / "more.gd"), "--batch")
+    assert status == 0
+    assert f"resumed {path.name}: 1 commands, step 2" in err
+    assert "step 2 → 5" in out
+
+
+def test_interrupted_runs_resume_at_their_steps():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+
+    def interrupt(progress: Progress) -> None:
+        session.debugger.interrupt.set()
+
+    session.debugger.progress = interrupt
+    steps = [do(session, line)["point"]["step"] for line in ("continue 1000000000", "continue", "until x > 999")]
+    keeper.abandon()
+    resumed, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    taken = [event.result["point"]["step"] for event in resumed.events]
+    assert taken == steps
+
+
+def test_a_closed_journal_is_a_session_file_that_replays(cli):
+    path = left_behind("step 2", "set lr 0.2", "step")
+    assert cli("resume", "--batch")[0] == 0
+    assert replay_file(path).status == "match"
+
+
+def test_a_loaded_session_begins_a_journal_of_its_own(tmp_path: Path):
+    other = hill(engine="eager")
+    do(other, "step 7", f"save {tmp_path / 'other'}")
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "step 2", f"load {tmp_path / 'other'}", "step")
+    keeper.abandon()
+    assert lines_of(latest_open(journal_folder())) == ["step 7", "step"]
+    resumed, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    assert resumed.debugger.step == 8
+
+
+def test_the_warnings_of_a_journal_that_cannot_be_written_come_once_and_the_session_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli
+):
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    status, out, err = cli("(x-50)**2", "--var", "x=3", "--engine", "eager", stdin="step\nstep\nstep\nprint step\n")
+    assert (status, out.splitlines()[-1]) == (0, "step = 3")
+    assert err.count("warning: ") == err.count("\n") == 1
+
+
+def test_a_session_that_only_asked_for_help_leaves_no_journal(state: Path, cli):
+    assert cli("--batch", "-c", "help")[0] == 0
+    assert list(state.rglob("*.gds")) == []
+
+
+def test_an_error_at_the_end_of_a_batch_is_an_orderly_end(cli):
+    assert cli("--engine", "eager", "--batch", "-c", "step", "-c", "nonsense")[0] == 1
+    assert latest_open(journal_folder()) is None

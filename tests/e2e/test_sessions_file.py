@@ -1,0 +1,493 @@
+"""Session files: saved, loaded, shown, replayed and damaged."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from driving import contents, digits_in, do, environment, error_of, hill, joined, other_digit, read_json, without_checks
+
+from gdrepl.commands.replaying import Replay, plain_records, replay_file, session_of
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
+from gdrepl.engine.debugger import Progress
+from gdrepl.errors import SessionFileError
+from gdrepl.recording.compare import Tolerance, compare_records
+from gdrepl.recording.files import read_bytes
+from gdrepl.recording.format import decode
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+LINES = (
+    *("step 3", "break if loss < 100", "display x*2", "set lr 0.3", "goto 1", "set x 7", "step 2", "print x", "branch calm"),
+    *("set optimizer sgd(momentum=0.9)", "step 2"),
+)
+PICK = random.Random(11)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small session of three branches; the eager engine compiles nothing, so that a replay is quick."""
+    path = tmp_path_factory.mktemp("small") / "small.gds"
+    do(hill(engine="eager"), *LINES, f"save {path}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def lines(small: Path) -> list[str]:
+    return small.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def replay_of(text: str, folder: Path) -> Replay:
+    path = folder / "changed.gds"
+    path.write_text(text, encoding="utf-8")
+    return replay_file(path)
+
+
+def loaded(path: Path) -> Session:
+    session = Session(Setup())
+    do(session, f"load {path}")
+    return session
+
+
+def named_lines(replay: Replay) -> set[int]:
+    """The lines that a replay which does not match speaks of."""
+    if replay.status == "unreadable":
+        return {int(replay.message.removeprefix("line ").partition(":")[0])}
+    return {mismatch.line for mismatch in replay.mismatches}
+
+
+# --- save and load ------------------------------------------------------------------------------------------------------
+
+
+def test_save_load_save_gives_the_same_bytes(small: Path, folder: Path):
+    do(loaded(small), "save again")
+    assert (folder / "again.gds").read_bytes() == small.read_bytes()
+
+
+def test_saving_twice_gives_the_same_bytes(folder: Path):
+    do(hill(), "step 2", "save one", "save two")
+    assert (folder / "one.gds").read_bytes() == (folder / "two.gds").read_bytes()
+
+
+def test_a_loaded_session_goes_on_bit_for_bit(folder: Path):
+    whole, first = hill(optimizer="adam", rate="1"), hill(optimizer="adam", rate="1")
+    do(first, "step 7", "save half")
+    expected, second = do(whole, "step 7", "step 20"), loaded(folder / "half.gds")
+    assert do(second, "step 20") == expected
+    assert do(second, "info optimizer") == do(whole, "info optimizer")
+
+
+def test_branches_and_the_place_where_one_stood_come_back(small: Path):
+    session = loaded(small)
+    assert [branch["name"] for branch in do(session, "info branches")["branches"]] == ["main", "b1", "calm"]
+    assert (session.debugger.position.branch, session.debugger.step) == ("calm", 5)
+    do(session, "goto 0")
+    assert do(session, "print x")["value"] == 3.0
+
+
+def test_stops_and_displays_come_back(small: Path):
+    session = loaded(small)
+    assert [(stop["id"], stop["text"]) for stop in do(session, "info break")["stops"]] == [(1, "loss < 100")]
+    assert [(each["id"], each["expression"]) for each in do(session, "info display")["displays"]] == [(1, "x*2")]
+    assert do(session, "continue")["stops"][0]["kind"] == "breakpoint"
+
+
+def test_a_deleted_stop_leaves_its_number_unused_after_load(folder: Path):
+    do(hill(), "break if loss < 1", "break if loss < 2", "delete 2", "save gap")
+    assert do(loaded(folder / "gap.gds"), "break if loss < 3")["id"] == 3
+
+
+def test_settings_come_back_and_are_in_force(folder: Path):
+    do(hill(), "set max-steps 5", "set history-limit 3", "set print-precision 4", "save settings")
+    session = loaded(folder / "settings.gds")
+    assert do(session, "continue")["taken"] == 5
+    assert session.debugger.timeline.limit_bytes == 3 * 2**20
+    assert session.settings.print_precision == 4
+
+
+def test_a_variable_that_waits_for_its_loss_is_still_there_after_load(folder: Path):
+    do(hill(), "var w = [1, 2]", "const a = normal(2)", "save waiting")
+    assert do(loaded(folder / "waiting.gds"), "loss sum((w - a)**2)")["point"]["parameters"] == {"w": [1.0, 2.0]}
+
+
+def test_a_run_to_nan_is_saved_and_loaded(folder: Path):
+    do(Session(Setup("log(x)", {"x": "1.0"}, optimizer="sgd", rate="10")), "step 5", "save nan")
+    session = loaded(folder / "nan.gds")
+    assert do(session, "print loss")["value"] == "NaN"
+    assert do(session, "history")["points"]["loss"] == [0.0, "NaN"]
+
+
+def test_unknown_kinds_comments_and_blank_lines_are_allowed_and_the_kinds_stay_at_their_place(small: Path, folder: Path):
+    text = without_checks(small.read_text(encoding="utf-8")).splitlines()
+    note, other = '{"kind":"note","text":"by hand","of":[1,null,"NaN"]}', '{"kind":"comment-of-tomorrow"}'
+    (folder / "odd.gds").write_text(joined(["# by hand", *text[:3], "", note, *text[3:9], other, *text[9:-1], text[-1]]))
+    do(loaded(folder / "odd.gds"), "save odd2")
+    kinds = [record.kind for record in decode((folder / "odd2.gds").read_bytes()).records]
+    assert kinds == [json.loads(line)["kind"] for line in [*text[1:3], note, *text[3:9], other, *text[9:-1]]]
+    assert replay_file(folder / "odd2.gds").status == "match"
+
+
+def test_a_file_that_cannot_be_loaded_leaves_the_session_as_it_was(small: Path, lines: list[str], folder: Path):
+    (folder / "bad.gds").write_text(joined([*lines[:-2], lines[-1]]), encoding="utf-8")
+    session = hill()
+    do(session, "step 2")
+    before = contents(session)
+    assert isinstance(error_of(session, "load bad"), SessionFileError)
+    assert contents(session) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"kind":"state","branch":"calm","index":2,"step":5', '"kind":"state","branch":"calm","index":2,"step":999999999'),
+        ('"kind":"state","branch":"calm","index":2,"step":5', '"kind":"state","branch":"calm","index":9,"step":5'),
+        ('"kind":"state","branch":"calm","index":2,"step":5', '"kind":"state","branch":"nosuch","index":2,"step":5'),
+        ('"kind":"state","branch":"calm","index":2,"step":5', '"kind":"state","branch":"calm","index":2,"step":1'),
+        ('"stretches":[[1,3],[2,3]]', '"stretches":[[1,3],[2,99]]'),
+        ('"stretches":[[1,3],[2,3]]', '"stretches":[[1,2],[2,3]]'),
+        ('"stretches":[[1,3],[2,3]]', '"stretches":[]'),
+        ('"stretches":[[1,3],[2,3]]', '"stretches":[[77,3]]'),
+        ('"from":1,"count":3', '"from":2,"count":3'),
+        ('"parameters.x":[12.400001,', '"parameters.x":["much",'),
+        ('"slots":[{"dtype":"int64","value":0}', '"slots":[{"dtype":"object","value":0}'),
+        ('"condition":"loss < 100"', '"condition":"__import__"'),
+        ('"name":"SGD","learning_rate":0.3', '"name":"os.system","learning_rate":0.3'),
+        ('"max_steps":1000000', '"max_steps":-1'),
+    ],
+)
+def test_a_strangers_file_that_makes_no_sense_is_refused_with_its_line(old: str, new: str, small: Path, folder: Path):
+    text = without_checks(small.read_text(encoding="utf-8"))
+    assert old in text
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if old in each)
+    (folder / "strange.gds").write_text(text.replace(old, new, 1), encoding="utf-8")
+    error = error_of(Session(Setup(engine="eager")), "load strange")
+    assert isinstance(error, SessionFileError)
+    assert error.line == line
+
+
+# --- replay -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_replays(small: Path):
+    replay = replay_file(small)
+    assert (replay.status, replay.exit_status, replay.commands) == ("match", 0, len(LINES))
+
+
+def test_a_compiled_session_replays_bit_for_bit(folder: Path):
+    session = Session(Setup("rosenbrock", optimizer="rmsprop", rate="0.01"))
+    do(session, "step 300", "goto 150", "set lr 0.001", "continue 50", "problem rastrigin dim=10", "step 5", "save deep")
+    assert replay_file(folder / "deep.gds").message == "bit for bit"
+    assert replay_file(folder / "deep.gds").status == "match"
+
+
+def test_an_interrupted_run_replays_to_exactly_its_step(folder: Path):
+    session = hill(engine="eager")
+
+    def interrupt(progress: Progress) -> None:
+        if progress.taken >= 20:
+            session.debugger.interrupt.set()
+
+    session.debugger.progress = interrupt
+    taken = do(session, "continue 1000000000")["taken"]
+    session.debugger.progress = lambda progress: None
+    do(session, "step 2", "save cut")
+    assert replay_file(folder / "cut.gds").status == "match"
+    assert loaded(folder / "cut.gds").debugger.step == taken + 2
+
+
+def test_random_starts_and_later_digits_replay(folder: Path):
+    session = Session(Setup("sum(w**2)", {"w": "normal(3)"}, optimizer="sgd", rate="0.1", engine="eager", seed=5))
+    do(session, "step 2", "set dtype float64", "step", "set seed 6", "var w = uniform(4)", "step", "save drawn")
+    assert replay_file(folder / "drawn.gds").status == "match"
+
+
+def test_a_changed_digit_of_a_point_is_named_by_line_step_and_field(lines: list[str], folder: Path):
+    number = next(number for number, line in enumerate(lines, 1) if '"kind":"points"' in line)
+    changed = [*lines]
+    changed[number - 1] = changed[number - 1].replace('"parameters.x":[12.400001,19.92,', '"parameters.x":[12.400001,19.93,')
+    replay = replay_of(without_checks(joined(changed)), folder)
+    assert [(each.line, each.step, each.field) for each in replay.mismatches] == [(number, 2, "parameters.x")]
+    assert (replay.mismatches[0].wanted, replay.mismatches[0].got) == (19.93, 19.92)
+
+
+def test_a_changed_digit_of_a_result_is_named_by_line_command_step_and_field(lines: list[str], folder: Path):
+    changed = [*lines]
+    changed[1] = changed[1].replace(
+        '"taken":3,"point":{"step":3,"loss":579.07605', '"taken":3,"point":{"step":3,"loss":579.07606'
+    )
+    [mismatch] = replay_of(joined(changed), folder).mismatches
+    assert (mismatch.line, mismatch.command, mismatch.step, mismatch.field) == (2, "'step 3'", 3, "point.loss")
+    assert str(mismatch) == "line 2, 'step 3', step 3, field point.loss: recorded 579.07606, now 579.07605"
+
+
+@pytest.mark.parametrize("number", range(1, 26))
+def test_a_changed_digit_is_found_and_its_line_is_named(number: int, lines: list[str], folder: Path):
+    assert len(lines) == 25
+    changed = [*lines]
+    changed[number - 1] = other_digit(lines[number - 1], PICK.choice(digits_in(lines[number - 1])))
+    replay = replay_of(joined(changed), folder)
+    assert replay.exit_status != 0
+    assert number in named_lines(replay)
+
+
+def test_every_digit_after_the_header_is_compared_even_in_a_file_without_checksums(small: Path):
+    """One replay, held against every file that differs in one digit: what replay_file does, without running it 3,000 times."""
+    text = without_checks(small.read_text(encoding="utf-8")).splitlines()
+    document = decode(joined(text))
+    session = session_of(document, [])
+    do(session, *LINES)
+    new = plain_records(session)
+    assert list(compare_records(document.records, new, Tolerance())) == []
+    for place, record in enumerate(document.records):
+        number, line = record.line, text[record.line - 1]
+        typed = line.find('"result":') if record.kind == "command" else 0  # another command would give another result
+        for digit in (place for place in digits_in(line) if place > typed):
+            try:
+                body = json.loads(other_digit(line, digit))
+            except ValueError:
+                continue  # 07 is no JSON: unreadable, and so told
+            kind = body.pop("kind")
+            wanted = [*document.records]
+            wanted[place] = type(record)(kind, body, number)
+            found = list(compare_records(wanted, new, Tolerance()))
+            assert {mismatch.line for mismatch in found} == {number}, f"line {number}, column {digit + 1}"
+
+
+@pytest.mark.parametrize("place", range(25))
+def test_a_dropped_line_is_found_and_its_place_is_named(place: int, lines: list[str], folder: Path):
+    replay = replay_of(joined([*lines[:place], *lines[place + 1 :]]), folder)
+    assert (replay.status, replay.exit_status) == ("unreadable", 2)
+    assert named_lines(replay) == {min(place + 1, len(lines) - 1)}
+
+
+@pytest.mark.parametrize("kept", range(25))
+def test_a_file_that_ends_early_is_found_and_its_last_line_is_named(kept: int, lines: list[str], folder: Path):
+    whole = replay_of(joined(lines[:kept]), folder)
+    assert whole.exit_status == 2
+    assert kept == 0 or named_lines(whole) == {kept}
+    torn = replay_of(joined(lines[:kept]) + lines[kept][: PICK.randrange(1, len(lines[kept]))], folder)
+    assert (torn.exit_status, named_lines(torn)) == (2, {kept + 1})
+
+
+def test_two_lines_in_the_wrong_order_are_found(lines: list[str], folder: Path):
+    replay = replay_of(joined([lines[0], lines[2], lines[1], *lines[3:]]), folder)
+    assert (replay.exit_status, named_lines(replay)) == (2, {2})
+
+
+def test_a_changed_seed_in_the_header_is_named_although_no_number_depends_on_it(lines: list[str], folder: Path):
+    replay = replay_of(joined([lines[0].replace('"seed":0', '"seed":1'), *lines[1:]]), folder)
+    assert (replay.exit_status, min(named_lines(replay))) == (1, 1)
+
+
+def test_replay_takes_the_commands_of_a_file_written_by_hand(lines: list[str], folder: Path):
+    only = [line for line in without_checks(joined(lines)).splitlines() if '"kind":"command"' in line]
+    assert replay_of(joined([lines[0], "# the commands alone", *only, '{"kind":"end"}']), folder).status == "match"
+
+
+def test_another_platform_is_compared_with_the_tolerance_of_the_header(lines: list[str], folder: Path):
+    text = without_checks(joined(lines)).replace('"platform":"', '"platform":"not ', 1)
+    near, far = text.replace("579.07605", "579.0761"), text.replace("579.07605", "581.0761")
+    assert replay_of(near, folder).status == "match"
+    assert replay_of(far, folder).status == "mismatch"
+
+
+def test_update_rewrites_a_file_with_what_comes_out_now(lines: list[str], folder: Path):
+    path = folder / "stale.gds"
+    path.write_text(without_checks(joined(lines)).replace("579.07605", "1.5"), encoding="utf-8")
+    assert replay_file(path).status == "mismatch"
+    assert replay_file(path, update=True).updated
+    assert replay_file(path).status == "match"
+    assert path.read_text(encoding="utf-8").splitlines()[1:] == lines[1:]
+
+
+def test_update_keeps_what_it_does_not_know(lines: list[str], folder: Path):
+    path = folder / "noted.gds"
+    path.write_text(without_checks(joined([*lines[:4], '{"kind":"note","of":3}', *lines[4:]])), encoding="utf-8")
+    replay_file(path, update=True)
+    assert decode(path.read_bytes()).records[3].body == {"of": 3}
+
+
+def test_update_leaves_a_file_alone_whose_commands_fail_now(lines: list[str], folder: Path):
+    path = folder / "failing.gds"
+    path.write_text(without_checks(joined(lines)).replace('"line":"goto 1"', '"line":"goto 99"'), encoding="utf-8")
+    before = path.read_bytes()
+    replay = replay_file(path, update=True)
+    assert (replay.status, replay.updated) == ("mismatch", False)
+    assert path.read_bytes() == before
+
+
+# --- the command line ---------------------------------------------------------------------------------------------------
+
+
+def test_replay_ends_with_the_worst_status_of_its_files(small: Path, lines: list[str], folder: Path, cli):
+    (folder / "digit.gds").write_text(joined(lines).replace("579.07605", "579.07606", 1), encoding="utf-8")
+    (folder / "cut.gds").write_text(joined(lines[:5]), encoding="utf-8")
+    assert cli("replay", str(small))[0] == 0
+    status, out, _ = cli("replay", str(small), "digit.gds")
+    assert status == 1
+    assert "matches bit for bit (11 commands)" in out.splitlines()[0]
+    assert "line 2, 'step 3', step 3, field point.loss" in out
+    assert cli("replay", "cut.gds", str(small))[0] == 2
+    assert cli("replay", "nosuch.gds")[0] == 2
+
+
+def test_replay_json_is_one_object_a_file(small: Path, lines: list[str], folder: Path, cli):
+    (folder / "digit.gds").write_text(joined(lines).replace("579.07605", "579.07606", 1), encoding="utf-8")
+    _, out, _ = cli("replay", "--json", str(small), "digit.gds", "nosuch.gds")
+    first, second, third = map(read_json, out.splitlines())
+    assert [each["status"] for each in (first, second, third)] == ["match", "mismatch", "unreadable"]
+    found = second["mismatches"][0]
+    assert (found["line"], found["step"], found["field"]) == (2, 3, "point.loss")
+
+
+def test_update_is_refused_when_ci_is_set(small: Path, folder: Path, cli, monkeypatch: pytest.MonkeyPatch):
+    shutil.copy(small, folder / "copy.gds")
+    monkeypatch.setenv("CI", "true")
+    status, _, err = cli("replay", "--update", "copy.gds")
+    assert (status, err.count("\n")) == (2, 1)
+    assert (folder / "copy.gds").read_bytes() == small.read_bytes()
+
+
+@functools.cache
+def shown(path: str) -> subprocess.CompletedProcess[str]:
+    script = (
+        "import sys; from gdrepl.shell.cli import main; status = main(sys.argv[1:]);"
+        "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", script, "show", "--json", path]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(Path("/nonexistent")), check=False)
+
+
+def test_show_needs_no_tensorflow(small: Path):
+    assert (shown(str(small)).returncode, shown(str(small)).stderr.strip()) == (0, "")
+
+
+def test_show_tells_facts_branches_and_commands(small: Path):
+    facts, branches, commands = map(read_json, shown(str(small)).stdout.splitlines())
+    assert (facts["facts"]["loss"], facts["facts"]["commands"], facts["facts"]["closed"]) == ("(x-50)**2", 11, True)
+    assert [(each["name"], each["end"]) for each in branches["branches"]] == [("main", 3), ("b1", 3), ("calm", 5)]
+    assert [line for line, _ in commands["items"]] == list(LINES)
+
+
+def test_show_tells_of_damage_and_refuses_what_is_no_session(lines: list[str], folder: Path, cli):
+    (folder / "cut.gds").write_text(joined(lines[:5]), encoding="utf-8")
+    (folder / "text.gds").write_text("hello\n", encoding="utf-8")
+    (folder / "odd.gds").write_text('{"gdrepl":1,"kind":"header"}\n{"kind":"end"}\n', encoding="utf-8")
+    status, out, _ = cli("show", "cut.gds")
+    assert (status, "there is no end record" in out) == (0, True)
+    for name in ("text.gds", "odd.gds", "nosuch.gds"):
+        status, out, err = cli("show", name)
+        assert (status, out, err.startswith("error: ")) == (2, "", True)
+
+
+# --- data files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_data(folder: Path) -> Path:
+    """A session that reads points.csv, both saved in a folder of their own."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "points.csv").write_text("x,y\n1,2\n2,4\n3,6\n", encoding="utf-8")
+    session = Session(Setup("(a*1)**2", {"a": "1.0"}, optimizer="sgd", rate="0.01", engine="eager", folders=(home,)))
+    do(session, 'const X = csv("points.csv", x)', 'const y = csv("points.csv", y)', "loss mean((a*X - y)**2)", "step 2")
+    do(session, f"save {home / 'fit'}")
+    return home
+
+
+def test_the_digest_of_a_data_file_is_kept(with_data: Path):
+    import hashlib
+
+    digest = hashlib.sha256((with_data / "points.csv").read_bytes()).hexdigest()
+    text = (with_data / "fit.gds").read_text(encoding="utf-8").splitlines()
+    assert digest in text[1]
+    assert any(json.loads(line)["kind"] == "problem" and digest in line for line in text)
+
+
+def test_a_replay_from_another_folder_finds_the_data_beside_the_session_file(with_data: Path):
+    assert replay_file(with_data / "fit.gds").status == "match"
+
+
+def test_a_replay_notices_a_changed_data_file_and_says_which(with_data: Path):
+    (with_data / "points.csv").write_text("x,y\n1,2\n2,4\n3,7\n", encoding="utf-8")
+    replay = replay_file(with_data / "fit.gds")
+    assert replay.exit_status == 1
+    assert any("points.csv" in mismatch.command and mismatch.field == "sha256" for mismatch in replay.mismatches)
+
+
+def test_a_data_file_of_the_command_line_is_noticed_too(with_data: Path):
+    setup = Setup(
+        "mean((a*X)**2)", {"a": "1"}, {"X": 'csv("points.csv", x)'}, "sgd", "0.1", engine="eager", folders=(with_data,)
+    )
+    do(Session(setup), "step", f"save {with_data / 'given'}")
+    assert replay_file(with_data / "given.gds").status == "match"
+    (with_data / "points.csv").write_text("x,y\n1,2\n2,4\n4,6\n", encoding="utf-8")
+    [mismatch] = replay_file(with_data / "given.gds").mismatches
+    assert (mismatch.line, mismatch.field, "points.csv" in mismatch.command) == (1, "sha256", True)
+
+
+def test_a_missing_data_file_is_named(with_data: Path):
+    (with_data / "points.csv").unlink()
+    replay = replay_file(with_data / "fit.gds")
+    assert replay.exit_status == 1
+    assert "there is no file points.csv" in str(replay.mismatches[0])
+
+
+# --- old versions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["v1-minimal.gds", "v1-full.gds"])
+def test_every_version_ever_written_replays(name: str):
+    replay = replay_file(DATA / name)
+    assert (replay.status, replay.mismatches) == ("match", ())
+
+
+def test_there_is_a_minimal_and_a_full_file_of_each_version():
+    from gdrepl.recording.format import READERS
+
+    assert {path.name for path in DATA.glob("*.gds")} == {f"v{n}-{kind}.gds" for n in READERS for kind in ("minimal", "full")}
+
+
+def test_the_minimal_file_loads_and_runs():
+    session = loaded(DATA / "v1-minimal.gds")
+    assert do(session, "step")["point"]["parameters"] == {"x": 1.0}  # 2 - 0.25 * 2*2
+
+
+def test_the_full_file_loads_with_all_that_it_holds():
+    session = loaded(DATA / "v1-full.gds")
+    branches = do(session, "info branches")["branches"]
+    assert [branch["name"] for branch in branches] == ["main", "b1", "careful", "b2", "b3", "b4", "b5", "b6"]
+    assert [branch["final_loss"] for branch in branches][-2:] == ["NaN", "NaN"]
+    assert "exponential_decay" in branches[0]["optimizer"]
+    assert session.debugger.problem.dtype == "float64"
+    assert [stop["text"] for stop in do(session, "info break")["stops"]] == ["loss < -5"]
+    assert (session.debugger.position.branch, session.debugger.step, session.seed) == ("b6", 1, 7)
+
+
+@pytest.mark.parametrize(("name", "commands"), [("v1-minimal.gds", 0), ("v1-full.gds", 38)])
+def test_every_version_ever_written_is_shown(name: str, commands: int, cli):
+    status, out, _ = cli("show", "--json", str(DATA / name))
+    assert status == 0
+    assert read_json(out.splitlines()[0])["facts"]["commands"] == commands
+
+
+def test_a_version_of_tomorrow_is_refused_by_its_number(lines: list[str], folder: Path):
+    replay = replay_of(joined([lines[0].replace('"gdrepl":1', '"gdrepl":2'), *lines[1:]]), folder)
+    assert "format version 2 is not readable here; versions readable: 1" in replay.message
+
+
+def test_the_files_of_old_versions_are_what_was_written():
+    for path in DATA.glob("*.gds"):
+        assert decode(read_bytes(path)).closed

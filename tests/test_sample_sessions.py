@@ -1,0 +1,95 @@
+"""The recordings in sessions/ hold what they are kept for. That they replay is seen to by the pytest plugin."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "sessions"
+
+
+def records(name: str) -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / f"{name}.gds").read_text(encoding="utf-8").splitlines()]
+
+
+def commands(name: str) -> list[tuple[str, dict]]:
+    return [(record["line"], record["result"]) for record in records(name) if record["kind"] == "command"]
+
+
+def printed(name: str) -> dict[str, object]:
+    return {result["expression"]: result["value"] for _, result in commands(name) if result["type"] == "Printed"}
+
+
+def test_there_are_at_least_eight():
+    assert len(list(FOLDER.glob("*.gds"))) >= 8
+
+
+def test_the_tutorial_makes_200_adam_updates_and_comes_within_a_hundredth_of_50():
+    last = [result for _, result in commands("tutorial") if result["type"] == "Stepped"][-1]
+    assert last["point"]["step"] == 200
+    assert abs(last["point"]["parameters"]["x"] - 50) < 0.01
+    assert records("tutorial")[0]["optimizer"]["name"] == "Adam"
+
+
+def test_the_tutorial_keeps_all_201_points():
+    points = [record for record in records("tutorial") if record["kind"] == "points"]
+    assert sum(record["count"] for record in points) == 200  # and the start
+
+
+def test_the_early_stop_is_the_first_step_where_the_loss_changes_by_less_than_a_thousandth():
+    (body,) = [record for record in records("early-stop") if record["kind"] == "points"]
+    losses = np.array([2209.0, *body["columns"]["loss"]], np.float32)
+    first = int(np.argmax(np.abs(np.diff(losses)) < 0.001)) + 1
+    assert printed("early-stop")["step"] == first == len(losses) - 1
+
+
+def test_the_divergence_ends_in_nan():
+    stopped = [result for _, result in commands("divergence") if result["type"] == "Stepped"]
+    assert any(stop["kind"] == "non-finite" for result in stopped for stop in result["stops"])
+    assert printed("divergence")["loss"] == "NaN"
+
+
+def test_rosenbrock_is_descended_by_several_optimizers_on_branches():
+    segments = [record for record in records("rosenbrock") if record["kind"] == "segment"]
+    branches = [record for record in records("rosenbrock") if record["kind"] == "branch"]
+    assert {"Adam", "RMSprop", "SGD", "Nadam"} <= {segment["optimizer"]["name"] for segment in segments}
+    assert len(branches) >= 4
+
+
+def test_the_regression_finds_what_least_squares_finds():
+    data = np.loadtxt(FOLDER / "boiling.csv", delimiter=",", skiprows=1)
+    design = np.column_stack([np.ones(len(data)), data[:, 0] - 203])
+    (intercept, slope), *_ = np.linalg.lstsq(design, np.log(data[:, 1]), rcond=None)
+    found = printed("regression")
+    assert found["intercept"] == pytest.approx(intercept, abs=1e-5)
+    assert found["slope/6"] == pytest.approx(slope, abs=1e-6)
+
+
+def test_the_schedule_halves_the_rate_every_ten_updates():
+    rates = [result["value"] for line, result in commands("schedule") if line == "print lr"]
+    assert rates[:2] == pytest.approx([0.3 * 0.5, 0.3 * 0.5**4], rel=1e-6)
+
+
+def test_the_edit_in_the_past_leaves_the_first_future_as_it_was():
+    branches = {record["name"]: record for record in records("edit-in-the-past") if record["kind"] == "branch"}
+    assert branches["main"]["stretches"][-1][1] == 78
+    assert branches["b1"]["fork_step"] == 40
+    rates = [result["value"] for line, result in commands("edit-in-the-past") if line == "print lr"]
+    assert rates == [0.1, 1.0]
+
+
+def test_the_vector_problem_has_vectors_and_matrices():
+    problems = [record for record in records("vector") if record["kind"] == "problem"]
+    shapes = {np.shape(value) for problem in problems for value in problem["parameters"].values()}
+    assert {(10,), (3, 4), (3,)} <= shapes
+
+
+def test_every_recorded_number_is_finite_or_says_what_it_is():
+    for path in FOLDER.glob("*.gds"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            json.loads(line, parse_constant=lambda word: pytest.fail(f"{path.name} holds a bare {word}"))
+    assert math.isnan(float(str(printed("divergence")["loss"])))
