@@ -143,7 +143,9 @@ SAMPLES = {
     "printed matrix": Printed("A", f32([[1, 2], [3, 4.5]])),
     "printed truth": Printed("loss < 1", np.asarray(True)),
     "described": Described("x", "parameter", (2,), "float32"),
-    "stops": Stops((StopInfo(1, "breakpoint", "loss < 1e-3", True, 2), StopInfo(12, "breakpoint", "step == 5", False, 0, 3, True))),
+    "stops": Stops(
+        (StopInfo(1, "breakpoint", "loss < 1e-3", True, 2), StopInfo(12, "breakpoint", "step == 5", False, 0, 3, True))
+    ),
     "no stops": Stops(()),
     "stop set": StopSet(1, "breakpoint", "loss < 1e-3"),
     "displays": Displays(DISPLAYS),

@@ -75,8 +75,8 @@ def _kind(session: Session, expression: Expression) -> str:
 def grad(session: Session) -> Gradient:
     """Show the gradient here, and where it comes from.
 
-    It is the one that the next update will use. d loss / d parameter is computed by tf.GradientTape. The chain below it lists the sub-expressions of the loss, outermost
-    first: the value of each, and d loss / d that value.
+    It is the one that the next update will use. d loss / d parameter is computed by tf.GradientTape. The chain below it
+    lists the sub-expressions of the loss, outermost first: the value of each, and d loss / d that value.
 
     Example: grad
     """

@@ -232,8 +232,9 @@ SETTINGS: Mapping[str, Callable[[Session, str], Changed]] = {
 def var(session: Session, what: Definition) -> Any:
     """Define a parameter and its start value.
 
-    A value is a number, lists, normal(3, 4), uniform(3), zeros(3) or ones(2, 2). Random values come from the session's seed. A parameter that the loss in force reads begins the problem again at step 0;
-    another one waits for the next `loss`.
+    A value is a number, lists, normal(3, 4), uniform(3), zeros(3) or ones(2, 2). Random values come from the session's
+    seed. A parameter that the loss in force reads begins the problem again at step 0; another one waits for the next
+    `loss`.
 
     Example: var x = 3.0
     """
@@ -245,8 +246,8 @@ def var(session: Session, what: Definition) -> Any:
 def const(session: Session, what: Definition) -> Any:
     """Define a constant, for instance columns of a CSV.
 
-    A value is as in `var`, or csv("points.csv", x, y). One column is a vector, several are a matrix with a row for each line. The file's SHA-256 is kept, so that a replay
-    notices a changed file.
+    A value is as in `var`, or csv("points.csv", x, y). One column is a vector, several are a matrix with a row for each
+    line. The file's SHA-256 is kept, so that a replay notices a changed file.
 
     Example: const a = 1.5
     """
@@ -299,7 +300,8 @@ def _remember(session: Session, target: dict[str, Any], name: str, value: Any, o
 def loss(session: Session, expression: LossText) -> Begun:
     """Put another loss in force.
 
-    It is an expression of the parameters (var) and constants (const) that gives one number. It begins a new branch at step 0; the old branches are kept. A loss that cannot be computed changes nothing.
+    It is an expression of the parameters (var) and constants (const) that gives one number. It begins a new branch at step
+    0; the old branches are kept. A loss that cannot be computed changes nothing.
 
     Example: loss (x - 50)**2
     """
@@ -316,7 +318,8 @@ def problem(
 ) -> Begun:
     """Put a problem of the zoo in force.
 
-    For example rosenbrock or `rastrigin dim=10`; info problems lists them. It begins a new branch at step 0; the old branches are kept. The optimizer and its learning rate stay.
+    For example rosenbrock or `rastrigin dim=10`; info problems lists them. It begins a new branch at step 0; the old
+    branches are kept. The optimizer and its learning rate stay.
 
     Example: problem rosenbrock
     """

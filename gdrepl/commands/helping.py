@@ -61,7 +61,8 @@ assert set(TOPIC_TEXT) == set(TOPICS)
 def help_(session: Session, command: CommandName | None = None) -> HelpList | HelpPage:
     """List the commands, or explain one, or a topic.
 
-    The topics are expressions, optimizers, problems, schedules and sessions. Commands may be shortened to any prefix that only one of them has. `;;` joins commands. An empty line repeats a run.
+    The topics are expressions, optimizers, problems, schedules and sessions. Commands may be shortened to any prefix that
+    only one of them has. `;;` joins commands. An empty line repeats a run.
 
     Example: help step
     """

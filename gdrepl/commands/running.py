@@ -28,7 +28,8 @@ def step(session: Session, count: Count = 1) -> Stepped:
 def continue_(session: Session, count: Count | None = None) -> Stepped:
     """Run until a breakpoint, or for COUNT updates.
 
-    A value that is not finite stops the run too, at the first such step. Without COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
+    A value that is not finite stops the run too, at the first such step. Without COUNT, a run ends after max-steps updates
+    at the latest (set max-steps). Ctrl-C ends it at a whole step.
 
     Example: continue 1000
     """
@@ -95,8 +96,8 @@ def goto(session: Session, step: Step) -> Stepped:
 def run(session: Session, count: Count | None = None) -> Stepped:
     """Begin again from step 0 on a new branch, and run.
 
-    It runs as `continue` does; the old branches are kept. The parameters have their start values and the optimizer is as it is set now, with new slots. With COUNT the run ends
-    after so many updates.
+    It runs as `continue` does; the old branches are kept. The parameters have their start values and the optimizer is as it
+    is set now, with new slots. With COUNT the run ends after so many updates.
 
     Example: run 10
     """
@@ -111,7 +112,8 @@ def run(session: Session, count: Count | None = None) -> Stepped:
 def branch(session: Session, name: BranchName | None = None) -> Done:
     """Begin a branch called NAME here.
 
-    It shares all up to this step; steps from now on are its own. Branches begin by themselves when something is set in the past of one. info branches draws the tree.
+    It shares all up to this step; steps from now on are its own. Branches begin by themselves when something is set in the
+    past of one. info branches draws the tree.
 
     Example: branch careful
     """

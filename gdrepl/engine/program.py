@@ -94,7 +94,7 @@ class Program:
         def call(*arguments: Any) -> Any:
             if not concrete:
                 concrete.append(traced.get_concrete_function(*arguments))
-            # A concrete function is called without looking at the types of its arguments anew, which is half the cost of a step.
+            # A concrete function does not look at the types of its arguments anew, which is half the cost of a step.
             return concrete[0](*self.tf.nest.flatten(arguments))
 
         return call

@@ -215,8 +215,8 @@ class _Checker:
     def _operators(self, node: ast.AST) -> None:
         """Refuse an operator where it stands: Python's tree gives operators no column of their own."""
         match node:
-            case ast.BinOp(left=left, op=operator):
-                pairs: list[tuple[ast.expr, ast.AST]] = [(left, operator)]
+            case ast.BinOp():
+                pairs: list[tuple[ast.expr, ast.AST]] = [(node.left, node.op)]
             case ast.Compare(left=left, ops=operators, comparators=rights):
                 pairs = list(zip([left, *rights], operators))
             case _:

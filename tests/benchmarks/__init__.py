@@ -1,1 +1,1 @@
-"""Benchmarks: ratios against baselines measured in the same process, interleaved. Run as modules; pytest does not collect them."""
+"""Ratios against baselines measured in the same process, interleaved. Run as modules; pytest does not collect them."""

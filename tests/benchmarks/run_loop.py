@@ -1,8 +1,9 @@
 """How fast the debugger runs, as ratios: `python -m tests.benchmarks.run_loop [--quick]`.
 
-In one process, interleaved, medians: `debugger.run(N)` with recording, against a bare hand-written XLA loop that also computes the
-loss, and against the tutorial's eager loop (GradientTape, `optimizer.apply_gradients`, as printed in tutorials). Then one `step`
-command through the registry, and the memory of a million recorded steps. The machine's speed cancels out of the ratios.
+In one process, interleaved, medians: `debugger.run(N)` with recording, against a bare hand-written XLA loop that also
+computes the loss, and against the tutorial's eager loop (GradientTape, `optimizer.apply_gradients`, as printed in
+tutorials). Then one `step` command through the registry, and the memory of a million recorded steps. The machine's speed
+cancels out of the ratios.
 """
 
 from __future__ import annotations
