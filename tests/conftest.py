@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -38,7 +38,7 @@ def regression() -> Problem:
 class SharingDebugger(Debugger):
     """A debugger that shares compiled programs with the others of the test run: a compilation takes half a second."""
 
-    shared: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+    shared: ClassVar[OrderedDict[tuple[object, ...], Any]] = OrderedDict()
 
     @property  # type: ignore[override]
     def _programs(self) -> OrderedDict[tuple[object, ...], Any]:
@@ -51,7 +51,7 @@ class SharingDebugger(Debugger):
 
 @pytest.fixture(scope="session")
 def start_debugger(tutorial: Problem) -> StartDebugger:
-    """`start_debugger(problem, "sgd", {"momentum": 0.5}, 0.1)`: a new debugger at step 0, by default the tutorial's with SGD."""
+    """`start_debugger(problem, "sgd", {"momentum": 0.5}, 0.1)`: a new debugger at step 0; by default, SGD on the tutorial."""
 
     def start(
         problem: Problem = tutorial,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gdrepl.engine.flag import Flag
-from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.optimizer import OptimizerSpec, SlotName
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program, check_condition
 from gdrepl.engine.rows import Columns
@@ -197,7 +197,7 @@ class Debugger:
         if recorded:
             self._compare(advance.rows)
         else:
-            self._own_tip().extend(advance.rows, arrived)
+            self._own_tip().extend(advance.parts, arrived)
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
@@ -303,7 +303,7 @@ class Debugger:
         while left > 0:
             advance = program.advance(left, through=True)
             left -= advance.taken
-            last = advance.rows[-1]
+            last = advance.parts[-1][-1]
         recorded = segment.row(step)
         if recorded is not None and recorded.tobytes() != last.tobytes():
             raise RecordingDiffersError(
@@ -371,7 +371,7 @@ class Debugger:
         program = self._program(recipe)
         fresh = program.fresh(here.parameters, here.step, rate)
         # Keras' moving average begins with zeros, to be filled at iteration 0: begun later, it begins with the parameters.
-        new = {(_AVERAGE, name): value for name, value in here.parameters.items()}
+        new = {SlotName(_AVERAGE, name): value for name, value in here.parameters.items()}
         slots = tuple(
             old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else new.get(name, value)
             for name, value in zip(program.slot_names, fresh.slots)

@@ -48,13 +48,21 @@ class Layout:
         """Bytes of a row."""
         return self.width * np.dtype(self.dtype).itemsize
 
-    def row(self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The row of a point as a tensor, shape (width,), and whether its loss and gradient are finite."""
-        norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}  # float64
+    def norms(self, tf: Any, gradient: Mapping[str, Any]) -> dict[str, Any]:
+        """The norms, as float64, of the gradients that are not recorded whole."""
+        return {name: _norm(tf, value) for name, value in gradient.items() if not self.whole(name)}
+
+    def row(
+        self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any], norms: Mapping[str, Any]
+    ) -> Any:
+        """The row of a point as a tensor, shape (width,); `norms` are those of its gradient."""
         numbers = [loss, rate]
         numbers += [value if self.whole(name) else _norm(tf, value) for name, value in parameters.items()]
         numbers += [norms.get(name, value) for name, value in gradient.items()]
-        numbers = [tf.cast(number, self.dtype) for number in numbers]
+        return tf.concat([tf.reshape(tf.cast(number, self.dtype), [-1]) for number in numbers], 0)
+
+    def finite(self, tf: Any, loss: Any, gradient: Mapping[str, Any], norms: Mapping[str, Any]) -> Any:
+        """Whether the loss and the whole gradient are finite, a truth value of shape ()."""
         finite = tf.math.is_finite(loss)
         for name, value in gradient.items():
             # The norm of float32 numbers is in float64, where no square overflows: it is finite exactly when they all are.
@@ -62,7 +70,7 @@ class Layout:
                 finite &= tf.math.is_finite(norms[name])
             else:
                 finite &= tf.reduce_all(tf.math.is_finite(value))
-        return tf.concat([tf.reshape(number, [-1]) for number in numbers], 0), finite
+        return finite
 
     def columns(self, first_step: int, rows: Array) -> Columns:
         """Read rows, shape (n, width), as columns."""

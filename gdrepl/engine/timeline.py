@@ -8,7 +8,7 @@ is on the branch.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,7 +34,7 @@ class Recipe:
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Up to 65,536 rows of consecutive steps; `rows` is None while they are dropped and can be computed again."""
+    """Rows of consecutive steps, of which the first `count` count; `rows` is None while they are dropped."""
 
     first: int
     count: int
@@ -70,15 +70,19 @@ class Segment:
         """The last step that was run."""
         return self.tip.step
 
-    def extend(self, rows: Array, tip: Snapshot) -> None:
-        """Take the rows of the steps that follow `last`, and the snapshot at the end of them."""
+    def extend(self, parts: Iterable[Array], tip: Snapshot) -> None:
+        """Take the rows of the steps that follow `last`, and the snapshot at the end of them.
+
+        A long part is kept as it is: its memory becomes the segment's own.
+        """
         step = self.last + 1
-        while len(rows):
-            block = self._open_block(step)
-            taken = rows[: BLOCK - block.count]
-            self._row_bytes += _append(block, taken)
-            step += len(taken)
-            rows = rows[len(taken) :]
+        for rows in parts:
+            if len(rows) >= BLOCK // 2:
+                self.blocks.append(Block(step, len(rows), rows))
+                self._row_bytes += rows.nbytes
+            else:
+                self._append(step, rows)
+            step += len(rows)
         self.tip = tip
         if tip.step - self._kept_steps[-1] >= _SPACING:
             self.keep(tip)
@@ -148,6 +152,14 @@ class Segment:
             self._kept_bytes -= self._kept.pop(step).nbytes()
         self._kept_steps = self._kept_steps[::2]
         return bool(dropped)
+
+    def _append(self, step: int, rows: Array) -> None:
+        while len(rows):
+            block = self._open_block(step)
+            taken = rows[: BLOCK - block.count]
+            self._row_bytes += _append(block, taken)
+            step += len(taken)
+            rows = rows[len(taken) :]
 
     def _open_block(self, step: int) -> Block:
         if not self.blocks or self.blocks[-1].count >= BLOCK or self.blocks[-1].rows is None:

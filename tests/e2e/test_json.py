@@ -31,7 +31,7 @@ def test_the_first_error_ends_a_piped_session_with_status_1(talk):
     assert talk["end"]["status"] == 1
 
 
-def test_nothing_else_reaches_standard_output_or_standard_error(talk):
+def test_nothing_else_reaches_standard_output_or_standard_error_and_nothing_of_tensorflow(talk):
     assert (talk["end"]["out"], talk["end"]["err"]) == ("", "")
 
 

@@ -7,6 +7,7 @@ import io
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from driving import Conversation, do, environment, gdrepl, hill, read_json
 
@@ -19,6 +20,7 @@ from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.resuming import resume_session
 
 DEBUG = ["debug", "(x-50)**2", "--var", "x=3", "--optimizer", "adam", "--lr", "1", "--json"]
+RESUMED = ["print step", "print x", "goto 4", "set x 7", "step 2"]
 
 
 def journals(state: Path) -> Path:
@@ -31,20 +33,26 @@ def lines_of(path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """One session through three processes, killed, terminated and hung up, and ended in order in a fourth place: this one."""
+    """One session through three processes, interrupted, killed and terminated, and ended in order in this one."""
     state = tmp_path_factory.mktemp("chain")
     env, seen = environment(state), {}
     with Conversation(DEBUG, env) as process:
-        seen["acknowledged"], *_ = [process.ask(line)["result"] for line in ("step 5", "set lr 0.5", "break if loss < 1")]
+        for line in ("break if x > 1000", "step 5", "set lr 0.5"):
+            process.ask(line)
+        before = process.cpu_ticks()
+        process.say("continue 100000000000 ;; print x")
+        while process.cpu_ticks() < before + 20:  # hundredths of a second: it computes
+            assert process.process.poll() is None
+        process.process.send_signal(signal.SIGINT)
+        seen["interrupted"] = process.hear()["result"]
+        seen["ctrl-c"] = process.end()
+    with Conversation(["resume", "--json"], env) as process:
+        seen["resumed"] = [process.ask(line)["result"] for line in RESUMED]
         process.kill()
     seen["killed"] = lines_of(latest_open(journals(state)))
     with Conversation(["resume", "--json"], env) as process:
-        seen["resumed"] = process.ask("print x")["result"]
-        process.ask("step 2")
+        seen["again"] = process.ask("print x")["result"]
         seen["terminated"] = process.end(signal.SIGTERM)
-    with Conversation(["resume", "--json"], env) as process:
-        process.ask("goto 3")
-        seen["hung up"] = process.end(signal.SIGHUP)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("XDG_STATE_HOME", str(state))
         status = main(["resume", "--json", "-c", "info session", "-c", "info break", "--batch"])
@@ -54,29 +62,43 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return seen
 
 
+def test_ctrl_c_ends_a_run_at_a_whole_step_and_drops_the_rest_of_the_line(chain):
+    answer = chain["interrupted"]
+    assert [stop["kind"] for stop in answer["stops"]] == ["interrupt"]
+    assert 0 < answer["taken"] == answer["point"]["step"] - 5
+    assert chain["ctrl-c"] == (130, "", "")
+
+
+def test_an_interrupted_run_resumes_at_exactly_its_step(chain):
+    step, x, *_ = chain["resumed"]
+    assert step["value"] == np.float32(chain["interrupted"]["point"]["step"])
+    assert x["value"] == chain["interrupted"]["point"]["parameters"]["x"]
+
+
 def test_a_killed_process_loses_no_acknowledged_command(chain):
-    assert chain["killed"] == ["step 5", "set lr 0.5", "break if loss < 1"]
+    assert chain["killed"] == ["break if x > 1000", "step 5", "set lr 0.5", "continue 100000000000", *RESUMED]
 
 
 def test_a_resumed_session_stands_where_the_killed_one_stood(chain):
-    assert chain["resumed"]["value"] == chain["acknowledged"]["point"]["parameters"]["x"]
+    assert chain["again"]["value"] == chain["resumed"][-1]["point"]["parameters"]["x"]
 
 
 def test_sigterm_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
     assert chain["terminated"] == (128 + signal.SIGTERM, "", "")
 
 
-def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
-    assert chain["hung up"] == (128 + signal.SIGHUP, "", "")
+def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(tmp_path: Path):
+    with Conversation(DEBUG, environment(tmp_path)) as process:
+        process.ask("help step")
+        assert process.end(signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
 
 
 def test_after_three_violent_ends_every_command_is_there(chain):
     status, [session, stops] = chain["last"]
     assert status == 0
-    # step 5, set lr, break, print, step 2, goto 3
-    assert session["result"]["facts"]["commands"] == 6
-    assert (session["result"]["facts"]["step"], session["result"]["facts"]["points"]) == (3, 9)
-    assert [stop["text"] for stop in stops["result"]["stops"]] == ["loss < 1"]
+    assert session["result"]["facts"]["commands"] == 4 + len(RESUMED) + 1
+    assert (session["result"]["facts"]["branch"], session["result"]["facts"]["step"]) == ("b1", 6)
+    assert [stop["text"] for stop in stops["result"]["stops"]] == ["x > 1000"]
 
 
 def test_an_orderly_end_leaves_nothing_to_resume(chain):
@@ -84,36 +106,6 @@ def test_an_orderly_end_leaves_nothing_to_resume(chain):
     assert chain["after"].returncode == 2
     assert chain["after"].stdout == b""
     assert b"there is no journal of a session that was not closed" in chain["after"].stderr
-
-
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Ctrl-C in the middle of a run that would take hours."""
-    state = tmp_path_factory.mktemp("interrupted")
-    with Conversation(DEBUG, environment(state)) as process:
-        process.ask("step")
-        before = process.cpu_ticks()
-        process.say("continue 100000000000 ;; print x")
-        while process.cpu_ticks() < before + 20:  # hundredths of a second: it computes
-            assert process.process.poll() is None
-        process.process.send_signal(signal.SIGINT)
-        answer = process.hear()["result"]
-        status, out, err = process.end()
-    return {"answer": answer, "status": status, "out": out, "err": err, "journal": latest_open(journals(state))}
-
-
-def test_ctrl_c_ends_a_run_at_a_whole_step_and_drops_the_rest_of_the_line(interrupted):
-    answer = interrupted["answer"]
-    assert [stop["kind"] for stop in answer["stops"]] == ["interrupt"]
-    assert 0 < answer["taken"] == answer["point"]["step"] - 1
-    assert (interrupted["status"], interrupted["out"], interrupted["err"]) == (130, "", "")
-
-
-def test_an_interrupted_run_resumes_at_exactly_its_step(interrupted):
-    session, keeper = resume_session(interrupted["journal"], quiet=True)
-    keeper.abandon()
-    assert do(session, "print step")["value"] == interrupted["answer"]["point"]["step"]
-    assert do(session, "print x")["value"] == interrupted["answer"]["point"]["parameters"]["x"]
 
 
 # --- in this process ----------------------------------------------------------------------------------------------------

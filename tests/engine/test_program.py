@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +46,8 @@ def walk(problem: Problem, spec: OptimizerSpec) -> Walk:
 
 
 @pytest.fixture(scope="module", params=list(catalogue()))
-def walked(request: pytest.FixtureRequest, rosenbrock: Problem) -> Iterator[Walk]:
-    yield walk(rosenbrock, OptimizerSpec.make(request.param, {}, 1e-3))
+def walked(request: pytest.FixtureRequest, rosenbrock: Problem) -> Walk:
+    return walk(rosenbrock, OptimizerSpec.make(request.param, {}, 1e-3))
 
 
 def test_a_hundred_single_steps_equal_one_run_of_a_hundred(walked: Walk, assert_same_bits: Any) -> None:
@@ -156,7 +155,9 @@ def test_the_first_value_that_is_not_finite_ends_the_loop(engine: str) -> None:
 
 
 def test_a_gradient_that_is_not_finite_ends_the_loop_though_the_loss_is() -> None:
-    problem = make_problem("sqrt(abs(x))", {"x": 4.0})  # the first update, 4 - 16/(2*2), lands on 0, where the slope is not finite
+    problem = make_problem(
+        "sqrt(abs(x))", {"x": 4.0}
+    )  # the first update, 4 - 16/(2*2), lands on 0, where the slope is not finite
     program = Program(problem, OptimizerSpec.make("sgd", {}, 16.0))
     program.fresh(problem.parameters)
     advance = program.advance(10)

@@ -1,0 +1,148 @@
+"""The history keeps within its budget, and all that it dropped is computed again with the same bits."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.timeline import BLOCK
+
+Start = Callable[..., Debugger]
+STEPS = 3 * BLOCK + 1000
+
+
+def held(debugger: Debugger) -> int:
+    """The bytes of rows and snapshots, counted anew rather than read off the timeline's own account."""
+    total = 0
+    for segment in debugger.timeline.segments():
+        total += sum(block.rows.nbytes for block in segment.blocks if block.rows is not None)
+        total += sum(snapshot.nbytes() for snapshot in segment._kept.values())
+    return total
+
+
+def accounts_agree(debugger: Debugger) -> bool:
+    return held(debugger) == sum(sum(segment.nbytes()) for segment in debugger.timeline.segments())
+
+
+@pytest.fixture(scope="module")
+def generous(start_debugger: Start) -> Debugger:
+    debugger = start_debugger(optimizer="adam", rate=0.01)
+    debugger.run(STEPS)
+    return debugger
+
+
+@pytest.fixture
+def tiny(start_debugger: Start) -> Debugger:
+    """Room for two blocks of rows (16 bytes a row) and little more."""
+    debugger = start_debugger(optimizer="adam", rate=0.01, history_bytes=2 * BLOCK * 16 + 200_000)
+    debugger.run(STEPS)
+    return debugger
+
+
+def test_the_history_stays_within_its_limit(tiny: Debugger, generous: Debugger) -> None:
+    assert held(tiny) <= tiny.timeline.limit_bytes < held(generous)
+    assert any(block.rows is None for block in tiny.segment.blocks)
+    assert accounts_agree(tiny)
+
+
+def test_dropped_rows_are_computed_again_with_the_same_bits(tiny: Debugger, generous: Debugger) -> None:
+    for first, last in ((0, 10), (BLOCK - 5, BLOCK + 5), (0, STEPS)):
+        got, wanted = tiny.columns(first, last), generous.columns(first, last)
+        assert got.step.tobytes() == wanted.step.tobytes()
+        assert got.loss.tobytes() == wanted.loss.tobytes()
+        assert got.parameters["x"].tobytes() == wanted.parameters["x"].tobytes()
+        assert got.gradient["x"].tobytes() == wanted.gradient["x"].tobytes()
+    assert accounts_agree(tiny)
+
+
+def test_columns_asked_for_do_not_stay_beyond_the_limit(tiny: Debugger) -> None:
+    tiny.columns(0, STEPS)
+    tiny.run(1)
+    assert held(tiny) <= tiny.timeline.limit_bytes
+
+
+def test_any_step_is_reached_though_its_row_was_dropped(tiny: Debugger, generous: Debugger, assert_same_bits: Any) -> None:
+    for step in (1, BLOCK, BLOCK + 1, 100_000, STEPS, 0):
+        tiny.goto(step)
+        assert_same_bits(tiny.snapshot(), generous.snapshot_at(step))
+
+
+def test_walking_over_dropped_rows_goes_on_to_the_same_end(tiny: Debugger, generous: Debugger, assert_same_bits: Any) -> None:
+    tiny.goto(3)
+    tiny.run(STEPS - 3)
+    assert_same_bits(tiny.snapshot(), generous.snapshot())
+    assert list(tiny.timeline.branches) == ["main"]
+
+
+def test_snapshots_are_thinned_and_every_step_stays_reachable(start_debugger: Start, assert_same_bits: Any) -> None:
+    problem = make_problem("sum((w - 1)**2)", {"w": np.zeros(1000)})  # 12 kB a snapshot
+    debugger = start_debugger(problem, "adam", {}, 0.01, history_bytes=300_000)
+    seen = {}
+    for _ in range(60):
+        debugger.run(100)
+        seen[debugger.step] = debugger.snapshot()
+    kept = [len(segment._kept) for segment in debugger.timeline.segments()]
+    assert held(debugger) <= debugger.timeline.limit_bytes
+    assert sum(kept) < 25
+    for step in (100, 300, 3100, 5900, 6000):
+        debugger.goto(step)
+        assert_same_bits(debugger.snapshot(), seen[step])
+    assert held(debugger) <= debugger.timeline.limit_bytes
+
+
+def test_a_limit_too_small_for_anything_still_reaches_everything(start_debugger: Start, assert_same_bits: Any) -> None:
+    debugger = start_debugger(history_bytes=1)
+    snapshots = [debugger.snapshot()]
+    for _ in range(20):
+        debugger.run(50)
+        snapshots.append(debugger.snapshot())
+    for number in (0, 3, 20, 19):
+        debugger.goto(50 * number)
+        assert_same_bits(debugger.snapshot(), snapshots[number])
+    assert len(debugger.columns(0, 10**9)) == 1001
+
+
+def test_going_about_does_not_pile_up_snapshots(start_debugger: Start) -> None:
+    debugger = start_debugger(history_bytes=60_000)
+    debugger.run(1000)
+    for step in range(0, 1000, 7):
+        debugger.goto(step)
+    assert held(debugger) <= debugger.timeline.limit_bytes
+    assert accounts_agree(debugger)
+
+
+def test_the_account_survives_a_run_that_was_undone(start_debugger: Start) -> None:
+    debugger = start_debugger()
+    debugger.run(700)
+
+    def progress(now: object) -> None:
+        raise KeyboardInterrupt
+
+    debugger.progress = progress
+    with pytest.raises(KeyboardInterrupt):
+        debugger.run(10_000)
+    assert debugger.branch.end == 700
+    assert accounts_agree(debugger)
+
+
+def test_single_steps_leave_nothing_behind_but_their_rows(start_debugger: Start, tutorial: Problem) -> None:
+    debugger = start_debugger(tutorial, "adam")
+    for _ in range(300):  # everything that is made once is made
+        debugger.run(1)
+    tracemalloc.start()
+    try:
+        for _ in range(300):
+            debugger.run(1)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(600):
+            debugger.run(1)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 600 * 100  # a row is 16 bytes, a snapshot in 256 steps 1 kB; an object leaked a step would be more
