@@ -297,7 +297,7 @@ def _fill(segment: Segment, points: list[Record], record: Record, tip: Snapshot)
         rows = _rows(segment.layout, columns)
         if first != segment.start.step + 1 or len(rows) != tip.step - segment.start.step:
             raise ValueError(f"points {first} to {first + len(rows) - 1} do not lead from {segment.start.step} to {tip.step}")
-        segment.extend([rows], tip)
+        segment.extend(rows, tip)
 
 
 def _rows(layout: Layout, columns: Mapping[str, Array]) -> Array:

@@ -197,7 +197,7 @@ class Debugger:
         if recorded:
             self._compare(advance.rows)
         else:
-            self._own_tip().extend(advance.parts, arrived)
+            self._own_tip().extend(advance.rows, arrived)
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
@@ -301,9 +301,13 @@ class Debugger:
         program.load(start)
         left, last = step - start.step, np.empty(0)
         while left > 0:
-            advance = program.advance(left, through=True)
+            advance = program.advance(program.pace.begin(left), through=True, last_only=True)
+            program.pace.end(advance.taken)
             left -= advance.taken
-            last = advance.parts[-1][-1]
+            last = advance.rows[-1]
+            if left > 0 and self.interrupt.is_set():
+                self.interrupt.clear()
+                raise CommandError("interrupted on the way to step " + str(step), "nothing has changed")
         recorded = segment.row(step)
         if recorded is not None and recorded.tobytes() != last.tobytes():
             raise RecordingDiffersError(
@@ -452,10 +456,7 @@ class Debugger:
     def _recompute(self, segment: Segment, first: int, count: int) -> Array:
         program = self._program(segment.recipe)
         program.load(self._reach(segment, first - 1))
-        parts: list[Array] = []
-        while (left := count - sum(map(len, parts))) > 0:
-            parts.append(program.advance(left, through=True).rows)
-        return np.concatenate(parts)
+        return program.advance(count, through=True).rows
 
     def check(self, recipe: Recipe, snapshot: Snapshot) -> None:
         """See that `snapshot` fits `recipe`.

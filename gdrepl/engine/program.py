@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from gdrepl.expression import Expression, Scope, evaluate
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 4 * 2**20
-_FIRST_CHUNK = {"xla": 256, "graph": 16, "eager": 1}
 Tensor = Any
 
 
@@ -32,24 +31,16 @@ class Advance:
     """What one call of the loop did.
 
     Attributes:
-        parts: the points arrived at, as rows: arrays of shape (some, width of the layout), in order, each of its own memory.
+        taken: how many updates were made.
+        rows: the points arrived at, shape (taken, width of the layout), or the last one alone when only that was asked for.
         fired: for each condition, whether it held at the last point.
         finite: False when the loss or the gradient of the last point is not finite.
     """
 
-    parts: tuple[Array, ...]
+    taken: int
+    rows: Array
     fired: tuple[bool, ...]
     finite: bool
-
-    @property
-    def rows(self) -> Array:
-        """All rows, shape (taken, width of the layout)."""
-        return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-
-    @property
-    def taken(self) -> int:
-        """How many updates were made."""
-        return sum(map(len, self.parts))
 
 
 class Program:
@@ -75,7 +66,7 @@ class Program:
         self.conditions = tuple(conditions)
         self.layout = Layout.of(problem.parameters, problem.dtype)
         self.capacity = max(64, min(2**18, _RECORD_BYTES // self.layout.row_bytes))
-        self.pace = Pace(_FIRST_CHUNK[engine])
+        self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
         self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
         self.slot_names = optimizer.slot_names(self.optimizer, list(self.variables))
@@ -165,8 +156,10 @@ class Program:
             )
         return self._at
 
-    def advance(self, count: int, armed: Sequence[bool] = (), through: bool = False) -> Advance:
+    def advance(self, count: int, armed: Sequence[bool] = (), through: bool = False, last_only: bool = False) -> Advance:
         """Make up to `count` updates, fewer when an armed condition holds or, unless `through`, a value is not finite.
+
+        With `last_only` the rows but the last are not handed back, which saves their memory.
 
         Raises:
             ProblemError: the engine refuses the loss or the optimizer.
@@ -174,29 +167,29 @@ class Program:
         """
         before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
         flags = [int(each) for each in armed] or [0] * len(self.conditions)
-        parts: list[Array] = []
-        left = count
+        # One array for all rows: memory that is touched for the first time costs more than the updates, and less in one piece.
+        rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
+        taken = 0
         while True:
-            control = self.tf.constant([min(left, self.capacity), self._step, int(through), *flags], self.tf.int64)
+            control = [min(count - taken, self.capacity), self._step, int(through), *flags]
             status, loss, gradient, last_row = self._guarded(
-                before, self._compiled_loop, control, self._loss, list(self._gradient.values())
+                before,
+                self._compiled_loop,
+                self.tf.constant(control, self.tf.int64),
+                self._loss,
+                list(self._gradient.values()),
             )
             done, finite, *fired = (int(number) for number in status.numpy())
             self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
             self._step += done
-            left -= done
-            parts.append(self._rows(done, last_row))
-            if left <= 0 or any(fired) or not (finite or through):
+            if not last_only and done > 1:
+                rows[taken : taken + done] = np.asarray(memoryview(self._record.value()))[:done]
+            taken += done
+            if taken >= count or any(fired) or not (finite or through):
                 break
-        return Advance(tuple(parts), tuple(bool(held) for held in fired), bool(finite))
-
-    def _rows(self, done: int, last_row: Tensor) -> Array:
-        """The rows of the `done` points arrived at: all but the last were written as the point that the next turn left."""
-        rows = np.empty((done, self.layout.width), self.problem.dtype)
-        if done > 1:
-            rows[:-1] = self._record[1:done].numpy()
-        rows[-1] = last_row.numpy()
-        return rows
+        rows[-1 if last_only else taken - 1] = last_row.numpy()
+        kept = rows if last_only or taken == count else rows[:taken].copy()
+        return Advance(taken, kept, tuple(bool(held) for held in fired), bool(finite))
 
     def _guarded(self, before: Snapshot | None, function: Any, *arguments: Any) -> Any:
         """Call into TensorFlow; what it refuses becomes one line, and the program goes back to `before`."""
@@ -223,11 +216,8 @@ class Program:
     def _loop(self, control: Tensor, loss: Tensor, gradient: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
         """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite, 1 for each armed.
 
-        Each turn writes the row of the point that it leaves, from values that were carried into it: a row made from what the
-        turn computes would have XLA compute that twice. For the same reason what ends the loop is asked before the next turn.
-
-        Returns the updates made, 1 if all is finite and 1 for each condition that held, as one int64 vector, then the loss,
-        the gradient and the row of the point arrived at.
+        Returns the updates made, 1 if all is finite and 1 for each condition that held, as one int64 vector, then the loss, the
+        gradient and the row of the point arrived at.
         """
         tf = self.tf
         count, base, through, armed = tf.cast(control[0], tf.int32), control[1], control[2] > 0, control[3:] > 0
@@ -235,42 +225,33 @@ class Program:
         # Inside XLA a TensorArray made from the variable is the variable's own memory; elsewhere rows are assigned one by one.
         record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=self.capacity).unstack(self._record) if xla else ()
 
-        def ending(
-            done: Tensor, loss: Tensor, gradient: list[Tensor], norms: dict[str, Tensor], previous: Any
-        ) -> tuple[Tensor, Tensor]:
-            named = dict(zip(self.variables, gradient))
-            return self.layout.finite(tf, loss, named, norms), self._held(base, done, loss, gradient, previous, armed)
-
-        def goes_on(
-            done: Tensor, loss: Tensor, gradient: list[Tensor], norms: dict[str, Tensor], _record: Any, previous: Any
-        ) -> Tensor:
-            finite, held = ending(done, loss, gradient, norms, previous)
-            return (done < count) & ((done == 0) | ((finite | through) & tf.logical_not(tf.reduce_any(held))))
+        def goes_on(done: Tensor, fired: Tensor, finite: Tensor, *_: Tensor) -> Tensor:
+            return (done < count) & (finite | through) & tf.logical_not(tf.reduce_any(fired))
 
         def update(
-            done: Tensor, loss: Tensor, gradient: list[Tensor], norms: dict[str, Tensor], record: Any, _previous: Any
-        ) -> tuple[Any, ...]:
-            row = self._row(loss, gradient, norms)
+            done: Tensor, _fired: Tensor, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
+        ) -> tuple[Tensor, ...]:
+            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.conditions else None
+            optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
+            values = self._values()
+            loss, new = self.problem.loss_and_gradient(values)
+            gradient = list(new.values())
+            row, finite = self.layout.row(tf, loss, self._rate(), values, new)
             if xla:
                 record = record.write(done, row)
             else:
                 self._record[done].assign(row)
-            previous = self._carried(loss, gradient)
-            optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
-            loss, new = self.problem.loss_and_gradient(self._values())
-            return done + 1, loss, list(new.values()), self.layout.norms(tf, new), record, previous
+            done = done + 1
+            after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
+            return done, self._held(after, armed), finite, loss, gradient, record
 
-        norms = self.layout.norms(tf, dict(zip(self.variables, gradient)))
-        start = (tf.constant(0), loss, gradient, norms, record, self._carried(loss, gradient))
-        done, loss, gradient, norms, record, previous = self._while(goes_on, update, start)
-        finite, held = ending(done, loss, gradient, norms, previous)
+        start = (tf.constant(0), tf.zeros([len(self.conditions)], tf.bool), tf.constant(True), loss, gradient, record)
+        done, fired, finite, loss, gradient, record = self._while(goes_on, update, start)
+        last_row = record.read(done - 1) if xla else self._record[done - 1]
         if xla:
             self._record.assign(record.stack())
-        status = tf.concat([[tf.cast(done, tf.int64), tf.cast(finite, tf.int64)], tf.cast(held, tf.int64)], 0)
-        return status, loss, gradient, self._row(loss, gradient, norms)
-
-    def _row(self, loss: Tensor, gradient: list[Tensor], norms: dict[str, Tensor]) -> Tensor:
-        return self.layout.row(self.tf, loss, self._rate(), self._values(), dict(zip(self.variables, gradient)), norms)
+        status = tf.concat([[tf.cast(done, tf.int64), tf.cast(finite, tf.int64)], tf.cast(fired, tf.int64)], 0)
+        return status, loss, gradient, last_row
 
     def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.engine != "eager":
@@ -282,36 +263,21 @@ class Program:
     def _rate(self) -> Tensor:
         return optimizer.current_rate(self.optimizer, self.problem.dtype)
 
-    def _held(self, base: Tensor, done: Tensor, loss: Tensor, gradient: list[Tensor], previous: Any, armed: Tensor) -> Tensor:
+    def _held(self, scope: Scope | None, armed: Tensor) -> Tensor:
         """Which armed conditions hold, shape (number of conditions,)."""
-        tf = self.tf
-        if not self.conditions:
-            return tf.zeros([0], tf.bool)
-        step = base + tf.cast(done, tf.int64)
-        scope = self._scope(step, self._point_values(loss, gradient))
-        if previous:
-            scope = replace(scope, previous=self._scope(step - 1, previous))
+        if scope is None:
+            return self.tf.zeros([0], self.tf.bool)
         held = [check_condition(evaluate(each, scope, self.problem.dtype), each) for each in self.conditions]
-        return tf.logical_and(tf.stack(held), armed)
+        return self.tf.logical_and(self.tf.stack(held), armed)
 
-    def _carried(self, loss: Tensor, gradient: list[Tensor]) -> Any:
-        """What the next point's conditions may ask of this one; nothing unless one of them asks for the point before."""
-        asked = any(condition.history for condition in self.conditions)
-        return self._point_values(loss, gradient) if asked else ()
-
-    def _point_values(self, loss: Tensor, gradient: list[Tensor]) -> tuple[Any, ...]:
-        """Loss, rate, parameters, gradient and, if a condition reads them, slots: tensors that later updates do not change."""
-        slots: list[Tensor] = []
+    def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
+        tf = self.tf
+        names = {**self.problem.tensors(), **self._values(), "loss": loss, "lr": self._rate()}
+        names["step"] = tf.cast(step, self.problem.dtype)
+        slots: dict[tuple[str, str | None], Tensor] = {}
         if any(condition.slots for condition in self.conditions):
-            slots = [self.tf.identity(variable.value) for variable in self.optimizer.variables]
-        return loss, self._rate(), list(self._values().values()), gradient, slots
-
-    def _scope(self, step: Tensor, point: tuple[Any, ...]) -> Scope:
-        loss, rate, values, gradient, slots = point
-        step = self.tf.cast(step, self.problem.dtype)
-        names = {**self.problem.tensors(), **dict(zip(self.variables, values)), "loss": loss, "lr": rate, "step": step}
-        named_slots = {(name.slot, name.parameter): value for name, value in zip(self.slot_names, slots)}
-        return Scope(names, dict(zip(self.variables, gradient)), named_slots)
+            slots = {name: tf.identity(each.value) for name, each in zip(self.slot_names, self.optimizer.variables)}
+        return Scope(names, dict(zip(self.variables, gradient)), slots, previous)
 
 
 def check_condition(value: Tensor, condition: Expression) -> Tensor:
@@ -328,11 +294,11 @@ def check_condition(value: Tensor, condition: Expression) -> Tensor:
 
 
 class Pace:
-    """How many updates to ask of a program at once, so that a call takes about 30 ms."""
+    """How many updates to ask of a program at once, so that a call takes about 30 ms: it begins with one."""
 
-    def __init__(self, size: int, goal: float = 0.03) -> None:
+    def __init__(self, goal: float = 0.03) -> None:
         self.goal = goal
-        self.size = size
+        self.size = 1
         self._began = 0.0
 
     def begin(self, wanted: int) -> int:
@@ -343,9 +309,7 @@ class Pace:
     def end(self, taken: int) -> None:
         """Learn from the chunk that just ended, which made `taken` updates."""
         took = time.perf_counter() - self._began
-        if taken < self.size:
-            return  # what a short chunk costs says little
-        if took < self.goal / 2:
+        if took > self.goal * 1.5:
+            self.size = max(1, min(self.size, int(taken * self.goal / took)))
+        elif took < self.goal / 2 and taken >= self.size:  # a chunk that ended early was no test of its size
             self.size *= 16 if took < self.goal / 20 else 2
-        elif took > self.goal * 1.5:
-            self.size = max(1, int(self.size * self.goal / took))

@@ -14,7 +14,7 @@ from gdrepl.engine.snapshot import Array
 WHOLE = 64
 """Parameters of up to this many numbers are recorded whole with their gradients, larger ones as norms."""
 
-_LANES = 32
+_SHORT_ROW, _LONG_ROW, _LARGE = 10, 100, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,13 @@ class Layout:
         """Bytes of a row."""
         return self.width * np.dtype(self.dtype).itemsize
 
-    def norms(self, tf: Any, gradient: Mapping[str, Any]) -> dict[str, Any]:
-        """The norms, as float64, of the gradients that are not recorded whole."""
-        return {name: _norm(tf, value) for name, value in gradient.items() if not self.whole(name)}
-
-    def row(
-        self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any], norms: Mapping[str, Any]
-    ) -> Any:
-        """The row of a point as a tensor, shape (width,); `norms` are those of its gradient."""
+    def row(self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The row of a point as a tensor, shape (width,), and whether its loss and gradient are finite."""
+        norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}  # float64
         numbers = [loss, rate]
         numbers += [value if self.whole(name) else _norm(tf, value) for name, value in parameters.items()]
         numbers += [norms.get(name, value) for name, value in gradient.items()]
-        return tf.concat([tf.reshape(tf.cast(number, self.dtype), [-1]) for number in numbers], 0)
-
-    def finite(self, tf: Any, loss: Any, gradient: Mapping[str, Any], norms: Mapping[str, Any]) -> Any:
-        """Whether the loss and the whole gradient are finite, a truth value of shape ()."""
+        numbers = [tf.cast(number, self.dtype) for number in numbers]
         finite = tf.math.is_finite(loss)
         for name, value in gradient.items():
             # The norm of float32 numbers is in float64, where no square overflows: it is finite exactly when they all are.
@@ -70,7 +62,7 @@ class Layout:
                 finite &= tf.math.is_finite(norms[name])
             else:
                 finite &= tf.reduce_all(tf.math.is_finite(value))
-        return finite
+        return tf.concat([tf.reshape(number, [-1]) for number in numbers], 0), finite
 
     def columns(self, first_step: int, rows: Array) -> Columns:
         """Read rows, shape (n, width), as columns."""
@@ -140,11 +132,22 @@ def array_norm(array: Array) -> float:
 
 
 def _norm(tf: Any, value: Any) -> Any:
-    """The norm as float64, shape (): a sum by rows of 32, since XLA adds one long sum up number by number."""
+    """The norm as float64, shape ().
+
+    XLA adds a long sum up number by number, so this one is written as a product with ones, which runs in lanes: of short
+    rows below each other for small parameters, of long rows for large ones.
+    """
     flat = tf.square(tf.cast(tf.reshape(value, [-1]), tf.float64))
-    head = flat.shape[0] // _LANES * _LANES
-    by_rows = tf.linalg.matvec(tf.reshape(flat[:head], [-1, _LANES]), tf.ones([_LANES], tf.float64))
-    return tf.sqrt(tf.reduce_sum(by_rows) + tf.reduce_sum(flat[head:]))
+    size = flat.shape[0]
+    row = _LONG_ROW if size >= _LARGE else _SHORT_ROW
+    head = size // row * row
+    table = tf.reshape(flat[:head], [-1, row])
+    if size >= _LARGE:
+        parts = tf.linalg.matvec(table, tf.ones([row], tf.float64))
+    else:
+        parts = tf.linalg.matvec(table, tf.ones([head // row], tf.float64), transpose_a=True)
+    rest = tf.reduce_sum(flat[head:]) if head < size else tf.constant(0.0, tf.float64)
+    return tf.sqrt(tf.reduce_sum(parts) + rest)
 
 
 def _size(shape: tuple[int, ...]) -> int:

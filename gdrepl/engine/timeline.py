@@ -8,7 +8,7 @@ is on the branch.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ from gdrepl.errors import CommandError, did_you_mean
 
 BLOCK = 65_536
 _SPACING = 256
+_SMALL_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,19 +71,17 @@ class Segment:
         """The last step that was run."""
         return self.tip.step
 
-    def extend(self, parts: Iterable[Array], tip: Snapshot) -> None:
+    def extend(self, rows: Array, tip: Snapshot) -> None:
         """Take the rows of the steps that follow `last`, and the snapshot at the end of them.
 
-        A long part is kept as it is: its memory becomes the segment's own.
+        A long array is kept as it is: its memory becomes the segment's own.
         """
         step = self.last + 1
-        for rows in parts:
-            if len(rows) >= BLOCK // 2:
-                self.blocks.append(Block(step, len(rows), rows))
-                self._row_bytes += rows.nbytes
-            else:
-                self._append(step, rows)
-            step += len(rows)
+        if len(rows) >= BLOCK // 2:
+            self.blocks.append(Block(step, len(rows), rows))
+            self._row_bytes += rows.nbytes
+        else:
+            self._append(step, rows)
         self.tip = tip
         if tip.step - self._kept_steps[-1] >= _SPACING:
             self.keep(tip)
@@ -125,10 +124,14 @@ class Segment:
         self._row_bytes += rows.nbytes
 
     def drop_rows(self, wanted: int) -> int:
-        """Drop rows of the oldest blocks but the last, until `wanted` bytes are free; returns how many are."""
+        """Drop rows, those of the oldest blocks first, until `wanted` bytes are free; returns how many are.
+
+        A small last block stays: if it went after each single step, every step would become a block of its own.
+        """
         dropped = 0
-        for block in self.blocks[:-1]:
-            if block.rows is not None and dropped < wanted:
+        for block in self.blocks:
+            last = block is self.blocks[-1]
+            if block.rows is not None and dropped < wanted and not (last and block.rows.nbytes < _SMALL_BYTES):
                 dropped += block.rows.nbytes
                 block.rows = None
         self._row_bytes -= dropped

@@ -64,7 +64,8 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
         if status is not None:
             return status
     if options.batch:
-        return 0
+        # Even without a command a start that cannot be built is wrong usage.
+        return 0 if options.inputs else runner.check_start()
     if prompting and not is_dumb():
         from gdrepl.shell.prompt import run_prompt
 

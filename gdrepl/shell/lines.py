@@ -49,6 +49,15 @@ class LineRunner:
             signal.signal(signal.SIGINT, before)
         return None
 
+    def check_start(self) -> int:
+        """Build the session though nothing asks for it yet: 0, or 2 when what it should start with is wrong."""
+        try:
+            _ = self.session.debugger
+        except GdreplError as error:
+            self._show(Outcome("", error=error))
+            return 2
+        return 0
+
     def run_terminal(self) -> int | None:
         """Prompt and read plain lines from a terminal that can do no more; an empty line repeats as it does in gdb."""
         last = ""

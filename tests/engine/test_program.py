@@ -289,7 +289,7 @@ def test_no_chunk_outlasts_the_patience_of_ctrl_c(
     """On a clock of our own: each step costs `cost`, each call 0.3 ms, and the first call compiles."""
     now = [0.0]
     monkeypatch.setattr(program_module.time, "perf_counter", lambda: now[0])
-    pace, took = Pace(program_module._FIRST_CHUNK[engine]), []
+    pace, took = Pace(), []
     for call in range(40):
         size = min(pace.begin(10**9), 2**18)
         took.append(3e-4 + cost * size)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gdrepl.shell import signals as module
 from gdrepl.engine.flag import Flag
+from gdrepl.shell import signals as module
 from gdrepl.shell.signals import Signals
 
 
