@@ -408,7 +408,8 @@ def test_charts_from_many_threads_are_those_from_one():
 
 
 def test_a_figure_of_the_users_own_stays_as_it_was():
-    plotext = pytest.importorskip("plotext")
+    import plotext
+
     plotext.figure.title("mine")
     plotext.figure.draw(plotext.figure.signal([1, 2, 3], [3, 1, 2]))
     try:

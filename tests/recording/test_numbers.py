@@ -186,7 +186,9 @@ def test_a_field_named_type_is_refused():
 
 
 @pytest.mark.parametrize(
-    "value", [{1: 2}, {1, 2}, b"x", 1j, object(), Stop, np.array([1j]), np.array(["2020"], "M8[Y]")], ids=repr
+    "value",
+    [{1: 2}, {1, 2}, b"x", 1j, object(), Stop, np.array([1j]), np.array(["2020"], "M8[Y]")],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_has_no_word_for_is_refused(value):
     with pytest.raises(TypeError):
