@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Snapshot
 
 StartDebugger = Callable[..., Debugger]
@@ -35,23 +35,11 @@ def regression() -> Problem:
     return make_problem("mean((X @ w + b - t)**2)", {"w": [0.1, -0.2], "b": 0.0}, {"X": rows, "t": answers})
 
 
-class SharingDebugger(Debugger):
-    """A debugger that shares compiled programs with the others of the test run: a compilation takes half a second."""
-
-    shared: ClassVar[OrderedDict[tuple[object, ...], Any]] = OrderedDict()
-
-    @property  # type: ignore[override]
-    def _programs(self) -> OrderedDict[tuple[object, ...], Any]:
-        return self.shared
-
-    @_programs.setter
-    def _programs(self, _own: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def start_debugger(tutorial: Problem) -> StartDebugger:
     """`start_debugger(problem, "sgd", {"momentum": 0.5}, 0.1)`: a new debugger at step 0; by default, SGD on the tutorial."""
+
+    programs = Programs(most=500)  # shared, since a compilation takes half a second
 
     def start(
         problem: Problem = tutorial,
@@ -60,7 +48,7 @@ def start_debugger(tutorial: Problem) -> StartDebugger:
         rate: float = 0.1,
         **options: Any,
     ) -> Debugger:
-        return SharingDebugger(problem, OptimizerSpec.make(optimizer, hyperparameters, rate), **options)
+        return Debugger(problem, OptimizerSpec.make(optimizer, hyperparameters, rate), programs=programs, **options)
 
     return start
 

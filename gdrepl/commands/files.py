@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from gdrepl.commands.arguments import FilePath
+from gdrepl.commands.loading import restore
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Loaded, Saved
-from gdrepl.commands.saving import restore, save_as
+from gdrepl.commands.saving import save_as
 from gdrepl.commands.session import Session
 from gdrepl.errors import CommandError
 from gdrepl.recording.files import read_bytes

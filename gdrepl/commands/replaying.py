@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
-from gdrepl.commands.saving import records, save_as, start_from_header, unknown_records, versions
+from gdrepl.commands.loading import start_from_header, unknown_records
+from gdrepl.commands.saving import records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.commands.values import read_value

@@ -11,7 +11,8 @@ from typing import Any
 from gdrepl.commands.registry import Command, registry
 from gdrepl.commands.results import Displayed, Listed, SessionInfo, Stepped
 from gdrepl.commands.setup import Setup, Start
-from gdrepl.engine.debugger import Debugger, Move
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.moves import Move
 from gdrepl.engine.problem import Origin
 from gdrepl.engine.stops import Display
 from gdrepl.errors import CommandError, ExpressionError, GdreplError, SessionFileError

@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.moves import Move, Progress, RecordingDiffersError
 from gdrepl.engine.optimizer import OptimizerSpec, SlotName
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program, check_condition
+from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
 from gdrepl.engine.stops import Stops
-from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch, Timeline, start_row
-from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Timeline, start_row
+from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate, parse
 
-MAX_PROGRAMS = 24
 _AVERAGE = "average"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Move:
-    """What a run or a jump did: the point left, the point arrived at, the signed number of steps between, and why it ended."""
-
-    before: Point
-    point: Point
-    taken: int
-    stops: tuple[Stop, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How a long run is getting on, for whoever shows it: `total` is None when only a stop will end it."""
-
-    taken: int
-    total: int | None
-    step: int
-    loss: float
-    seconds: float
-
-
-class RecordingDiffersError(GdreplError):
-    """A step computed again is not what was recorded: this engine does not repeat itself on this machine."""
 
 
 class Debugger:
@@ -61,14 +36,22 @@ class Debugger:
         progress: called about ten times a second during a run.
     """
 
-    def __init__(self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", history_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        spec: OptimizerSpec,
+        engine: str = "xla",
+        history_bytes: int = 256 * 2**20,
+        programs: Programs | None = None,
+    ) -> None:
+        """Begin at step 0 of `problem`; `programs` may be shared with other debuggers of the same thread."""
         self.stops = Stops()
         self.max_steps = 1_000_000
         self.interrupt = Flag()
         self.interrupt_after: int | None = None
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
-        self._programs: OrderedDict[tuple[object, ...], Program] = OrderedDict()
+        self._programs = programs or Programs()
         recipe = Recipe(problem, spec, engine)
         start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
         self.position = self.timeline.begin(recipe, start, "start")
@@ -156,6 +139,7 @@ class Debugger:
                 self.progress(Progress(taken, count, self.step, loss, seconds))
         except BaseException:
             undo()
+            self.interrupt.clear()
             self.position, self._snapshot = origin, before
             raise
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
@@ -318,6 +302,14 @@ class Debugger:
         segment.keep(snapshot)
         return snapshot
 
+    def stand_on(self, branches: Sequence[Branch], position: Position) -> None:
+        """Put saved branches in place of our own and stand at `position`."""
+        self.timeline.branches = {branch.name: branch for branch in branches}
+        for segment in self.timeline.segments():
+            self.timeline.add_segment(segment)
+        segment = self.timeline.branches[position.branch].stretches[position.index].segment
+        self._snapshot, self.position = self._reach(segment, position.step), position
+
     # Editing
 
     def set_parameter(self, name: str, value: Array, label: str = "") -> None:
@@ -469,16 +461,7 @@ class Debugger:
     # Programs
 
     def _program(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
-        """The compiled program of a recipe, from the most recently used ones or made anew."""
-        texts = tuple(condition.text for condition in conditions)
-        key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, texts)
-        program = self._programs.pop(key, None)
-        if program is None:
-            program = Program(recipe.problem, recipe.spec, recipe.engine, conditions)
-        self._programs[key] = program
-        while len(self._programs) > MAX_PROGRAMS:
-            self._programs.popitem(last=False)
-        return program
+        return self._programs.get(recipe, conditions)
 
     def _recheck_stops(self) -> list[str]:
         """Switch off the breakpoints that mean nothing for the problem in force."""
@@ -491,16 +474,3 @@ class Debugger:
                     notes.append(f"breakpoint {item.id} ({item.condition.text}) is disabled: {error.message}")
                 self.stops = self.stops.enabled(False, (item.id,))
         return notes
-
-
-def load_branches(debugger: Debugger, branches: Sequence[Branch], position: Position) -> None:
-    """Put saved branches in place of the debugger's own and stand at `position`."""
-    debugger.timeline.branches = {branch.name: branch for branch in branches}
-    for segment in debugger.timeline.segments():
-        debugger.timeline.add_segment(segment)
-    segment = debugger.timeline.branches[position.branch].stretches[position.index].segment
-    debugger._snapshot = debugger._reach(segment, position.step)
-    debugger.position = position
-
-
-__all__ = ["Debugger", "Move", "Progress", "RecordingDiffersError", "Stretch", "load_branches"]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gdrepl.errors import ExpressionError
-from gdrepl.expression.syntax import _check_text, _constant, _python_tree
+from gdrepl.expression.constants import constant
+from gdrepl.expression.syntax import check_text, python_tree
 
 Value = float | int | bool | None | list["Value"]
 _WORDS: Mapping[str, bool | None] = {"none": None, "true": True, "false": False}
@@ -41,8 +42,8 @@ def parse_value(text: str, *, allow_call: bool = False) -> Value | Call:
         ExpressionError: with the column of what does not fit.
     """
     stripped = text.strip()
-    _check_text(stripped)
-    return _read(_python_tree(stripped), stripped, allow_call, 0)
+    check_text(stripped)
+    return _read(python_tree(stripped), stripped, allow_call, 0)
 
 
 def _read(node: ast.expr, text: str, allow_call: bool, depth: int) -> Value | Call:
@@ -85,7 +86,7 @@ def _arithmetic(node: ast.expr, text: str) -> Value:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return -value
     try:
-        folded = _constant(node)
+        folded = constant(node)
     except (OverflowError, RecursionError):
         folded = None
     if folded is None:

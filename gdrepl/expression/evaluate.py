@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from gdrepl.errors import ExpressionError
+from gdrepl.expression.constants import integer
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS, STATIC, TRUTH_ARGUMENTS
-from gdrepl.expression.syntax import Expression, integer
+from gdrepl.expression.syntax import Expression
 
 Tensor = Any
 Observer = Callable[[ast.expr, Tensor], Tensor]

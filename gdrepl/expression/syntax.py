@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
+from gdrepl.expression.constants import check_constants, integer
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
 
 MAX_LENGTH = 2_000
@@ -91,8 +92,8 @@ def parse(text: str, names: Collection[str] | None = None, *, at_point: bool = F
         ExpressionError: with the column and, for an unknown name, the nearest known one.
     """
     stripped = text.strip()
-    _check_text(stripped)
-    tree = _python_tree(stripped)
+    check_text(stripped)
+    tree = python_tree(stripped)
     _Checker(stripped, names, at_point).check(tree)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -118,7 +119,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
     if not text:
         raise ExpressionError("an expression is missing", hint="for example (x - 50)**2")
     if len(text) > MAX_LENGTH:
@@ -144,7 +145,7 @@ def _check_nesting(text: str) -> None:
         raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, run.start())
 
 
-def _python_tree(text: str) -> ast.expr:
+def python_tree(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of `1if x` and of calls on numbers; the whitelist refuses them
@@ -183,7 +184,7 @@ class _Checker:
                 self._fail(node, f"nested more than {MAX_DEPTH} levels deep")
             inside_prev = inside_prev or _is_prev(node)
             stack.extend((child, depth + 1, inside_prev) for child in self._children(node, inside_prev))
-        _check_constants(tree, self.text)
+        check_constants(tree, self.text)
 
     def _children(self, node: ast.AST, inside_prev: bool) -> Iterator[ast.AST]:
         """Check one node and yield the children that remain to be checked."""
@@ -325,60 +326,3 @@ class _Checker:
 
 def _is_prev(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "prev"
-
-
-def integer(node: ast.expr) -> int | None:
-    """The whole number that `node` spells (with its sign), or None."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        inner = integer(node.operand)
-        return None if inner is None else -inner
-    if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
-        return node.value if abs(node.value) < 2**31 else None
-    return None
-
-
-def _check_constants(tree: ast.expr, text: str) -> None:
-    """Refuse powers of plain numbers that no float can hold, such as 9**9**9: they are slips or attacks, never a loss."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            try:
-                _constant(node)
-            except OverflowError:
-                raise ExpressionError("the power is too large for a float", text, node.col_offset) from None
-
-
-def _constant(node: ast.expr) -> float | None:
-    """The value of `node` when it is made of plain numbers, else None.
-
-    Raises:
-        OverflowError: a power is too large for a float.
-    """
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            inner = _constant(operand)
-            return None if inner is None else -inner
-        case ast.BinOp(left=left, op=operator, right=right):
-            first, second = _constant(left), _constant(right)
-            return None if first is None or second is None else _fold(first, operator, second)
-    return None
-
-
-def _fold(first: float, operator: ast.operator, second: float) -> float | None:
-    try:
-        match operator:
-            case ast.Pow():
-                power = first**second
-                return power if isinstance(power, float) else None
-            case ast.Mult():
-                return first * second
-            case ast.Add():
-                return first + second
-            case ast.Sub():
-                return first - second
-            case ast.Div():
-                return first / second
-    except ZeroDivisionError:
-        return None
-    return None

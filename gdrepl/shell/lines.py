@@ -12,7 +12,8 @@ from typing import Any
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session, find_command
 from gdrepl.display.style import Style
-from gdrepl.engine.debugger import Debugger, Progress
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.moves import Progress
 from gdrepl.errors import GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error

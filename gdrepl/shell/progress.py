@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TextIO
 
-from gdrepl.engine.debugger import Progress
+from gdrepl.engine.moves import Progress
 
 INTERVAL = 0.33
 BAR_AFTER = 1.0

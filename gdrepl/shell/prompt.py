@@ -18,7 +18,8 @@ from prompt_toolkit.styles import Style as Colors
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
-from gdrepl.engine.debugger import Debugger, Progress
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.moves import Progress
 from gdrepl.errors import GdreplError
 from gdrepl.shell.complete import LineCompleter
 from gdrepl.shell.crash import internal_error

@@ -7,7 +7,7 @@ import math
 import pytest
 from driving import Conversation, do, environment, hill, read_json
 
-from gdrepl.engine.debugger import Progress
+from gdrepl.engine.moves import Progress
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from driving import Conversation, do, environment, gdrepl, hill, read_json
 
 from gdrepl.commands.replaying import replay_file
-from gdrepl.engine.debugger import Progress
+from gdrepl.engine.moves import Progress
 from gdrepl.recording.format import decode
 from gdrepl.recording.journal import journal_folder, latest_open
 from gdrepl.shell.cli import main

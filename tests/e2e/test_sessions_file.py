@@ -16,7 +16,7 @@ from driving import contents, digits_in, do, environment, error_of, hill, joined
 from gdrepl.commands.replaying import Replay, plain_records, replay_file, session_of
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
-from gdrepl.engine.debugger import Progress
+from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_records
 from gdrepl.recording.files import read_bytes

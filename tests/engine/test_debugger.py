@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrepl.engine.debugger import Debugger, Progress, RecordingDiffersError
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.moves import Progress, RecordingDiffersError
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.schedule import ScheduleSpec

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from gdrepl.errors import SessionFileError
 from gdrepl.recording import format as session_format
-from gdrepl.recording.format import NO_END, Damage, Encoder, Record, columns_from_records, columns_to_records, decode
+from gdrepl.recording.columns import columns_from_records, columns_to_records
+from gdrepl.recording.format import NO_END, Damage, Encoder, Record, decode
 
 # a machine under load is slow, and no property here is about time
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -15,7 +15,7 @@ import gdrepl.commands.all  # noqa: F401 (registers the commands)
 from gdrepl.commands.registry import registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
-from gdrepl.engine.debugger import Progress
+from gdrepl.engine.moves import Progress
 from gdrepl.shell.complete import LineCompleter, complete
 from gdrepl.shell.highlight import LineLexer, fragments
 from gdrepl.shell.keys import pasted_lines

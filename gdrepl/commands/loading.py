@@ -1,0 +1,245 @@
+"""The records of a session file, checked as if a stranger had written them, back into a session."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gdrepl.commands.saving import KNOWN_KINDS
+from gdrepl.commands.session import Event, Session
+from gdrepl.commands.setup import Setup, Start
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import Origin, Problem, make_problem
+from gdrepl.engine.rows import Layout
+from gdrepl.engine.snapshot import Array, Snapshot, frozen
+from gdrepl.engine.stops import Breakpoint, Display, Stops
+from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch
+from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.expression import parse
+from gdrepl.recording.columns import columns_from_records
+from gdrepl.recording.format import Document, Record
+from gdrepl.recording.numbers import array_from_json, to_json
+
+
+def start_from_header(record: Record) -> Start:
+    """The start that a header describes, checked as if a stranger had typed it.
+
+    Raises:
+        SessionFileError: it describes none.
+    """
+    with _Reading(record):
+        body = record.body
+        problem = _problem_from_plain(body["problem"])
+        engine, seed = _text(body["engine"]), _whole(body["seed"])
+        variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
+        spec = OptimizerSpec.from_plain(body["optimizer"])
+        return Start(problem, spec, engine, seed, variables, constants, problem.origins)
+
+
+def restore(session: Session, document: Document) -> None:
+    """Make `session` what the file says; nothing is changed when the file is not in order.
+
+    Raises:
+        SessionFileError: with the line of what is wrong.
+    """
+    start = start_from_header(document.header)
+    fresh = Session(Setup(folders=session.folders))
+    with _Reading(document.header):
+        debugger = fresh.adopt(start)
+    fresh.events = [_event(record) for record in document.records if record.kind == "command"]
+    fresh.header_body = dict(document.header.body)
+    _restore_timeline(debugger, document)
+    states = [record for record in document.records if record.kind == "state"]
+    if not states:
+        raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
+    with _Reading(states[-1]):
+        _restore_state(fresh, states[-1].body)
+    fresh.extra_records = list(unknown_records(document.records))
+    session.take_over(fresh)
+
+
+def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Records of unknown kinds, each with the number of known ones before it."""
+    known = 0
+    for record in all_records:
+        if record.kind in KNOWN_KINDS:
+            known += 1
+        else:
+            yield known, record.kind, record.body
+
+
+def _event(record: Record) -> Event:
+    with _Reading(record):
+        return Event(_text(record.body["line"]), dict(record.body["result"]))
+
+
+def _restore_timeline(debugger: Debugger, document: Document) -> None:
+    problems: dict[int, Problem] = {}
+    segments: dict[int, Segment] = {}
+    points: dict[int, list[Record]] = {}
+    tips: dict[int, tuple[Record, Snapshot]] = {}
+    branches: list[Branch] = []
+    for record in document.records:
+        with _Reading(record):
+            if record.kind == "problem":
+                problems[_whole(record.body["id"])] = _problem_from_plain(record.body)
+            elif record.kind == "segment":
+                segment, tip = _segment(debugger, record.body, problems)
+                segments[segment.id], tips[segment.id] = segment, (record, tip)
+            elif record.kind == "points":
+                points.setdefault(_whole(record.body["segment"]), []).append(record)
+            elif record.kind == "branch":
+                branches.append(_branch(record.body, segments, tips))
+    for id, segment in segments.items():
+        _fill(segment, points.get(id, []), *tips[id])
+    if not branches:
+        raise SessionFileError("the file has no branch record")
+    state = next((record for record in reversed(document.records) if record.kind == "state"), document.header)
+    with _Reading(state):
+        debugger.stand_on(branches, _position(state.body, branches))
+
+
+def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
+    position = Position(_text(body["branch"]), _whole(body["index"]), _whole(body["step"]))
+    stretch = {branch.name: branch for branch in branches}[position.branch].stretches[position.index]
+    if not stretch.segment.start.step <= position.step <= stretch.last:
+        raise ValueError(f"branch {position.branch} has no step {position.step} there")
+    return position
+
+
+def _segment(debugger: Debugger, body: Mapping[str, Any], problems: Mapping[int, Problem]) -> tuple[Segment, Snapshot]:
+    problem = problems[_whole(body["problem"])]
+    recipe = Recipe(problem, OptimizerSpec.from_plain(body["optimizer"]), _text(body["engine"]))
+    start, tip = (_snapshot_from_plain(body[name], problem) for name in ("start", "tip"))
+    debugger.check(recipe, start)
+    debugger.check(recipe, tip)
+    return Segment(_whole(body["id"]), recipe, start, _text(body["label"])), tip
+
+
+def _fill(segment: Segment, points: list[Record], record: Record, tip: Snapshot) -> None:
+    """Give a segment its rows; they must lead from its start to its tip."""
+    if tip.step == segment.start.step and not points:
+        return
+    with _Reading(points[0] if points else record):
+        first, columns = columns_from_records((each.body for each in points), np.dtype(segment.layout.dtype))
+        rows = _rows(segment.layout, columns)
+        if first != segment.start.step + 1 or len(rows) != tip.step - segment.start.step:
+            raise ValueError(f"points {first} to {first + len(rows) - 1} do not lead from {segment.start.step} to {tip.step}")
+        segment.extend(rows, tip)
+
+
+def _rows(layout: Layout, columns: Mapping[str, Array]) -> Array:
+    names = ["loss", "learning_rate", *(f"{part}.{name}" for part in ("parameters", "gradient") for name in layout.shapes)]
+    if list(columns) != names:
+        raise ValueError(f"the columns should be {', '.join(names)}")
+    count = len(columns["loss"])
+    rows = np.concatenate([columns[name].reshape(count, -1) for name in names], axis=1)
+    if rows.shape[1] != layout.width:
+        raise ValueError("a column has another shape than its parameter")
+    return rows
+
+
+def _branch(body: Mapping[str, Any], segments: Mapping[int, Segment], tips: Mapping[int, tuple[Record, Snapshot]]) -> Branch:
+    stretches = [Stretch(segments[_whole(id)], _whole(last)) for id, last in body["stretches"]]
+    if not stretches:
+        raise ValueError("a branch needs a segment")
+    for stretch in stretches:
+        if not stretch.segment.start.step <= stretch.last <= tips[stretch.segment.id][1].step:
+            raise ValueError(f"segment {stretch.segment.id} has no step {stretch.last}")
+    for before, after in itertools.pairwise(stretches):
+        if before.last != after.segment.start.step:
+            raise ValueError(f"segment {after.segment.id} begins at step {after.segment.start.step}, not at {before.last}")
+    return Branch(
+        _text(body["name"]), None if body["parent"] is None else _text(body["parent"]), _whole(body["fork_step"]), stretches
+    )
+
+
+def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
+    debugger = session.debugger
+    debugger.max_steps = _whole(body["max_steps"])
+    items = tuple(
+        Breakpoint(
+            _whole(item["id"]),
+            parse(_text(item["condition"]), at_point=True),
+            bool(item["enabled"]),
+            bool(item["temporary"]),
+            _whole(item["hits"]),
+        )
+        for item in body["stops"]
+    )
+    debugger.stops = Stops(items, _whole(body["next_stop"]))
+    session.displays = tuple(
+        Display(_whole(item["id"]), debugger.parse(_text(item["expression"]))) for item in body["displays"]
+    )
+    session.next_display = _whole(body["next_display"])
+    session.settings.history_limit = _whole(body["history_limit"])
+    debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
+    session.settings.print_precision = _whole(body["print_precision"])
+    session.seed = _whole(body["seed"])
+    problem = debugger.problem
+    session.variables = {**to_json(dict(problem.parameters)), **body["variables"]}
+    session.constants = {**to_json(dict(problem.constants)), **body["constants"]}
+    origins = {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body["origins"].items()}
+    session.origins = {**problem.origins, **origins}
+
+
+def _problem_from_plain(body: Mapping[str, Any]) -> Problem:
+    origins = {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body["origins"].items()}
+    dtype = _text(body["dtype"])
+    parameters = {name: array_from_json(value, dtype) for name, value in body["parameters"].items()}
+    constants = {name: array_from_json(value, dtype) for name, value in body["constants"].items()}
+    return make_problem(_text(body["loss"]), parameters, constants, dtype, _text(body["name"]), origins)
+
+
+def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
+    dtype = problem.dtype
+    slots = []
+    for slot in body["slots"]:
+        if slot["dtype"] not in ("float32", "float64", "int32", "int64", "bool"):
+            raise ValueError(f"a slot of dtype {slot['dtype']!r}")
+        slots.append(frozen(array_from_json(slot["value"], slot["dtype"])))
+    arrays = {
+        part: {name: frozen(array_from_json(body[part][name], dtype)) for name in problem.parameters}
+        for part in ("parameters", "gradient")
+    }
+    for part, values in arrays.items():
+        for name, value in values.items():
+            if value.shape != problem.parameters[name].shape:
+                raise ValueError(f"{part} {name} has shape {value.shape}, not {problem.parameters[name].shape}")
+    loss, rate = (frozen(array_from_json(body[name], dtype)) for name in ("loss", "learning_rate"))
+    return Snapshot(_whole(body["step"]), arrays["parameters"], tuple(slots), loss, arrays["gradient"], rate)
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return value
+
+
+class _Reading:
+    """Whatever is wrong while a record is read becomes one line that names it."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SessionFileError):
+            return
+        if isinstance(error, KeyError):
+            raise SessionFileError(f"the {self.record.kind} record lacks {error.args[0]!r}", self.record.line) from error
+        if isinstance(error, GdreplError | ValueError | TypeError | AttributeError | IndexError):
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise SessionFileError(f"the {self.record.kind} record is not in order: {reason}", self.record.line) from error

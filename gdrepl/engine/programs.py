@@ -1,0 +1,32 @@
+"""The compiled programs of a session, by what they depend on: the most recently used ones are kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from gdrepl.engine.program import Program
+from gdrepl.engine.timeline import Recipe
+from gdrepl.expression import Expression
+
+
+class Programs:
+    """Programs by problem, optimizer, engine and conditions; the plain learning rate lives in a variable and does not count.
+
+    Args:
+        most: how many are kept. Each holds its variables and up to 4 MB of record.
+    """
+
+    def __init__(self, most: int = 12) -> None:
+        self.most = most
+        self._kept: OrderedDict[tuple[object, ...], Program] = OrderedDict()
+
+    def get(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
+        """The program of a recipe, from those kept or made anew; it is compiled at its first use."""
+        texts = tuple(condition.text for condition in conditions)
+        key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, texts)
+        program = self._kept.pop(key, None) or Program(recipe.problem, recipe.spec, recipe.engine, conditions)
+        self._kept[key] = program
+        while len(self._kept) > self.most:
+            self._kept.popitem(last=False)
+        return program
