@@ -50,7 +50,7 @@ def load() -> None:
             importlib.import_module("keras")
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
             # The first device and the first XLA compilation print banners of their own: have them now, unseen.
-            tf.function(lambda value: value + 1.0, jit_compile=True)(tf.constant(1.0)).numpy()
+            tf.function(lambda value: value + 1.0, jit_compile=True, autograph=False)(tf.constant(1.0)).numpy()
         _loaded.set()
 
 

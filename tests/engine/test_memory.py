@@ -170,4 +170,5 @@ def test_single_steps_leave_nothing_behind_but_their_rows(start_debugger: Start,
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 300 * 200  # rows are 16 bytes each, in an array that doubles; a snapshot kept a step would be 1 kB
+    # Rows are 16 bytes each, in an array that doubles; a snapshot kept a step would be more than 1 kB, on every Python.
+    assert after - before < 300 * 500
