@@ -171,13 +171,25 @@ def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:
     return Changed(name, before, debugger.spec.hyperparameters[name], _branch_note(session))
 
 
+def _whole(name: str, text: str, low: int, high: int) -> int:
+    """A whole number that a setting may be.
+
+    Raises:
+        CommandError: it is none, or outside of low to high.
+    """
+    number = parse_value(text)
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise CommandError(f"{name} cannot be '{text[:40]}'", f"{name} is a whole number from {low} to {high}")
+    return number
+
+
 def _set_max_steps(session: Session, value: str) -> Changed:
     before, session.debugger.max_steps = session.debugger.max_steps, parse_count(value, session)
     return Changed("max-steps", before, session.debugger.max_steps)
 
 
 def _set_history_limit(session: Session, value: str) -> Changed:
-    megabytes = parse_count(value.removesuffix("MB").strip(), session)
+    megabytes = _whole("history-limit", value.removesuffix("MB").strip(), 1, 1_000_000)
     before, session.settings.history_limit = session.settings.history_limit, megabytes
     session.debugger.timeline.limit_bytes = megabytes * 2**20
     session.debugger.timeline.trim()
@@ -185,9 +197,7 @@ def _set_history_limit(session: Session, value: str) -> Changed:
 
 
 def _set_precision(session: Session, value: str) -> Changed:
-    digits = parse_count(value, session)
-    if digits > 17:
-        raise CommandError(f"{digits} digits are more than a float64 has", "print-precision is 1 to 17")
+    digits = _whole("print-precision", value, 1, 17)
     before, session.settings.print_precision = session.settings.print_precision, digits
     return Changed("print-precision", before, digits)
 
@@ -211,9 +221,7 @@ def _set_dtype(session: Session, value: str) -> Changed:
 
 
 def _set_seed(session: Session, value: str) -> Changed:
-    number = parse_value(value)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
-        raise CommandError(f"'{value[:40]}' is not a seed", "a seed is a whole number from 0")
+    number = _whole("seed", value, 0, 2**63 - 1)
     before, session.seed = session.seed, number
     return Changed("seed", before, number, ("normal() and uniform() draw from it from now on",))
 
