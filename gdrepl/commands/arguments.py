@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +35,31 @@ def parse_step(text: str, session: Session) -> int:
     if number is None:
         raise CommandError(f"'{text[:40]}' is not a step", "type a step such as 40, or start, end, +5, -5")
     return here + number if text[0] in "+-" else number
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step, of a branch or of the one in force."""
+
+    step: int
+    branch: str | None = None
+
+
+def parse_place(text: str, session: Session) -> Place:
+    """A step as `parse_step` reads it, a branch (its end), or BRANCH:STEP."""
+    branches = session.debugger.timeline.branches
+    name, colon, step = text.partition(":")
+    if name not in branches:
+        if colon:
+            session.debugger.timeline.branch(name)
+        return Place(parse_step(text, session))
+    branch = branches[name]
+    if step in ("", "end", "start"):
+        return Place(branch.start if step == "start" else branch.end, name)
+    number = _whole(step)
+    if number is None:
+        raise CommandError(f"'{step[:40]}' is not a step", f"for example {name}:40, or {name} alone for its end")
+    return Place(number, name)
 
 
 def _whole(text: str) -> int | None:
@@ -113,6 +139,7 @@ def parse_path(text: str, session: Session) -> Path:
 
 Count = Annotated[int, Argument("count", parse_count, _numbers)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
+Where = Annotated[Place, Argument("step", parse_place, lambda session: [*complete_steps(session), *_branches(session)])]
 Condition = Annotated[Expression, Argument("condition", parse_condition, complete_expression, rest=True)]
 StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=True)]
 DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]

@@ -31,7 +31,7 @@ class Assignment:
     value: str
 
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)\s*(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(.*)", re.DOTALL)
 
 
 def parse_assignment(text: str, session: Session) -> Assignment:

@@ -141,6 +141,10 @@ def _branch_series(
 ) -> list[Series]:
     end = debugger.timeline.branch(branch).end
     first, last = wish.first or 0, end if wish.last is None else min(wish.last, end)
+    if wish.first is not None and branch == debugger.position.branch and first > last:
+        raise CommandError(
+            f"there are no steps {first} to {last if wish.last is None else wish.last}", f"{branch} has 0 to {end}"
+        )
     steps, values = over_steps(debugger, y, first, last, branch)
     if x is None:
         return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gdrepl.commands.arguments import BranchName, Condition, Count, Step
+from gdrepl.commands.arguments import BranchName, Condition, Count, Step, Where
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Stepped
 from gdrepl.commands.session import Session
@@ -40,7 +40,7 @@ def continue_(session: Session, count: Count | None = None) -> Stepped:
 def until(session: Session, condition: Condition) -> Stepped:
     """Run until CONDITION holds at a later step.
 
-    Breakpoints stop it too.     `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
+    Breakpoints stop it too. `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
 
     Example: until abs(loss - prev(loss)) < 0.001
     """
@@ -71,23 +71,24 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
 
 
 @registry.command("goto", group="running")
-def goto(session: Session, step: Step) -> Stepped:
+def goto(session: Session, step: Where) -> Stepped:
     """Stand at STEP, at start or at end, bit for bit.
 
-    A number with a sign is counted from here: goto -5.
+    A number with a sign is counted from here: goto -5. The name of a branch goes to its end, and BRANCH:STEP to a step of it;
+    what was in force there is in force again.
 
     Example: goto 0
     """
-    debugger = session.debugger
-    move = debugger.goto(step)
+    place, debugger = step, session.debugger
+    move = debugger.goto(place.step, place.branch)
     branch = debugger.branch
     stops = []
-    if step == branch.start:
+    if place.step == branch.start:
         stops.append(Stop("start", None, "the start"))
-    if step == branch.end:
+    if place.step == branch.end:
         stops.append(Stop("end", None, f"the end of {branch.name}"))
     if not stops:
-        stops.append(Stop("count", None, f"step {step}"))
+        stops.append(Stop("count", None, f"step {place.step}"))
     result = session.stepped(move)
     return replace(result, stops=tuple(stops))
 

@@ -107,7 +107,8 @@ class Debugger:
     def run(self, count: int | None = None, until: Expression | None = None) -> Move:
         """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
 
-        A run that begins where a value is not finite goes on through them.
+        A run of a given count that begins where a value is not finite goes on through them, and says so. A run that arrives
+        at the step of an edit stands after the edit, as `goto` does.
 
         Within the recorded future of a branch the same program walks the same steps again, and every one of them is compared
         with its recording.
@@ -123,7 +124,8 @@ class Debugger:
         enabled = [item for item in self.stops if item.enabled]
         conditions = [item.condition for item in enabled] + ([until] if until is not None else [])
         taken = 0
-        through = not self._is_finite(before)  # once a run, not once a chunk: where chunks end depends on the clock
+        # Decided once a run, not once a chunk: where chunks end depends on the clock.
+        through = count is not None and not self._is_finite(before)
         stops: list[Stop] = []
         undo = self.timeline.undo(origin)
         try:
@@ -142,6 +144,9 @@ class Debugger:
             self.interrupt.clear()
             self.position, self._snapshot = origin, before
             raise
+        if through and not self._is_finite(self._snapshot):
+            stops.append(Stop("non-finite", None, self._non_finite()))
+        self._enter_next_stretch()
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
         self.interrupt.clear()
         stops += self._ending(taken, count, bool(stops), interrupted)

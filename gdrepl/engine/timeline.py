@@ -281,7 +281,7 @@ class Timeline:
         parent = self.branches[position.branch]
         chosen = name or self.free_name()
         if chosen in self.branches:
-            raise CommandError(f"there is a branch '{chosen}' already", "choose another name")
+            raise CommandError(f"there is a branch '{chosen}' already", f"goto {chosen} goes to it")
         shared = [Stretch(stretch.segment, stretch.last) for stretch in parent.stretches[: position.index + 1]]
         shared[-1].last = position.step
         self.branches[chosen] = Branch(chosen, alongside or parent.name, position.step, shared)

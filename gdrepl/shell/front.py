@@ -71,6 +71,8 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
 
         return run_prompt(session, runner.style, history_file())
     status = runner.run_terminal() if prompting else runner.run(_piped_lines())
+    if status is None and not session.ready and not prompting:
+        return runner.check_start()  # nothing was typed, and yet what was asked for may be wrong
     return 0 if status is None else status
 
 

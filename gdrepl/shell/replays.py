@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gdrepl.commands.files import with_suffix
 from gdrepl.commands.replaying import Replay, replay_file
 from gdrepl.commands.showing import show_file
 from gdrepl.errors import SessionFileError
@@ -22,7 +23,7 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
         return 2
     worst = 0
     for file in files:
-        replay = replay_file(file, update)
+        replay = replay_file(file if file.exists() else with_suffix(file), update)
         print(dumps(_to_json(replay)) if as_json else _text(replay), flush=True)
         worst = max(worst, replay.exit_status)
     return worst
@@ -48,7 +49,7 @@ def show(options: argparse.Namespace) -> int:
     """Print the summary of a session file."""
     style = style_from(options)
     try:
-        results = show_file(options.file)
+        results = show_file(options.file if options.file.exists() else with_suffix(options.file))
     except SessionFileError as error:
         print(error_line(f"{options.file}: {error.message}", style), file=sys.stderr)
         return 2

@@ -332,3 +332,24 @@ def test_the_odd_lines_leave_a_session_that_still_works(folder: Path):
     session.debugger.interrupt_after = None
     do(session, "delete", "undisplay", "problem rosenbrock", "set optimizer sgd(0.001)", "step 3", "save odd", "load odd")
     assert session.debugger.step == 3
+
+
+def test_goto_reaches_another_branch_and_what_was_in_force_there():
+    session = Session(Setup())
+    said = [
+        outcome.error
+        for line in ("step 10", "goto 5", "set lr 0.5", "step 3", "goto main")
+        for outcome in session.execute(line)
+    ]
+    assert said == [None] * 5
+    assert (session.debugger.position.branch, session.debugger.step, session.debugger.spec.learning_rate) == ("main", 10, 1.0)
+    (outcome,) = session.execute("goto b1:7")
+    assert (outcome.result.branch, outcome.result.point.step, float(outcome.result.point.learning_rate)) == ("b1", 7, 0.5)
+
+
+@pytest.mark.parametrize("line", ["set w [3, 4]", "set w = [3, 4]", "set w[0] 3 ;; set w[1] 4"])
+def test_a_vector_is_set_with_or_without_an_equals_sign(line):
+    session = Session(Setup())
+    for each in ("var w = [1, 2]", "loss sum(w**2)", line):
+        assert [outcome.error for outcome in session.execute(each)] == [None] * len(each.split(";;"))
+    assert list(session.debugger.point().parameters["w"]) == [3.0, 4.0]

@@ -195,7 +195,9 @@ def test_one_can_step_on_from_nan_and_back_out_of_it(start_debugger: Start, asse
     start = debugger.snapshot()
     move = debugger.run(5)
     assert (move.taken, move.stops) == (1, (Stop("non-finite", None, "loss is nan, grad(x)"),))
-    assert kinds(debugger.run(5).stops) == ["count"]  # a run that begins there goes on through it
+    assert kinds(debugger.run(5).stops) == ["non-finite", "count"]  # a run of a given length goes on through it, and says so
+    assert debugger.run().taken == 1  # one without does not burn a million steps of NaN
+    debugger.back(1)
     debugger.back(6)
     assert_same_bits(debugger.snapshot(), start)
     assert [debugger.run(1).point.step for _ in range(6)] == [1, 2, 3, 4, 5, 6]  # compared with the recording, NaN and all

@@ -227,19 +227,20 @@ def test_an_edit_at_the_very_start_makes_no_branch(start_debugger: Start) -> Non
     assert branches(debugger) == ["main"]
 
 
-def test_an_edit_where_walking_stopped_before_another_edit_forks_and_keeps_the_other(start_debugger: Start) -> None:
+def test_walking_to_the_step_of_an_edit_stands_after_it_and_an_edit_there_forks(start_debugger: Start) -> None:
     debugger = start_debugger()
     debugger.run(4)
     debugger.set_parameter("x", np.float32(7))
     debugger.run(2)
     debugger.goto(0)
-    debugger.run(4)  # at step 4, and before the edit
-    x = float(debugger.point().parameters["x"])
-    assert x == pytest.approx(50 - 50 * 0.8**4, rel=1e-6)
+    move = debugger.run(4)  # as goto(4) does
+    assert float(move.point.parameters["x"]) == float(debugger.goto(4).point.parameters["x"]) == 7
     debugger.set_learning_rate(0.25)
     debugger.run(1)
-    assert float(debugger.point().parameters["x"]) == pytest.approx(x + 0.5 * (50 - x), rel=1e-6)
-    assert debugger.columns(4, 4).parameters["x"][0] == pytest.approx(x)
+    assert float(debugger.point().parameters["x"]) == pytest.approx(7 + 0.5 * (50 - 7), rel=1e-6)
+    assert debugger.columns(4, 4).parameters["x"][0] == 7
+    assert debugger.columns(3, 3).parameters["x"][0] == pytest.approx(50 - 50 * 0.8**3, rel=1e-6)
+    assert debugger.timeline.branch("main").end == 6
     assert debugger.columns(4, 4, "main").parameters["x"][0] == 7
     assert float(debugger.goto(4, "main").point.parameters["x"]) == 7
 
