@@ -19,7 +19,7 @@ from gdrepl.engine import optimizer, zoo
 from gdrepl.engine.problem import Problem, as_array, make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
-from gdrepl.expression import check_name, parse_call, parse_value
+from gdrepl.expression import FUNCTIONS, check_name, parse_call, parse_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _label(what: str, value: str) -> str:
 
 
 def _set_parameter(session: Session, what: Assignment) -> Changed:
-    debugger = session.debugger
+    debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.point().parameters[what.name]
     given = debugger.ask(debugger.parse(what.value))
     if given.dtype == bool:
@@ -102,7 +102,7 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
         )
     value[_index(what, value) if what.index else ...] = given
     debugger.set_parameter(what.name, value, _label(what.name + what.index, what.value))
-    return Changed(what.name + what.index, before, debugger.point().parameters[what.name], _branch_note(session))
+    return Changed(what.name + what.index, before, debugger.point().parameters[what.name], _branch_note(session, branch))
 
 
 def _index(what: Assignment, array: Any) -> tuple[Any, ...]:
@@ -118,23 +118,20 @@ def _index(what: Assignment, array: Any) -> tuple[Any, ...]:
     return places
 
 
-def _branch_note(session: Session) -> tuple[str, ...]:
-    """Say so when the change began a new branch."""
+def _branch_note(session: Session, before: str) -> tuple[str, ...]:
+    """Say so when a change made on branch `before` began a new one."""
     branch = session.debugger.branch
-    new = branch.parent is not None and branch.fork_step == session.debugger.step == branch.end and len(branch.stretches) > 1
-    just_now = branch.stretches[-2].last == session.debugger.step if new else False
-    parent_goes_on = new and session.debugger.timeline.branches[branch.parent or ""].end > session.debugger.step
-    return (f"on branch {branch.name}, from step {branch.fork_step} of {branch.parent}",) if just_now and parent_goes_on else ()
+    return () if branch.name == before else (f"on branch {branch.name}, from step {branch.fork_step} of {branch.parent}",)
 
 
 def _set_rate(session: Session, value: str) -> Changed:
-    debugger = session.debugger
+    debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec.rate
-    if is_call(value) and parse_call(value).name.lower().replace("_", "") not in ("sqrt", "exp", "log", "min", "max", "abs"):
+    if is_call(value) and value.split("(")[0].strip() not in FUNCTIONS:
         debugger.set_learning_rate(make_schedule(parse_call(value)), _label("lr", value))
     else:
         debugger.set_learning_rate(_number(session, value), _label("lr", value))
-    return Changed("lr", _shown_rate(before), _shown_rate(debugger.spec.rate), _branch_note(session))
+    return Changed("lr", _shown_rate(before), _shown_rate(debugger.spec.rate), _branch_note(session, branch))
 
 
 def _shown_rate(rate: Any) -> Any:
@@ -156,19 +153,19 @@ def _number(session: Session, text: str) -> float:
 
 
 def _set_optimizer(session: Session, value: str) -> Changed:
-    debugger = session.debugger
+    debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec
     spec = make_spec(value, before.rate)
     debugger.set_optimizer(spec, _label("optimizer", value))
-    return Changed("optimizer", before.text(), debugger.spec.text(), ("its slots are new", *_branch_note(session)))
+    return Changed("optimizer", before.text(), debugger.spec.text(), ("its slots are new", *_branch_note(session, branch)))
 
 
 def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:
-    debugger = session.debugger
+    debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec.hyperparameters[name]
     parsed = parse_value(value)
     debugger.set_hyperparameter(name, parsed, _label(name, value))
-    return Changed(name, before, debugger.spec.hyperparameters[name], _branch_note(session))
+    return Changed(name, before, debugger.spec.hyperparameters[name], _branch_note(session, branch))
 
 
 def _whole(name: str, text: str, low: int, high: int) -> int:
@@ -203,12 +200,12 @@ def _set_precision(session: Session, value: str) -> Changed:
 
 
 def _set_engine(session: Session, value: str) -> Changed:
-    debugger = session.debugger
+    debugger, branch = session.debugger, session.debugger.position.branch
     if value not in ENGINES:
         raise CommandError(f"unknown engine '{value[:40]}'", ", ".join(ENGINES))
     before = debugger.recipe.engine
     debugger.set_engine(value, _label("engine", value))
-    return Changed("engine", before, value, ("engines differ in the last bits", *_branch_note(session)))
+    return Changed("engine", before, value, ("engines differ in the last bits", *_branch_note(session, branch)))
 
 
 def _set_dtype(session: Session, value: str) -> Changed:
