@@ -276,7 +276,7 @@ class Timeline:
         self.branches[chosen] = Branch(chosen, None, 0, [Stretch(self._segment(recipe, start, label), start.step)])
         return Position(chosen, 0, start.step)
 
-    def fork(self, position: Position, name: str = "", alongside: str | None = None) -> Position:
+    def fork(self, position: Position, name: str = "") -> Position:
         """A branch that shares everything up to `position` with the branch there."""
         parent = self.branches[position.branch]
         chosen = name or self.free_name()
@@ -284,7 +284,7 @@ class Timeline:
             raise CommandError(f"there is a branch '{chosen}' already", f"goto {chosen} goes to it")
         shared = [Stretch(stretch.segment, stretch.last) for stretch in parent.stretches[: position.index + 1]]
         shared[-1].last = position.step
-        self.branches[chosen] = Branch(chosen, alongside or parent.name, position.step, shared)
+        self.branches[chosen] = Branch(chosen, parent.name, position.step, shared)
         return Position(chosen, position.index, position.step)
 
     def edit(self, position: Position, recipe: Recipe, start: Snapshot, label: str) -> Position:

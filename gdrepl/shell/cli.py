@@ -184,8 +184,9 @@ def _setup(options: argparse.Namespace) -> Setup:
 
 def _prompts_next(options: argparse.Namespace) -> bool:
     """True when the prompt is the next thing that its user sees."""
-    dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
-    return sys.stdin.isatty() and sys.stdout.isatty() and not (options.inputs or options.batch or options.json or dumb)
+    from gdrepl.shell.screen import is_dumb
+
+    return sys.stdin.isatty() and sys.stdout.isatty() and not (options.inputs or options.batch or options.json or is_dumb())
 
 
 def _debug(options: argparse.Namespace) -> int:
