@@ -60,7 +60,6 @@ class Session:
         on_reload: called after another session was loaded into this one.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
-        interactive: True when a person at a terminal can be asked.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -78,7 +77,6 @@ class Session:
         self.constants: dict[str, Any] = {}
         self.origins: dict[str, Origin] = {}
         self.seed = setup.seed
-        self.interactive = False
         self.header_body: dict[str, Any] | None = None
         self._start: Start | None = None
         self._debugger: Debugger | None = None
@@ -130,7 +128,7 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "interactive", "folders", "setup", "_building", "_depth")
+        kept = ("on_event", "on_reload", "prepare", "folders", "setup", "_building", "_depth")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)

@@ -29,7 +29,6 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
             signal.signal(number, _leave)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     prompting = at_terminal and not options.batch and not options.json
-    session.interactive = prompting
 
     def style() -> Style:
         return style_from(options, session.settings.print_precision)

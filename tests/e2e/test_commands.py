@@ -353,3 +353,19 @@ def test_a_vector_is_set_with_or_without_an_equals_sign(line):
     for each in ("var w = [1, 2]", "loss sum(w**2)", line):
         assert [outcome.error for outcome in session.execute(each)] == [None] * len(each.split(";;"))
     assert list(session.debugger.point().parameters["w"]) == [3.0, 4.0]
+
+
+def test_a_change_tells_of_a_new_branch_only_when_it_began_one():
+    session = Session(Setup())
+    lines = ("step 5", "goto 2", "set optimizer sgd", "set lr 0.1", "set x 4", "goto 1", "set clipnorm 1")
+    notes = [getattr(outcome.result, "notes", ()) for line in lines for outcome in session.execute(line)]
+    told = [[note for note in each if note.startswith("on branch")] for each in notes]
+    assert told == [[], [], ["on branch b1, from step 2 of main"], [], [], [], ["on branch b2, from step 1 of b1"]]
+
+
+@pytest.mark.parametrize(("typed", "rate"), [("max(0.25, 0.5)", 0.5), ("norm([3, 4])", 5.0), ("lr / 4", 0.25)])
+def test_a_rate_may_be_any_expression(typed, rate):
+    session = Session(Setup())
+    (outcome,) = session.execute(f"set lr {typed}")
+    assert outcome.error is None
+    assert session.debugger.spec.learning_rate == rate
