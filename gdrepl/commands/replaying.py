@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
 from gdrepl.recording.format import Document, Record, decode
+from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import dumps
 
 _ = _all  # importing it registers the commands
@@ -59,12 +59,13 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         if serious:
             raise SessionFileError(serious[0].message, serious[0].line)
         session = session_of(document, [path.resolve().parent, Path()])
-        tolerance = _tolerance(document.header)
+        tolerances = _tolerances(document.header)
         # what no rewriting of this file could cure
         mismatches = [*_changed_data(session, document.header), *_rerun(session, document.records)]
         updated = update and not mismatches
+        tolerance = tolerances[0]
         if not mismatches:
-            mismatches = list(islice(compare_records(document.records, plain_records(session), tolerance), MOST_MISMATCHES))
+            tolerance, mismatches = _compare(document.records, plain_records(session), tolerances)
         mismatches = [*_changed_lines(document, mismatches), *mismatches][:MOST_MISMATCHES]
         if updated:
             session.extra_records = list(unknown_records(document.records))
@@ -164,14 +165,28 @@ def plain_records(session: Session) -> list[tuple[str, Mapping[str, Any]]]:
     return [(kind, json.loads(dumps(body))) for kind, body in records(session)]
 
 
-def _tolerance(record: Record) -> Tolerance:
-    """Bits where versions and platform are the same, else what the header allows."""
-    now, then = versions(), record.body.get("versions", {})
-    same = all(now[name] == then.get(name) for name in ("tensorflow", "keras")) if isinstance(then, Mapping) else False
-    if same and record.body.get("platform") == platform.machine():
-        return Tolerance()
+def _compare(
+    wanted: Sequence[Record], got: Sequence[tuple[str, Mapping[str, Any]]], tolerances: Sequence[Tolerance]
+) -> tuple[Tolerance, list[Mismatch]]:
+    """The first tolerance within which all agrees; else the last, with the mismatches."""
+    mismatches: list[Mismatch] = []
+    for tolerance in tolerances:
+        mismatches = list(islice(compare_records(wanted, got, tolerance), MOST_MISMATCHES))
+        if not mismatches:
+            return tolerance, []
+    return tolerances[-1], mismatches
+
+
+def _tolerances(record: Record) -> list[Tolerance]:
+    """Bits where versions and machine are the same; what the header allows elsewhere, on another processor after the bits."""
+    now, then = {**versions(), **machine()}, record.body.get("versions", {})
+    same = isinstance(then, Mapping) and all(now[name] == then.get(name) for name in ("tensorflow", "keras"))
+    alike = same and record.body.get("platform") == now["platform"]
+    if alike and record.body.get("processor") == now["processor"]:
+        return [Tolerance()]
     allowed = record.body.get("tolerance", {})
     try:
-        return Tolerance(float(allowed["rtol"]), float(allowed["atol"]))
+        tolerance = Tolerance(float(allowed["rtol"]), float(allowed["atol"]))
     except (KeyError, TypeError, ValueError):
         raise SessionFileError("the header lacks a tolerance", record.line) from None
+    return [Tolerance(), tolerance] if alike else [tolerance]

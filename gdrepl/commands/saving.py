@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from gdrepl.engine.timeline import Segment
 from gdrepl.recording.columns import columns_to_records
 from gdrepl.recording.files import write_atomically
 from gdrepl.recording.format import Encoder
+from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
 
 TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-5}, "float64": {"rtol": 1e-6, "atol": 1e-10}}
@@ -36,7 +36,7 @@ def header(start: Start) -> dict[str, Any]:
         "variables": _leftover(start.variables, start.problem.parameters),
         "constants": _leftover(start.constants, start.problem.constants),
         "versions": versions(),
-        "platform": platform.machine(),
+        **machine(),
         "tolerance": TOLERANCE[start.problem.dtype],
     }
 

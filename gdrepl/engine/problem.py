@@ -59,6 +59,11 @@ class Problem:
         """How many numbers the parameters hold together."""
         return sum(value.size for value in self.parameters.values())
 
+    @property
+    def numbers_in_all(self) -> int:
+        """How many numbers the parameters and the constants hold together."""
+        return self.numbers + sum(value.size for value in self.constants.values())
+
     @cached_property
     def _constants_digest(self) -> str:
         digest = hashlib.sha256()

@@ -16,8 +16,9 @@ import numpy as np
 from gdrepl.engine import backend, optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.rows import Layout
+from gdrepl.engine.rows import RATE, Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
+from gdrepl.engine.whole_loop import better_apart, zero_that_keeps_apart
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
 from gdrepl.expression import Expression, Scope, evaluate
 
@@ -75,6 +76,7 @@ class Program:
         self._record = tf.Variable(tf.zeros([self.capacity, self.layout.width], problem.dtype), trainable=False)
         self._loss: Tensor = None
         self._gradient: dict[str, Tensor] = {}
+        self._rate_here: Array | None = None
         self._step = 0
         self._at: Snapshot | None = None
         self._compiled_loop = self._compile(self._loop)
@@ -84,14 +86,21 @@ class Program:
         """`function` as this engine runs it; traced once, at the first call."""
         if self.engine == "eager":
             return function
-        traced = self.tf.function(function, jit_compile=self.engine == "xla", autograph=False)
+        nest = self.tf.nest
         concrete: list[Any] = []
 
         def call(*arguments: Any) -> Any:
+            # A concrete function does not look at the types of its arguments anew, which is half the cost of a step. It takes
+            # them flat: nested ones it first refuses, with a message that prints each of them, and then accepts.
+            flat = nest.flatten(arguments)
             if not concrete:
-                concrete.append(traced.get_concrete_function(*arguments))
-            # A concrete function does not look at the types of its arguments anew, which is half the cost of a step.
-            return concrete[0](*self.tf.nest.flatten(arguments))
+
+                def flattened(*tensors: Any) -> Any:
+                    return function(*nest.pack_sequence_as(arguments, tensors))
+
+                traced = self.tf.function(flattened, jit_compile=self.engine == "xla", autograph=False)
+                concrete.append(traced.get_concrete_function(*flat))
+            return concrete[0](*flat)
 
         return call
 
@@ -127,6 +136,7 @@ class Program:
         self._at = None
         self._loss, gradient = self._guarded(None, self._compiled_point)
         self._gradient = dict(zip(self.variables, gradient))
+        self._rate_here = self._rate().numpy()
         self._step = step
         return self.capture()
 
@@ -145,14 +155,14 @@ class Program:
     def capture(self) -> Snapshot:
         """A snapshot of where the program is."""
         if self._at is None:
-            rate = optimizer.current_rate(self.optimizer, self.problem.dtype)
+            assert self._rate_here is not None
             self._at = Snapshot(
                 self._step,
                 {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
                 optimizer.capture(self.optimizer),
                 frozen(self._loss.numpy()),
                 {name: frozen(value.numpy()) for name, value in self._gradient.items()},
-                frozen(rate.numpy()),
+                frozen(self._rate_here),
             )
         return self._at
 
@@ -187,7 +197,8 @@ class Program:
             taken += done
             if taken >= count or any(fired) or not (finite or through):
                 break
-        rows[-1 if last_only else taken - 1] = last_row.numpy()
+        rows[-1 if last_only else taken - 1] = last = last_row.numpy()
+        self._rate_here = last[RATE]
         kept = rows if last_only or taken == count else rows[:taken].copy()
         return Advance(taken, kept, tuple(bool(held) for held in fired), bool(finite))
 
@@ -242,6 +253,8 @@ class Program:
             else:
                 self._record[done].assign(row)
             done = done + 1
+            if xla and better_apart(tf.compat.v1.get_default_graph().get_operations(), self.problem.numbers_in_all):
+                done += zero_that_keeps_apart(tf, done)
             after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
             return done, self._held(after, armed), finite, loss, gradient, record
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from gdrepl.engine.snapshot import Array
+from gdrepl.expression import folded
 
 WHOLE = 64
 """Parameters of up to this many numbers are recorded whole with their gradients, larger ones as norms."""
-
-_SHORT_ROW, _LONG_ROW, _LARGE = 10, 100, 1024
+LOSS, RATE, _FIRST = 0, 1, 2
+"""Where in a row the loss and the learning rate lie, and where the parameters begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Layout:
     @property
     def width(self) -> int:
         """Numbers in a row."""
-        return 2 + 2 * sum(_size(shape) if self.whole(name) else 1 for name, shape in self.shapes.items())
+        return _FIRST + 2 * sum(_size(shape) if self.whole(name) else 1 for name, shape in self.shapes.items())
 
     @property
     def row_bytes(self) -> int:
@@ -68,7 +69,7 @@ class Layout:
         """Read rows, shape (n, width), as columns."""
         parameters: dict[str, Array] = {}
         gradient: dict[str, Array] = {}
-        place = 2
+        place = _FIRST
         for target in (parameters, gradient):
             for name, shape in self.shapes.items():
                 size = _size(shape) if self.whole(name) else 1
@@ -77,7 +78,7 @@ class Layout:
                 place += size
         steps = np.arange(first_step, first_step + len(rows), dtype=np.int64)
         norms = frozenset(name for name in self.shapes if not self.whole(name))
-        return Columns(steps, rows[:, 0], parameters, gradient, rows[:, 1], norms)
+        return Columns(steps, rows[:, LOSS], parameters, gradient, rows[:, RATE], norms)
 
     def point_row(self, loss: Array, rate: Array, parameters: Mapping[str, Array], gradient: Mapping[str, Array]) -> Array:
         """The row of a point that is already at hand as arrays, shape (width,)."""
@@ -132,22 +133,8 @@ def array_norm(array: Array) -> float:
 
 
 def _norm(tf: Any, value: Any) -> Any:
-    """The norm as float64, shape ().
-
-    XLA adds a long sum up number by number, so this one is written as a product with ones, which runs in lanes: of short
-    rows below each other for small parameters, of long rows for large ones.
-    """
-    flat = tf.square(tf.cast(tf.reshape(value, [-1]), tf.float64))
-    size = flat.shape[0]
-    row = _LONG_ROW if size >= _LARGE else _SHORT_ROW
-    head = size // row * row
-    table = tf.reshape(flat[:head], [-1, row])
-    if size >= _LARGE:
-        parts = tf.linalg.matvec(table, tf.ones([row], tf.float64))
-    else:
-        parts = tf.linalg.matvec(table, tf.ones([head // row], tf.float64), transpose_a=True)
-    rest = tf.reduce_sum(flat[head:]) if head < size else tf.constant(0.0, tf.float64)
-    return tf.sqrt(tf.reduce_sum(parts) + rest)
+    """The norm as float64, shape ()."""
+    return tf.sqrt(folded(tf, tf.square(tf.cast(value, tf.float64))))
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -3,6 +3,7 @@
 from gdrepl.expression.calls import Call, parse_call, parse_value
 from gdrepl.expression.evaluate import Scope, evaluate
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
+from gdrepl.expression.sums import folded
 from gdrepl.expression.syntax import (
     MAX_DEPTH,
     MAX_LENGTH,
@@ -25,6 +26,7 @@ __all__ = [
     "Scope",
     "check_name",
     "evaluate",
+    "folded",
     "parse",
     "parse_call",
     "parse_value",

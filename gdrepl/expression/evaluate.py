@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from gdrepl.errors import ExpressionError
 from gdrepl.expression.constants import integer
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS, STATIC, TRUTH_ARGUMENTS
+from gdrepl.expression.sums import total
 from gdrepl.expression.syntax import Expression
 
 Tensor = Any
@@ -177,6 +178,8 @@ class _Evaluator:
     def _matmul(self, left: Tensor, right: Tensor) -> Tensor:
         if left.shape.rank == 0 or right.shape.rank == 0:
             raise ValueError("@ needs vectors or matrices")
+        if left.shape.rank == right.shape.rank == 1 and left.shape == right.shape:
+            return total(self.tf, left * right)
         return self.tf.tensordot(left, right, axes=1)
 
     def _junction(self, operator: ast.boolop, values: list[ast.expr], scope: Scope) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.expression.sums import total
+
 Tensor = Any
 
 
@@ -34,14 +36,18 @@ STATIC = frozenset({"size", "arange"})
 
 
 def _dot(tf: Any, a: Tensor, b: Tensor) -> Tensor:
-    return tf.reduce_sum(a * b)
+    return total(tf, a * b)
 
 
 def _norm(tf: Any, x: Tensor) -> Tensor:
     # The square root of a sum of squares has no gradient at 0, where the norm has a kink: there the subgradient 0 is used.
-    squares = tf.reduce_sum(tf.square(x))
+    squares = total(tf, tf.square(x))
     positive = squares > 0
     return tf.where(positive, tf.sqrt(tf.where(positive, squares, tf.ones_like(squares))), squares)
+
+
+def _mean(tf: Any, x: Tensor) -> Tensor:
+    return total(tf, x) / x.shape.num_elements()
 
 
 def _clip(tf: Any, x: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -100,8 +106,8 @@ FUNCTIONS: Mapping[str, Function] = dict(
         ("logsumexp", Function("logsumexp(x)", "log(sum(exp(x)))", lambda tf, x: tf.reduce_logsumexp(x))),
         ("norm", Function("norm(x)", "square root of the sum of squares", _norm)),
         ("dot", Function("dot(a, b)", "sum of the products", _dot, 2, 2)),
-        ("sum", Function("sum(x)", "sum of all numbers", _reduction("sum"))),
-        ("mean", Function("mean(x)", "mean of all numbers", _reduction("mean"))),
+        ("sum", Function("sum(x)", "sum of all numbers", total)),
+        ("mean", Function("mean(x)", "mean of all numbers", _mean)),
         ("prod", Function("prod(x)", "product of all numbers", _reduction("prod"))),
         ("max", Function("max(x) or max(a, b)", "largest number, or larger of each pair", _extreme("max", "maximum"), 1, 8)),
         ("min", Function("min(x) or min(a, b)", "smallest number, or smaller of each pair", _extreme("min", "minimum"), 1, 8)),

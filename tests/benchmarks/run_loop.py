@@ -26,6 +26,7 @@ from gdrepl.engine import backend
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.programs import Programs
 
 _ = _all
 RATES = {"adam": 0.01, "sgd": 0.01}
@@ -107,22 +108,23 @@ def eager_loop(steps: int) -> Callable[[], None]:
 
 def debugger_run(case: Case, steps: int, armed: bool) -> Callable[[], None]:
     """`debugger.run(steps)` with recording, each time on a timeline of its own so that memory does not grow."""
-    debugger = Debugger(case.problem, case.spec)
-    if armed:
-        debugger.stops = debugger.stops.add(debugger.condition(CONDITION))
-    debugger.run(steps)  # compiles, and learns how much to ask for at once
-
-    def run() -> None:
-        move = debugger.run(steps)
-        assert move.taken == steps, move.stops
+    programs = Programs()  # compiled once
+    debuggers: list[Debugger] = []
 
     def fresh() -> None:
-        debugger.goto(0)
-        debugger.set_parameter(next(iter(case.problem.parameters)), next(iter(case.problem.parameters.values())))
-        for name in [name for name in debugger.timeline.branches if name != debugger.position.branch]:
-            del debugger.timeline.branches[name]
+        debuggers.clear()
+        debugger = Debugger(case.problem, case.spec, programs=programs)
+        if armed:
+            debugger.stops = debugger.stops.add(debugger.condition(CONDITION))
+        debuggers.append(debugger)
+
+    def run() -> None:
+        move = debuggers[0].run(steps)
+        assert move.taken == steps, move.stops
 
     run.before = fresh  # type: ignore[attr-defined]
+    fresh()
+    run()  # compiles, and learns how much to ask for at once
     return run
 
 

@@ -303,6 +303,14 @@ def test_another_platform_is_compared_with_the_tolerance_of_the_header(lines: li
     assert replay_of(far, folder).status == "mismatch"
 
 
+def test_on_another_processor_the_same_bits_are_tried_first_and_then_the_tolerance(lines: list[str], folder: Path):
+    text = without_checks(joined(lines)).replace('"processor":"', '"processor":"not ', 1)
+    near, far = text.replace("579.07605", "579.0761"), text.replace("579.07605", "581.0761")
+    assert [replay_of(each, folder).status for each in (text, near, far)] == ["match", "match", "mismatch"]
+    assert replay_of(text, folder).message == "bit for bit"
+    assert replay_of(near, folder).message == "within rtol 0.001, atol 1e-05"
+
+
 def test_update_rewrites_a_file_with_what_comes_out_now(lines: list[str], folder: Path):
     path = folder / "stale.gds"
     path.write_text(without_checks(joined(lines)).replace("579.07605", "1.5"), encoding="utf-8")
