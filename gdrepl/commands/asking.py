@@ -226,7 +226,7 @@ def _info_session(session: Session) -> SessionInfo:
             "branch": debugger.position.branch,
             "step": debugger.step,
             "branches": len(debugger.timeline.branches),
-            "points": sum(segment.last - segment.start.step + 1 for segment in segments),
+            "points": debugger.timeline.points(),
             "commands": len(session.events),
             "engine": debugger.recipe.engine,
             "dtype": debugger.problem.dtype,

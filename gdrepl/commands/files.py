@@ -11,7 +11,7 @@ from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Loaded, Saved
 from gdrepl.commands.saving import save_as
 from gdrepl.commands.session import Session
-from gdrepl.errors import CommandError
+from gdrepl.errors import CommandError, SessionFileError
 from gdrepl.recording.files import read_bytes
 from gdrepl.recording.format import decode
 
@@ -34,8 +34,7 @@ def save(session: Session, path: FilePath) -> Saved:
     """
     target = with_suffix(path)
     save_as(session, target)
-    points = sum(segment.last - segment.start.step + 1 for segment in session.debugger.timeline.segments())
-    return Saved(str(target), len(session.events), points)
+    return Saved(str(target), len(session.events), session.debugger.timeline.points())
 
 
 @registry.command("load", group="files", recorded=False)
@@ -47,8 +46,12 @@ def load(session: Session, path: FilePath) -> Loaded:
     Example: load hill
     """
     target = path if os.path.exists(path) else with_suffix(path)
-    document = decode(read_bytes(target))
-    restore(session, document)
+    content = read_bytes(target)  # its errors name the file
+    try:
+        restore(session, decode(content))
+    except SessionFileError as error:
+        error.message = f"{target}: {error.message}"
+        raise
     folder = target.resolve().parent
     if folder not in session.folders:
         session.folders = (*session.folders, folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,12 @@ class Setup:
         """
         values: dict[str, Any] = {}
         origins: dict[str, Origin] = {}
-        for name, text in [*self.variables.items(), *self.constants.items()]:
-            values[name], origin = read_value(text, name, self.seed, self.folders)
-            if origin is not None:
-                origins[name] = origin
+        for option, named in (("--var", self.variables), ("--const", self.constants)):
+            for name, text in named.items():
+                with _given_as(f"{option} {name}"):
+                    values[name], origin = read_value(text, name, self.seed, self.folders)
+                if origin is not None:
+                    origins[name] = origin
         variables = {name: values[name] for name in self.variables}
         constants = {name: values[name] for name in self.constants}
         problem = self._problem(variables, constants, origins)
@@ -65,10 +68,22 @@ class Setup:
         return make_problem(text, variables, constants, self.dtype, origins=origins)
 
     def _spec(self, problem: Problem) -> OptimizerSpec:
-        rate = parse_rate(self.rate) if self.rate else None
+        with _given_as("--lr"):
+            rate = parse_rate(self.rate) if self.rate else None
         if not self.optimizer and rate is None and problem.name == FIRST_PROBLEM:
             rate = 1.0
-        return make_spec(self.optimizer or "adam", rate)
+        with _given_as("--optimizer" if self.optimizer else "--lr"):
+            return make_spec(self.optimizer or "adam", rate)
+
+
+@contextmanager
+def _given_as(option: str) -> Iterator[None]:
+    """Whatever is wrong names the option that it was given as."""
+    try:
+        yield
+    except GdreplError as error:
+        error.message = f"{option}: {error.message}"
+        raise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

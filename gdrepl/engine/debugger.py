@@ -138,7 +138,7 @@ class Debugger:
                 if not finite:
                     stops.append(Stop("non-finite", None, self._non_finite()))
                 loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
-                self.progress(Progress(taken, count, self.step, loss, seconds))
+                self.progress(Progress(taken, allowed, self.step, loss, seconds))
         except BaseException:
             undo()
             self.interrupt.clear()
@@ -445,6 +445,9 @@ class Debugger:
         parts = [start_row(segment)[None]] if first <= segment.start.step <= last else []
         for block in segment.overlapping(first, last):
             if block.rows is None:
+                if self.interrupt.is_set():
+                    self.interrupt.clear()
+                    raise CommandError(f"interrupted while steps {first} to {last} were computed again", "nothing has changed")
                 segment.refill(block, self._recompute(segment, block.first, block.count))
             assert block.rows is not None
             parts.append(block.rows[max(first - block.first, 0) : min(last + 1 - block.first, block.count)])

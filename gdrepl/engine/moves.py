@@ -20,10 +20,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a long run is getting on, for whoever shows it: `total` is None when only a stop will end it."""
+    """How a long run is getting on, for whoever shows it: `total` is the most updates that it may make."""
 
     taken: int
-    total: int | None
+    total: int
     step: int
     loss: float
     seconds: float

@@ -270,6 +270,11 @@ class Timeline:
         found = {stretch.segment.id: stretch.segment for branch in self.branches.values() for stretch in branch.stretches}
         return [found[id] for id in sorted(found)]
 
+    def points(self) -> int:
+        """How many points were visited; an edit is at a point, and makes none."""
+        roots = {branch.stretches[0].segment.id for branch in self.branches.values()}
+        return len(roots) + sum(segment.last - segment.start.step for segment in self.segments())
+
     def begin(self, recipe: Recipe, start: Snapshot, label: str, name: str = "") -> Position:
         """A branch with a step 0 of its own."""
         chosen = name or self.free_name()

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +29,7 @@ _REASONS = {
     errno.EPERM: ("not permitted", "choose another folder, or change its permissions"),
     errno.EROFS: ("the disk is read-only", "save to another disk"),
     errno.EISDIR: ("it is a directory", "give the name of a file"),
-    errno.ENOENT: ("no such file or folder", "check the name; folders are not made for you"),
+    errno.ENOENT: ("no such file or folder", "check the name"),
     errno.ENOTDIR: ("a part of the path is not a folder", "check the name"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
     errno.ELOOP: ("its symbolic links go round in a circle", "check the name"),
@@ -40,6 +41,8 @@ _REASONS = {
 def explain(action: str, path: Path, error: OSError) -> SessionFileError:
     """`error` as one line for people; `action` is a verb such as "write"."""
     reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), ""))
+    if error.errno == errno.ENOENT and action != "read":
+        reason, hint = "its folder is not there", f"make it first: mkdir -p {shlex.quote(str(path.parent))}"
     return SessionFileError(f"cannot {action} {path}: {reason}", hint=hint)
 
 

@@ -109,8 +109,6 @@ def progress_line(progress: Progress | None, seconds: float, label: str, after: 
 def _run_line(progress: Progress) -> str:
     speed = f"{in_short(progress.taken / progress.seconds)} steps/s"
     facts = f"step {progress.step:,}  loss {progress.loss:.6g}  {speed}"
-    if not progress.total:
-        return f"{facts}  (Ctrl-C stops)"
     share = min(1.0, progress.taken / progress.total)
     done = int(share * BAR_WIDTH)
     return f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {int(share * 100):2d}%  {facts}"

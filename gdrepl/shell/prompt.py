@@ -116,7 +116,7 @@ class _Shell:
     def _bottom_line(self) -> str:
         if self.prompt.default_buffer.text:
             self._notice = ""
-        return self._notice or status(self.session, self.loader)
+        return self._notice or status(self.session, self.loader, self.prompt.output.get_size().columns)
 
     # The loop
 

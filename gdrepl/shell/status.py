@@ -7,7 +7,7 @@ from gdrepl.errors import GdreplError
 from gdrepl.shell.loader import Loader
 
 
-def status(session: Session, loader: Loader) -> str:
+def status(session: Session, loader: Loader, columns: int = 80) -> str:
     """One line about where we stand. It never raises: prompt_toolkit would stop the whole prompt for it."""
     if loader.error is not None and not session.ready:
         reason = loader.error.message if isinstance(loader.error, GdreplError) else type(loader.error).__name__
@@ -15,14 +15,18 @@ def status(session: Session, loader: Loader) -> str:
     if not session.ready or not loader.done.is_set():
         return " loading TensorFlow ..."
     try:
-        return _where(session)
+        return _where(session, columns)
     except Exception:
         return ""
 
 
-def _where(session: Session) -> str:
+def _where(session: Session, columns: int) -> str:
+    from gdrepl.display.numbers import show  # not before the first prompt
+
     debugger, digits = session.debugger, session.settings.print_precision
     here, spec = debugger.snapshot(), debugger.recipe.spec
-    rate = f"{float(str(here.learning_rate)):.{digits}g}" + (f" ({spec.schedule.name})" if spec.schedule is not None else "")
-    loss = f"{float(here.loss):.{digits}g}"
-    return f" {debugger.position.branch} | step {here.step} | loss {loss} | lr {rate} | {spec.name}"
+    rate = show(here.learning_rate, digits) + (f" ({spec.schedule.name})" if spec.schedule is not None else "")
+    facts = [debugger.position.branch, f"step {here.step}", f"loss {show(here.loss, digits)}", f"lr {rate}", spec.name]
+    while len(facts) > 1 and len(" | ".join(facts)) >= columns:  # whole facts go, the last first: half a number would mislead
+        facts.pop()
+    return " " + " | ".join(facts)

@@ -94,6 +94,21 @@ def test_a_start_that_cannot_be_ends_with_status_2_and_one_error(arguments: list
     assert err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["x**2", "--var", "x=foo"], "--var x"),
+        (["--const", 'a=csv("nosuch.csv")'], "--const a"),
+        (["--optimizer", "adam(beta_1=3)"], "--optimizer"),
+        (["--lr", "fast"], "--lr"),
+        (["--lr", "-1"], "--lr"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_is_wrong_at_the_start_names_its_option(arguments: list[str], option: str, cli):
+    assert cli(*arguments, "--batch", "-c", "step")[2].startswith(f"error: {option}: ")
+
+
 # --- batch --------------------------------------------------------------------------------------------------------------
 
 

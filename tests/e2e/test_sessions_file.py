@@ -175,6 +175,7 @@ def test_a_strangers_file_that_makes_no_sense_is_refused_with_its_line(old: str,
     error = error_of(Session(Setup(engine="eager")), "load strange")
     assert isinstance(error, SessionFileError)
     assert error.line == line
+    assert error.message.startswith("strange.gds: ")
 
 
 # --- replay -------------------------------------------------------------------------------------------------------------

@@ -261,6 +261,16 @@ def test_an_interrupt_between_two_chunks_loses_nothing(chunks: int, start_debugg
     assert_same_bits(debugger.snapshot(), again.snapshot())
 
 
+def test_progress_tells_the_most_updates_that_the_run_may_make(start_debugger: Start) -> None:
+    debugger = start_debugger()
+    seen: list[Progress] = []
+    debugger.progress = seen.append
+    debugger.max_steps = 500
+    debugger.run(1)
+    debugger.run()
+    assert [(now.taken, now.total) for now in (seen[0], seen[-1])] == [(1, 1), (500, 500)]
+
+
 def test_an_interrupt_at_the_last_step_of_a_count_is_a_count(start_debugger: Start) -> None:
     debugger = start_debugger()
     debugger.progress = lambda progress: debugger.interrupt.set()

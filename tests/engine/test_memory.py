@@ -13,6 +13,7 @@ import pytest
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.timeline import BLOCK
+from gdrepl.errors import CommandError
 
 Start = Callable[..., Debugger]
 STEPS = 3 * BLOCK + 1000
@@ -82,6 +83,13 @@ def test_dropped_rows_are_computed_again_with_the_same_bits(tiny: Debugger, gene
         assert got.parameters["x"].tobytes() == wanted.parameters["x"].tobytes()
         assert got.gradient["x"].tobytes() == wanted.gradient["x"].tobytes()
     assert accounts_agree(tiny)
+
+
+def test_an_interrupt_ends_the_computing_again(tiny: Debugger) -> None:
+    tiny.interrupt.set()
+    with pytest.raises(CommandError, match="interrupted while steps 0 to"):
+        tiny.columns(0, STEPS)
+    assert len(tiny.columns(0, STEPS)) == STEPS + 1
 
 
 def test_columns_asked_for_do_not_stay_beyond_the_limit(tiny: Debugger) -> None:

@@ -388,3 +388,20 @@ def test_asking_for_another_step_leaves_us_where_we_are(start_debugger: Start) -
     debugger.columns(0, 9)
     assert debugger.snapshot() is here
     assert debugger.position == position
+
+
+def test_a_point_counts_once_however_many_branches_and_edits_it_has(start_debugger: Any) -> None:
+    debugger = start_debugger()
+    debugger.run(10)
+    assert debugger.timeline.points() == 11
+    debugger.set_learning_rate(0.2)
+    debugger.set_learning_rate(0.3)
+    assert debugger.timeline.points() == 11
+    debugger.goto(5)
+    debugger.fork("twin")
+    debugger.set_learning_rate(0.05)
+    debugger.run(4)
+    assert debugger.timeline.points() == 15
+    debugger.restart()  # a step 0 of its own
+    debugger.run(2)
+    assert debugger.timeline.points() == 18

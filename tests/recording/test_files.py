@@ -211,3 +211,13 @@ def test_a_lock_on_a_full_disk_is_not_taken(tmp_path, monkeypatch):
     with pytest.raises(SessionFileError, match=r"cannot lock .*: the disk is full"):
         Lock(tmp_path / "a").acquire()
     assert not is_locked(tmp_path / "a")
+
+
+def test_a_missing_folder_is_to_be_made_and_a_missing_file_to_be_checked(tmp_path: Path) -> None:
+    nowhere = tmp_path / "no such" / "file.gds"
+    with pytest.raises(SessionFileError, match="its folder is not there") as writing:
+        write_atomically(nowhere, ["text"])
+    assert writing.value.hint == f"make it first: mkdir -p '{nowhere.parent}'"
+    with pytest.raises(SessionFileError, match="no such file") as reading:
+        read_bytes(nowhere)
+    assert reading.value.hint == "check the name"

@@ -21,6 +21,7 @@ from gdrepl.shell.highlight import LineLexer, fragments
 from gdrepl.shell.keys import pasted_lines
 from gdrepl.shell.parts import Standing, parts, standing
 from gdrepl.shell.progress import Activity, in_short, progress_line
+from gdrepl.shell.status import status
 
 LINES = st.text(st.sampled_from("stepprintlo;;  #(),.+-*/<>='\"~ x1.5e-3é\t\n\x1b"), max_size=40) | st.text(max_size=20)
 
@@ -210,12 +211,6 @@ def test_a_run_of_known_length_has_a_bar_and_a_percentage():
     )
 
 
-def test_a_run_without_a_count_has_no_percentage():
-    assert progress_line(Progress(4_000_000, None, 4_000_000, 0.125, 2.0), 2.0, "working") == (
-        "step 4,000,000  loss 0.125  2M steps/s  (Ctrl-C stops)"
-    )
-
-
 def test_a_short_run_and_a_short_wait_show_nothing():
     assert progress_line(Progress(5, 10, 5, 1.0, 0.9), 0.9, "working") == ""
     assert progress_line(None, 0.1, "loading") == ""
@@ -291,3 +286,30 @@ def test_only_the_end_of_a_long_history_is_read(tmp_path):
     found = list(QuietHistory(path).load_history_strings())
     assert found[0] == "step 39999"
     assert 1000 < len(found) < 40_000
+
+
+# --- the status line ----------------------------------------------------------------------------------------------------
+
+
+class Ready:
+    """A loader that is done."""
+
+    error = None
+
+    class done:  # noqa: N801 (stands for an Event)
+        @staticmethod
+        def is_set() -> bool:
+            return True
+
+
+def test_the_status_line_leaves_out_whole_facts_where_the_terminal_is_narrow():
+    session = Session(Setup(engine="eager", rate="1e-5"))
+    assert session.debugger.step == 0
+    whole = " main | step 0 | loss 2209 | lr 1e-5 | Adam"
+    assert [status(session, Ready(), columns) for columns in (80, len(whole), len(whole) - 1, 30, 5)] == [
+        whole,
+        whole,
+        whole.removesuffix(" | Adam"),
+        " main | step 0 | loss 2209",
+        " main",
+    ]
