@@ -438,6 +438,7 @@ class Debugger:
         rows = [self.rows(segment, low, high) for segment, low, high in target.pieces(first, last)]
         layout = target.stretches[-1].segment.layout
         joined = np.concatenate(rows) if rows else np.empty((0, layout.width), layout.dtype)
+        self.timeline.trim()
         return layout.columns(max(first, target.start), joined)
 
     def rows(self, segment: Segment, first: int, last: int) -> Array:
