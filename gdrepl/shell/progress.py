@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TextIO
 
 from gdrepl.engine.moves import Progress
+from gdrepl.shell.screen import is_dumb
 
 INTERVAL = 0.33
 BAR_AFTER = 1.0
@@ -26,7 +27,7 @@ class Activity:
 
     Args:
         label: what the spinner says.
-        stream: where to draw; nothing is drawn unless it is a terminal.
+        stream: where to draw; nothing is drawn unless it is a terminal that can move its cursor.
         columns: the width of the terminal, asked at each redraw, since it may be resized.
     """
 
@@ -44,7 +45,7 @@ class Activity:
 
     def __enter__(self) -> Activity:
         self._began = time.monotonic()
-        if _is_terminal(self._stream):
+        if _can_erase(self._stream):
             self._thread = threading.Thread(target=self._keep_drawing, name="gdrepl-progress", daemon=True)
             self._thread.start()
         return self
@@ -122,8 +123,9 @@ def in_short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _can_erase(stream: TextIO) -> bool:
+    """Whether what is drawn can be taken away again: on a terminal that is not a dumb one."""
     try:
-        return stream.isatty()
+        return stream.isatty() and not is_dumb()
     except ValueError:  # closed
         return False

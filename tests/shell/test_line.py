@@ -230,6 +230,13 @@ def test_what_is_no_terminal_gets_nothing():
     assert stream.getvalue() == ""
 
 
+@pytest.mark.parametrize(("term", "drawn"), [("dumb", False), ("", False), ("xterm", True)])
+def test_it_draws_where_it_can_erase(term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", term)
+    with Activity("working", Tty(), lambda: 80) as activity:
+        assert (activity._thread is not None) is drawn
+
+
 def test_the_line_is_cut_to_the_terminal_and_erased():
     stream = Tty()
     activity = Activity("working", stream, lambda: 20, after=0)
