@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from gdrepl.commands.registry import Argument, registry
-from gdrepl.errors import CommandError
+from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def parse_place(text: str, session: Session) -> Place:
     if name not in branches:
         if colon:
             session.debugger.timeline.branch(name)
+        near = did_you_mean(text, branches) if _whole(text) is None and text not in ("start", "end") else ""
+        if near:
+            raise CommandError(f"'{text[:40]}' is neither a step nor a branch", near)
         return Place(parse_step(text, session))
     branch = branches[name]
     if step in ("", "end", "start"):
@@ -145,6 +148,12 @@ StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=
 DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]
 Ask = Annotated[
     Expression, Argument("expression", lambda text, session: session.debugger.parse(text), complete_expression, rest=True)
+]
+Question = Annotated[
+    Expression,
+    Argument(
+        "expression", lambda text, session: session.debugger.parse(text, session.waiting()), complete_expression, rest=True
+    ),
 ]
 LossText = Annotated[str, Argument("expression", plain, complete_expression, rest=True)]
 BranchName = Annotated[str, Argument("name", plain, _branches)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from gdrepl.commands.arguments import Ask
+from gdrepl.commands.arguments import Question
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
     Branches,
@@ -30,6 +30,7 @@ from gdrepl.commands.results import (
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine import optimizer, zoo
+from gdrepl.engine.problem import as_array
 from gdrepl.engine.rows import array_norm
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.engine.timeline import Branch
@@ -41,25 +42,31 @@ SHOWN_BY_DEFAULT = 20
 
 
 @registry.command("print", "p", group="data")
-def print_(session: Session, expression: Ask) -> Printed:
+def print_(session: Session, expression: Question) -> Printed:
     """Compute EXPRESSION at this point.
 
     It may use the parameters and constants, loss, lr, step, grad(x), update(x), prev(...), slot.NAME and the functions of
-    `help expressions`.
+    `help expressions`; also what var and const have defined and no loss reads yet.
 
     Example: print norm(grad)
     """
-    return Printed(expression.text, session.debugger.ask(expression))
+    return Printed(expression.text, _value(session, expression))
 
 
 @registry.command("whatis", group="data")
-def whatis(session: Session, expression: Ask) -> Described:
+def whatis(session: Session, expression: Question) -> Described:
     """Say what EXPRESSION is, its shape and its dtype.
 
     Example: whatis x
     """
-    value = session.debugger.ask(expression)
+    value = _value(session, expression)
     return Described(expression.text, _kind(session, expression), tuple(value.shape), str(value.dtype))
+
+
+def _value(session: Session, expression: Expression) -> Any:
+    dtype = session.debugger.problem.dtype
+    waiting = {name: as_array(value, dtype, name) for name, value in session.waiting().items() if name in expression.names}
+    return session.debugger.ask(expression, others=waiting)
 
 
 def _kind(session: Session, expression: Expression) -> str:
@@ -68,6 +75,8 @@ def _kind(session: Session, expression: Expression) -> str:
         return "parameter"
     if expression.text in problem.constants:
         return "constant"
+    if expression.text in session.waiting():
+        return "waiting for a loss that reads it"
     return "value at a point" if expression.names & {"loss", "lr", "step", "grad", "update"} else "expression"
 
 
@@ -113,6 +122,8 @@ def parse_range(text: str, session: Session) -> Range:
     every = int(match["every"] or 1)
     end = session.debugger.branch.end
     if match["count"]:
+        if int(match["count"]) < 1:
+            raise CommandError("no points were asked for", "type a number of points from 1, such as 20")
         return Range(max(0, end - int(match["count"]) + 1), end, every)
     if match["first"] is None:
         return Range(0, end, every)
@@ -135,7 +146,9 @@ def history(session: Session, steps: Steps | None = None) -> History:
     chosen = steps or Range(max(branch.start, branch.end - SHOWN_BY_DEFAULT + 1), branch.end)
     first, last = max(chosen.first or 0, branch.start), min(branch.end if chosen.last is None else chosen.last, branch.end)
     if first > last:
-        raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", f"{branch.name} has 0 to {branch.end}")
+        backwards = chosen.last is not None and chosen.last < (chosen.first or 0)
+        hint = "give the earlier step first" if backwards else f"{branch.name} has 0 to {branch.end}"
+        raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", hint)
     columns = debugger.columns(first, last).every(chosen.every)
     points = {
         "step": columns.step,
@@ -206,7 +219,7 @@ def _branch_info(session: Session, branch: Branch) -> BranchInfo:
         branch.fork_step,
         branch.start,
         branch.end,
-        float(loss),
+        float(str(loss)),  # the digits that the point has
         current,
         text,
         recipe.problem.loss.text,

@@ -16,7 +16,7 @@ from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_problem
 from gdrepl.commands.values import is_call, make_schedule, make_spec, read_value
 from gdrepl.engine import optimizer, zoo
-from gdrepl.engine.problem import Problem, as_array, make_problem
+from gdrepl.engine.problem import DTYPES, Problem, as_array, make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import FUNCTIONS, check_name, parse_call, parse_value
@@ -37,9 +37,20 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(
 def parse_assignment(text: str, session: Session) -> Assignment:
     """A name and a value."""
     match = _ASSIGNMENT.fullmatch(text.strip())
-    if match is None or not match[3].strip():
-        raise CommandError(f"'{text[:40]}' does not set anything", "type a name and a value, such as lr 0.1 or x = 7")
+    if match is not None and not match[3].strip():
+        raise CommandError(f"{match[1]}{match[2] or ''} needs a value", _example(match[1]))
+    if match is None:
+        raise CommandError(f"'{text[:40]}' is not a name and a value", "for example x = 3.0")
     return Assignment(match[1], match[2] or "", match[3].strip())
+
+
+def _example(name: str) -> str:
+    """What may be typed behind `name`."""
+    if name in ("optimizer", "engine", "dtype"):
+        choices = {"engine": ENGINES, "dtype": DTYPES}.get(name) or tuple(optimizer.catalogue())
+        return f"{name} is one of {', '.join(choices)}"
+    values = {"lr": "0.1", "max-steps": "1e6", "history-limit": "256", "print-precision": "7", "seed": "1"}
+    return f"for example {name} = {values.get(name, '3.0')}"
 
 
 def _settable(session: Session) -> list[str]:
@@ -80,6 +91,10 @@ def set_(session: Session, what: Setting) -> Changed:
         return SETTINGS[what.name](session, what.value)
     if what.name in optimizer.settable(session.debugger.spec.name):
         return _set_hyperparameter(session, what.name, what.value)
+    for word, waiting in (("var", session.variables), ("const", session.constants)):
+        if what.name in waiting:
+            hint = f"type {word} {what.name} = {what.value[:40]}"
+            raise CommandError(f"'{what.name}' is no parameter of the problem in force", hint)
     raise CommandError(f"there is nothing to set called '{what.name[:40]}'", did_you_mean(what.name, _settable(session)))
 
 
@@ -93,6 +108,8 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
     given = debugger.ask(debugger.parse(what.value))
     if given.dtype == bool:
         raise CommandError(f"{what.name} is a number, not a condition")
+    if not np.isfinite(given).all():
+        raise CommandError(f"{what.name}{what.index} would be {given}", "give a finite number, such as 7")
     value = np.array(before)
     target = value[_index(what, value)] if what.index else value
     if given.shape not in ((), np.shape(target)):

@@ -129,8 +129,12 @@ def check_branch_name(name: str) -> str:
     """Return `name` if a branch may be called so.
 
     Raises:
-        CommandError: it is not made of letters, digits, _, - and dots.
+        CommandError: it is not made of letters, digits, _, - and dots, or `goto` would take it for a step.
     """
+    if name in ("start", "end") or not name[:1].isalpha():
+        raise CommandError(
+            f"'{name[:40]}' cannot be the name of a branch", "goto would take it for a step; begin with a letter: try-2"
+        )
     if not name.isascii() or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 40:
         raise CommandError(f"'{name[:40]}' cannot be the name of a branch", "use letters, digits, - and _, such as try-2")
     return name

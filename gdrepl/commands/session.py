@@ -200,7 +200,8 @@ class Session:
         """A move as a result, with the displays at the point arrived at."""
         debugger, last_finite = self.debugger, None
         if any(stop.kind == "non-finite" for stop in move.stops) and debugger.step > debugger.branch.start:
-            last_finite = debugger.snapshot_at(debugger.step - 1).point()
+            before = debugger.snapshot_at(debugger.step - 1)
+            last_finite = before.point() if before.is_finite() else None
         branch = debugger.position.branch
         return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite)
 
@@ -216,11 +217,17 @@ class Session:
                 shown.append(Displayed(display.id, display.expression.text, None, error.message))
         return tuple(shown)
 
+    def waiting(self) -> dict[str, Any]:
+        """The values of the variables and constants that no loss reads yet."""
+        problem = self.debugger.problem
+        defined = {**self.constants, **self.variables}
+        return {name: value for name, value in defined.items() if name not in {**problem.parameters, **problem.constants}}
+
     def complete_names(self) -> list[str]:
         """Parameters and constants, for Tab."""
         if not self.ready:
             return []
-        return [*self.debugger.problem.parameters, *self.debugger.problem.constants]
+        return [*self.debugger.problem.parameters, *self.debugger.problem.constants, *self.waiting()]
 
 
 def find_command(line: str) -> Command | None:

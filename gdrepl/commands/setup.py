@@ -113,7 +113,8 @@ def zoo_problem(
         try:
             numbers[key] = float(value)
         except ValueError:
-            raise CommandError(f"'{option[:40]}' is not an option", f"for example problem {name} dim=10") from None
+            what = f"{key[:40]} is a whole number, not '{value[:40]}'" if equals else f"'{option[:40]}' is not an option"
+            raise CommandError(what, f"for example problem {name} dim=10") from None
         if not equals:
             raise CommandError(f"'{option[:40]}' is not an option", f"for example problem {name} dim=10")
     entry = zoo.entry(name, **numbers)

@@ -64,7 +64,7 @@ def enable(session: Session, ids: StopIds = ()) -> Done:
     return Done(_switched(session, ids, "enabled"))
 
 
-@registry.command("disable", group="stops")
+@registry.command("disable", "dis", group="stops")
 def disable(session: Session, ids: StopIds = ()) -> Done:
     """Switch the breakpoints IDS, or all of them, off.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -125,7 +125,7 @@ class Debugger:
         conditions = [item.condition for item in enabled] + ([until] if until is not None else [])
         taken = 0
         # Decided once a run, not once a chunk: where chunks end depends on the clock.
-        through = count is not None and not self._is_finite(before)
+        through = count is not None and not before.is_finite()
         stops: list[Stop] = []
         undo = self.timeline.undo(origin)
         try:
@@ -137,6 +137,7 @@ class Debugger:
                     stops.append(Stop("until", None, until.text))
                 if not finite:
                     stops.append(Stop("non-finite", None, self._non_finite()))
+                self.timeline.trim()
                 loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
                 self.progress(Progress(taken, allowed, self.step, loss, seconds))
         except BaseException:
@@ -144,7 +145,7 @@ class Debugger:
             self.interrupt.clear()
             self.position, self._snapshot = origin, before
             raise
-        if through and not self._is_finite(self._snapshot):
+        if through and not self._snapshot.is_finite():
             stops.append(Stop("non-finite", None, self._non_finite()))
         self._enter_next_stretch()
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
@@ -163,10 +164,6 @@ class Debugger:
         if interrupted:
             return [Stop("interrupt", None, f"after {taken} steps")]
         return [Stop("max-steps", None, f"after {taken} steps (set max-steps)")]
-
-    @staticmethod
-    def _is_finite(snapshot: Snapshot) -> bool:
-        return bool(np.isfinite(snapshot.loss)) and all(np.isfinite(value).all() for value in snapshot.gradient.values())
 
     def _non_finite(self) -> str:
         """Which values of the point are not finite."""
@@ -398,28 +395,31 @@ class Debugger:
 
     def _scope(self, snapshot: Snapshot) -> Scope:
         problem = self.problem
-        dtype = np.dtype(problem.dtype)
         names = {
             **problem.constants,
             **snapshot.parameters,
             "loss": snapshot.loss,
             "lr": snapshot.learning_rate,
-            "step": np.asarray(snapshot.step, dtype),
+            "step": np.asarray(snapshot.step, np.int64),
         }
         index = self.branch.index_of(snapshot.step) if snapshot.step != self.step else self.position.index
         recipe = self.branch.stretches[index].segment.recipe
         slots = {(name.slot, name.parameter): value for name, value in zip(self._program(recipe).slot_names, snapshot.slots)}
         return Scope(names, snapshot.gradient, slots)
 
-    def parse(self, text: str) -> Expression:
-        """Check an expression about a point of the problem in force."""
-        return parse(text, [*self.problem.parameters, *self.problem.constants], at_point=True)
+    def parse(self, text: str, others: Iterable[str] = ()) -> Expression:
+        """Check an expression about a point of the problem in force; `others` are further names that it may read."""
+        return parse(text, [*self.problem.parameters, *self.problem.constants, *others], at_point=True)
 
-    def ask(self, expression: Expression, step: int | None = None) -> Array:
-        """The value of an expression at a step (by default here)."""
+    def ask(self, expression: Expression, step: int | None = None, others: Mapping[str, object] | None = None) -> Array:
+        """The value of an expression at a step (by default here); `others` are the values of further names."""
         here = self.step if step is None else step
         scope = self.scope(here) if expression.history else self._scope(self.snapshot_at(here))
-        return frozen(evaluate(expression, scope, self.problem.dtype).numpy())
+        if others:
+            scope = replace(scope, names={**others, **scope.names})
+        # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
+        dtype = "float64" if expression.names == {"step"} else self.problem.dtype
+        return frozen(evaluate(expression, scope, dtype).numpy())
 
     def condition(self, text: str) -> Expression:
         """Check that `text` can be a stop condition: one truth value at each point.

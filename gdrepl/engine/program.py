@@ -285,8 +285,7 @@ class Program:
 
     def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
         tf = self.tf
-        names = {**self.problem.tensors(), **self._values(), "loss": loss, "lr": self._rate()}
-        names["step"] = tf.cast(step, self.problem.dtype)
+        names = {**self.problem.tensors(), **self._values(), "loss": loss, "lr": self._rate(), "step": step}
         slots: dict[tuple[str, str | None], Tensor] = {}
         if any(condition.slots for condition in self.conditions):
             slots = {name: tf.identity(each.value) for name, each in zip(self.slot_names, self.optimizer.variables)}

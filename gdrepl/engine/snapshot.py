@@ -73,6 +73,10 @@ class Snapshot:
         """The part of this snapshot that a person looks at."""
         return Point(self.step, self.loss, self.parameters, self.gradient, self.learning_rate)
 
+    def is_finite(self) -> bool:
+        """Whether the loss and every number of the gradient is finite."""
+        return bool(np.isfinite(self.loss)) and all(bool(np.isfinite(value).all()) for value in self.gradient.values())
+
     def nbytes(self) -> int:
         """Bytes held by the arrays, plus a flat charge for the objects around them."""
         arrays = [*self.parameters.values(), *self.gradient.values(), *self.slots]

@@ -198,7 +198,10 @@ class _Evaluator:
             ast.Eq: self.tf.equal,
             ast.NotEq: self.tf.not_equal,
         }
-        operands = [self.number(operand, scope) for operand in [node.left, *node.comparators]]
+        # Steps are compared exactly, also where the numbers of the problem are float32.
+        steps = any(isinstance(child, ast.Name) and child.id == "step" for child in ast.walk(node))
+        compared = _Evaluator(self.text, "float64", self.observe) if steps and "step" in scope.names else self
+        operands = [compared.number(operand, scope) for operand in [node.left, *node.comparators]]
         result = None
         for operator, left, right in zip(node.ops, operands, operands[1:]):
             held = compare[type(operator)](left, right)

@@ -34,7 +34,10 @@ _OPERATORS = (
 _SHAPES = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.Slice, ast.Load)
 
 _REFUSED = {
-    ast.Attribute: ("attributes are not part of the language", "optimizer slots are written slot.momentum"),
+    ast.Attribute: (
+        "attributes are not part of the language",
+        "write sin(x), not np.sin(x); optimizer slots are slot.momentum",
+    ),
     ast.Lambda: ("functions cannot be defined here", ""),
     ast.ListComp: ("comprehensions are not part of the language", "use sum(...) over a vector"),
     ast.SetComp: ("comprehensions are not part of the language", ""),
@@ -309,7 +312,9 @@ class _Checker:
         if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
             self._fail(node, f"{name} takes the name of one parameter", f"for example {name}(x)")
         if self.names is not None and node.args[0].id not in self.names:
-            self._fail(node.args[0], f"unknown parameter '{node.args[0].id[:40]}'", self._suggest(node.args[0].id))
+            unknown = node.args[0].id[:40]
+            known = did_you_mean(unknown, self.names) or f"parameters: {', '.join(self.names)}"
+            self._fail(node.args[0], f"unknown parameter '{unknown}'", known)
 
     def _index(self, index: ast.expr) -> None:
         for part in index.elts if isinstance(index, ast.Tuple) else [index]:

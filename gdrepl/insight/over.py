@@ -73,17 +73,17 @@ def _by_columns(debugger: Debugger, expression: Expression, columns: Columns) ->
             here = Scope(here.names, here.gradient, {}, scope(index - 1))
         return tf.cast(evaluate(expression, here, problem.dtype), problem.dtype)
 
-    tensors = _tensors(tf, columns, problem.dtype)
+    tensors = _tensors(tf, columns)
     values = tf.function(lambda indices: tf.map_fn(value, indices, fn_output_signature=problem.dtype), autograph=False)(
         tf.constant(chosen)
     )
     return columns.step[chosen], values.numpy()
 
 
-def _tensors(tf: Any, columns: Columns, dtype: str) -> dict[str, Any]:
+def _tensors(tf: Any, columns: Columns) -> dict[str, Any]:
     tensors = {name: tf.constant(value) for name, value in columns.parameters.items()}
     tensors |= {"grad " + name: tf.constant(value) for name, value in columns.gradient.items()}
-    steps = tf.constant(columns.step.astype(dtype))
+    steps = tf.constant(columns.step)
     return {**tensors, "loss": tf.constant(columns.loss), "lr": tf.constant(columns.learning_rate), "step": steps}
 
 

@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
         arguments.insert(0, "debug")
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(options.function(options))
     except BrokenPipeError:
@@ -82,7 +84,7 @@ def _add_debug(commands: Any) -> None:
     debug.add_argument("--engine", default="xla", choices=("xla", "graph", "eager"), help="how updates are computed")
     debug.add_argument("--seed", type=_seed, default=0, metavar="N", help="of normal() and uniform()")
     _add_input(debug)
-    debug.set_defaults(function=_debug)
+    debug.set_defaults(function=_debug, parser=debug)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +113,7 @@ def _add_replay(commands: Any) -> None:
     replay.add_argument("files", nargs="+", metavar="FILE", type=Path)
     replay.add_argument("--json", action="store_true", help="one JSON object a file")
     replay.add_argument("--update", action="store_true", help="rewrite the files with what comes out now (not when CI is set)")
-    replay.set_defaults(function=_replay)
+    replay.set_defaults(function=_replay, parser=replay)
 
 
 def _add_show(commands: Any) -> None:
@@ -121,7 +123,7 @@ def _add_show(commands: Any) -> None:
     show.add_argument("--no-color", action="store_true")
     show.add_argument("--ascii", action="store_true")
     show.add_argument("--width", type=_width, default=0, metavar="N")
-    show.set_defaults(function=_show)
+    show.set_defaults(function=_show, parser=show)
 
 
 def _add_resume(commands: Any) -> None:
@@ -133,7 +135,7 @@ def _add_resume(commands: Any) -> None:
     )
     resume.add_argument("file", nargs="?", metavar="FILE", type=Path)
     _add_input(resume)
-    resume.set_defaults(function=_resume)
+    resume.set_defaults(function=_resume, parser=resume)
 
 
 class _Input(argparse.Action):

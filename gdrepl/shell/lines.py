@@ -101,7 +101,7 @@ class LineRunner:
             try:
                 _ = self.session.debugger
             except GdreplError as error:
-                self._show(Outcome(text, error=error))
+                self._show(Outcome("", error=error))  # it is the start that is wrong, not this line
                 return 2
         self._interrupted, self._busy = False, True
         try:

@@ -102,6 +102,7 @@ def test_help_lists_every_command_once():
         ("p", "print"),
         ("disp", "display"),
         ("del", "delete"),
+        ("dis", "disable"),
         ("i", "info"),
         ("inf", "info"),
         ("h", "help"),
@@ -369,3 +370,64 @@ def test_a_rate_may_be_any_expression(typed, rate):
     (outcome,) = session.execute(f"set lr {typed}")
     assert outcome.error is None
     assert session.debugger.spec.learning_rate == rate
+
+
+@pytest.mark.parametrize("name", ["3", "-1", "+2", "1e3", "start", "end", "_x", ".a"])
+def test_no_branch_is_called_what_goto_takes_for_a_step(name: str, eager: Session):
+    assert "cannot be the name of a branch" in error_of(eager, f"branch {name}").message
+    assert name not in eager.debugger.timeline.branches
+
+
+def test_history_lists_each_kth_step_and_no_other():
+    session = hill(engine="eager")
+    do(session, "step 20")
+    for range_, steps in (("0:8 every 5", [0, 5]), ("0:10 every 5", [0, 5, 10]), ("3:20 every 7", [3, 10, 17])):
+        assert do(session, f"history {range_}")["points"]["step"] == steps
+    assert error_of(session, "history 5:2").hint == "give the earlier step first"
+    assert "from 1" in error_of(session, "history 0").hint
+
+
+def test_what_waits_for_a_loss_can_be_looked_at():
+    session = hill(engine="eager")
+    do(session, "var y = [3, 4]", "const A = [[1, 2], [3, 4]]")
+    assert do(session, "print A @ y + x*0")["value"] == [11.0, 25.0]
+    assert do(session, "whatis A")["kind"] == "waiting for a loss that reads it"
+    assert error_of(session, "set y [5, 6]").hint == "type var y = [5, 6]"
+    assert "unknown name" in error_of(session, "break if norm(y) < 1").message  # a stop belongs to the problem
+    do(session, "loss norm(A @ y)")
+    assert do(session, "whatis y")["kind"] == "parameter"
+
+
+@pytest.mark.parametrize("value", ["1/0", "log(-1)", "x/0"])
+def test_a_parameter_is_not_set_to_what_is_not_finite(value: str, eager: Session):
+    assert "would be" in error_of(eager, f"set x {value}").message
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("set optimizer", "adam, adamw"),
+        ("set engine", "engine is one of xla, graph, eager"),
+        ("set lr", "for example lr = 0.1"),
+        ("var x", "for example x = 3.0"),
+        ("goto mian", "did you mean 'main'?"),
+        ("print grad(loss)", "parameters: x"),
+        ("problem rastrigin dim=many", "dim=10"),
+    ],
+)
+def test_what_to_type_instead_is_said(line: str, hint: str, eager: Session):
+    assert hint in error_of(eager, line).hint
+
+
+def test_the_point_before_is_shown_only_when_it_was_finite():
+    session = hill(engine="eager", rate="1e30")
+    first = do(session, "continue")
+    assert first["stops"][0]["kind"] == "non-finite"
+    assert first["last_finite"]["step"] == first["point"]["step"] - 1
+    assert do(session, "step 3")["last_finite"] is None
+
+
+def test_a_branch_is_listed_with_the_digits_of_its_point():
+    session = hill(engine="eager")
+    point = do(session, "step 7")["point"]
+    assert do(session, "info branches")["branches"][0]["final_loss"] == point["loss"]

@@ -635,3 +635,25 @@ def test_gradient_accumulation_moves_at_every_third_step_only(start_debugger: St
     debugger.goto(4)
     debugger.run(2)  # from within an accumulation, compared with the recording
     assert debugger.step == 6
+
+
+# ---------------------------------------------------------------------------------------------------- very many steps
+
+FAR = 2**24  # the last whole number up to which float32 counts by ones
+
+
+@pytest.mark.parametrize("text", ["step == {0}", "step > {0} - 1", "prev(step) == {0} - 1 and loss > -1", "step % {0} == 0"])
+def test_a_breakpoint_on_a_step_is_exact_however_far(text: str, start_debugger: Start) -> None:
+    debugger = start_debugger()
+    debugger.run(FAR - 2)
+    move = debugger.run(100, debugger.condition(text.format(FAR + 3)))
+    assert (debugger.step, kinds(move.stops)) == (FAR + 3, ["until"])
+    assert debugger.ask(debugger.parse("step")) == FAR + 3
+    assert debugger.ask(debugger.parse("step + 1")) == FAR + 4
+
+
+def test_a_step_is_compared_exactly_by_the_other_engines_too(start_debugger: Start) -> None:
+    debugger = start_debugger(engine="eager")
+    debugger.run(2)
+    move = debugger.run(5, debugger.condition("step == 4 and x == x"))
+    assert (debugger.step, kinds(move.stops)) == (4, ["until"])

@@ -53,6 +53,34 @@ def test_the_history_stays_within_its_limit(tiny: Debugger, generous: Debugger) 
     assert accounts_agree(tiny)
 
 
+def test_the_history_stays_within_its_limit_during_a_run(start_debugger: Start) -> None:
+    debugger = start_debugger(optimizer="adam", rate=0.01, history_bytes=2 * BLOCK * 16 + 200_000)
+    sizes: list[int] = []
+    debugger.progress = lambda progress: sizes.append(held(debugger))
+    debugger.run(10 * BLOCK)
+    assert max(sizes) <= debugger.timeline.limit_bytes
+
+
+def test_an_exception_in_a_run_that_dropped_history_loses_no_step(start_debugger: Start, assert_same_bits: Any) -> None:
+    debugger = start_debugger(optimizer="adam", rate=0.01, history_bytes=2 * BLOCK * 16 + 200_000)
+    debugger.run(BLOCK)
+    before = debugger.snapshot()
+
+    def progress(now: Any) -> None:
+        if now.taken > 3 * BLOCK:
+            raise KeyboardInterrupt
+
+    debugger.progress = progress
+    with pytest.raises(KeyboardInterrupt):
+        debugger.run(10 * BLOCK)
+    assert_same_bits(debugger.snapshot(), before)
+    assert accounts_agree(debugger)
+    assert len(debugger.columns(0, BLOCK)) == BLOCK + 1
+    debugger.goto(BLOCK // 2)
+    debugger.goto(BLOCK)
+    assert_same_bits(debugger.snapshot(), before)
+
+
 def test_one_long_chunk_is_dropped_like_any_other(start_debugger: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     debugger = start_debugger(optimizer="adam", rate=0.01, history_bytes=1_000_000)
     monkeypatch.setattr(debugger._program(debugger.recipe).pace, "begin", lambda wanted: wanted)  # else the clock decides
