@@ -419,7 +419,8 @@ class Debugger:
             scope = replace(scope, names={**others, **scope.names})
         # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
         dtype = "float64" if expression.names == {"step"} else self.problem.dtype
-        return frozen(evaluate(expression, scope, dtype).numpy())
+        value = evaluate(expression, scope, dtype).numpy()
+        return frozen(value.astype(np.int64) if expression.text.strip() == "step" else value)
 
     def condition(self, text: str) -> Expression:
         """Check that `text` can be a stop condition: one truth value at each point.

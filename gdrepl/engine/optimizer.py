@@ -231,8 +231,9 @@ def _construct(spec: OptimizerSpec, dtype: str = "float32") -> Any:
         try:
             return _find(spec.name)(learning_rate=rate, **spec.hyperparameters)
         except (ValueError, TypeError) as error:
-            # Keras writes paragraphs, some over several lines.
-            raise CommandError(f"Keras refuses {spec.name}: {' '.join(str(error).split())[:200]}") from error
+            text = " ".join(str(error).split())  # Keras writes paragraphs, some over several lines
+            hint = "set the other one to none first" if "Only one of" in text else ""
+            raise CommandError(f"Keras refuses {spec.name}: {text[:200]}", hint) from error
 
 
 # ------------------------------------------------------------------------------------------------ the live optimizer

@@ -27,6 +27,8 @@ def find_data(name: str, folders: Sequence[Path]) -> Path:
         candidate = folder / os.path.expanduser(name)
         if os.path.isfile(candidate):
             return candidate
+    if any(os.path.isdir(folder / os.path.expanduser(name)) for folder in folders):
+        raise CommandError(f"{name} is a folder, not a file", 'for example csv("points.csv", x, y)')
     raise CommandError(f"there is no file {name}", f"looked in {', '.join(str(folder) for folder in folders)}")
 
 
@@ -76,7 +78,9 @@ def _cell(row: Sequence[str], place: int, line: int, name: str) -> float:
     except IndexError:
         raise CommandError(f"{name} row {line} has {len(row)} columns, not {place + 1}") from None
     except ValueError:
-        raise CommandError(f"{name} row {line}: '{row[place][:20]}' is not a number", "name the columns to read") from None
+        cell = row[place].strip()
+        wrong = f"'{cell[:20]}' is not a number" if cell else "a cell is empty"
+        raise CommandError(f"{name} row {line}: {wrong}", "mend the file, or name other columns") from None
 
 
 def _is_number(cell: str) -> bool:

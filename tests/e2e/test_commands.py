@@ -413,6 +413,8 @@ def test_a_parameter_is_not_set_to_what_is_not_finite(value: str, eager: Session
         ("goto mian", "did you mean 'main'?"),
         ("print grad(loss)", "parameters: x"),
         ("problem rastrigin dim=many", "dim=10"),
+        ('const k = csv(".", x)', 'csv("points.csv", x, y)'),
+        ("set optimizer adam(clipnorm=1, clipvalue=1)", "set the other one to none first"),
     ],
 )
 def test_what_to_type_instead_is_said(line: str, hint: str, eager: Session):

@@ -648,6 +648,7 @@ def test_a_breakpoint_on_a_step_is_exact_however_far(text: str, start_debugger: 
     debugger.run(FAR - 2)
     move = debugger.run(100, debugger.condition(text.format(FAR + 3)))
     assert (debugger.step, kinds(move.stops)) == (FAR + 3, ["until"])
+    assert debugger.ask(debugger.parse("step")).dtype == np.int64
     assert debugger.ask(debugger.parse("step")) == FAR + 3
     assert debugger.ask(debugger.parse("step + 1")) == FAR + 4
 
