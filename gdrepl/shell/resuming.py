@@ -40,8 +40,11 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
         journal.abandon()
         raise
     if not quiet:
+        from gdrepl.display.numbers import show
+
         point = session.debugger.point()
-        print(f"resumed {path.name}: {len(session.events)} commands, step {point.step}, loss {point.loss}", file=sys.stderr)
+        where = f"step {point.step}, loss {show(point.loss, session.settings.print_precision)}"
+        print(f"resumed {path.name}: {len(session.events)} commands, {where}", file=sys.stderr)
     return session, Keeper(session, journal)
 
 
