@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Look into `gdrepl_paths` too when no path was given on the command line."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        missing = [str(path) for path in _paths(config) if not path.exists()]
+        if missing:  # else a misspelt folder would pass as a test that replays nothing
+            raise pytest.UsageError(f"gdrepl_paths: there is no {', '.join(missing)}")
         known = {Path(argument).resolve() for argument in config.args}
         config.args += [str(path) for path in _paths(config) if path.exists() and path.resolve() not in known]
 

@@ -143,7 +143,9 @@ def parse_path(text: str, session: Session) -> Path:
 Count = Annotated[int, Argument("count", parse_count, _numbers)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
 Where = Annotated[Place, Argument("step", parse_place, lambda session: [*complete_steps(session), *_branches(session)])]
-Condition = Annotated[Expression, Argument("condition", parse_condition, complete_expression, rest=True)]
+Condition = Annotated[
+    Expression, Argument("condition", parse_condition, lambda session: ["if", *complete_expression(session)], rest=True)
+]
 StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=True)]
 DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]
 Ask = Annotated[

@@ -37,8 +37,10 @@ from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.insight.gradient import chain
+from gdrepl.insight.over import MOST_STEPS_AT_ONCE
 
 SHOWN_BY_DEFAULT = 20
+MOST_LISTED = 1_000_000
 
 
 @registry.command("print", "p", group="data")
@@ -149,6 +151,8 @@ def history(session: Session, steps: Steps | None = None) -> History:
         backwards = chosen.last is not None and chosen.last < (chosen.first or 0)
         hint = "give the earlier step first" if backwards else f"{branch.name} has 0 to {branch.end}"
         raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", hint)
+    if (last - first) // chosen.every >= MOST_LISTED or last - first >= MOST_STEPS_AT_ONCE:
+        raise CommandError(f"steps {first} to {last} are too many to list", f"history {last - 99}:{last}, or 'every' of a part")
     columns = debugger.columns(first, last).every(chosen.every)
     points = {
         "step": columns.step,

@@ -97,7 +97,7 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
     for id, segment in segments.items():
         _fill(segment, points.get(id, []), *tips[id])
     if not branches:
-        raise SessionFileError("the file has no branch record")
+        raise SessionFileError("the file has no branch record", hint="gdrepl resume FILE runs the commands of a journal again")
     state = next((record for record in reversed(document.records) if record.kind == "state"), document.header)
     with _Reading(state):
         debugger.stand_on(branches, _position(state.body, branches))

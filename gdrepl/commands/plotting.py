@@ -19,7 +19,7 @@ from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curve import curve_chart, interval
-from gdrepl.insight.over import over_steps
+from gdrepl.insight.over import check_span, over_steps
 
 MOST_COMPONENTS = 6
 MOST_BRANCHES = 8
@@ -102,7 +102,9 @@ def _curve(session: Session, wish: Wish) -> Chart:
     debugger, problem = session.debugger, session.debugger.problem
     name = next(iter(problem.parameters))
     last = debugger.step if wish.last is None else min(wish.last, debugger.branch.end)
-    columns = debugger.columns(min(wish.first or 0, last), last)
+    first = min(wish.first or 0, last)
+    check_span(first, last)
+    columns = debugger.columns(first, last)
     values = columns.parameters[name].reshape(len(columns))
     entry = zoo_entry_of(problem)
     minima = [float(np.ravel(minimum[name])[0]) for minimum in entry.minima if name in minimum] if entry else []

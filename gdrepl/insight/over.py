@@ -12,8 +12,22 @@ from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate
 
+MOST_STEPS_AT_ONCE = 20_000_000
+"""Of more, the columns would fill the memory of a small machine: about 150 bytes a step."""
+
 MOST_POINTS = 4_000
 MOST_SNAPSHOTS = 400
+
+
+def check_span(first: int, last: int) -> None:
+    """See that the columns of these steps fit into memory.
+
+    Raises:
+        CommandError: they are too many.
+    """
+    if last - first >= MOST_STEPS_AT_ONCE:
+        hint = f"take a part of them: plot loss from {last - MOST_STEPS_AT_ONCE + 1} to {last}"
+        raise CommandError(f"{last - first + 1} steps are too many at once", hint)
 
 
 def over_steps(debugger: Debugger, expression: Expression, first: int, last: int, branch: str) -> tuple[Array, Array]:
@@ -29,6 +43,7 @@ def over_steps(debugger: Debugger, expression: Expression, first: int, last: int
     low = max(first, debugger.timeline.branch(branch).start + (1 if expression.history else 0))
     if low > last:
         return np.empty(0, np.int64), np.empty(0)
+    check_span(low, last)
     simple = _recorded(debugger, expression, low, last, branch)
     if simple is not None:
         return simple

@@ -106,8 +106,8 @@ class LineRunner:
         self._interrupted, self._busy = False, True
         try:
             return self._execute(text)
-        except BrokenPipeError:
-            raise  # nobody reads any more
+        except OSError:
+            raise  # nobody reads any more, or nothing can be written; commands have errors of their own for their files
         except Exception as error:
             self._show(Outcome(text, error=internal_error(error, text)))
             return 1 if self.stop_on_error else None

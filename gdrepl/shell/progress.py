@@ -127,5 +127,5 @@ def _can_erase(stream: TextIO) -> bool:
     """Whether what is drawn can be taken away again: on a terminal that is not a dumb one."""
     try:
         return stream.isatty() and not is_dumb()
-    except ValueError:  # closed
+    except (ValueError, AttributeError):  # closed, or none at all
         return False

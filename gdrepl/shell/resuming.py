@@ -31,21 +31,25 @@ def resume_session(file: Path | None, quiet: bool) -> tuple[Session | None, Keep
 
 
 def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
-    if decode(read_bytes(path), strict=False).closed:
-        raise SessionFileError(f"{path} was closed in order", hint=f"to open it: gdrepl debug -c 'load {path}' if it was saved")
-    journal = Journal.reopen(path)
-    try:
+    if decode(read_bytes(path), strict=False).closed:  # it stays as it is, and a journal of its own goes on from there
         session = _rerun(path)
-    except BaseException:
-        journal.abandon()
-        raise
+        keeper = Keeper(session)
+        keeper.begin_again()
+    else:
+        journal = Journal.reopen(path)
+        try:
+            session = _rerun(path)
+        except BaseException:
+            journal.abandon()
+            raise
+        keeper = Keeper(session, journal)
     if not quiet:
         from gdrepl.display.numbers import show
 
         point = session.debugger.point()
         where = f"step {point.step}, loss {show(point.loss, session.settings.print_precision)}"
         print(f"resumed {path.name}: {len(session.events)} commands, {where}", file=sys.stderr)
-    return session, Keeper(session, journal)
+    return session, keeper
 
 
 def _rerun(path: Path) -> Session:

@@ -387,6 +387,18 @@ def test_history_lists_each_kth_step_and_no_other():
     assert "from 1" in error_of(session, "history 0").hint
 
 
+@pytest.mark.parametrize("line", ["plot loss", "plot", "plot x vs loss", "history 0:", "history 0: every 1000"])
+def test_more_steps_than_fit_into_memory_are_refused_with_a_part_to_take(line: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gdrepl.insight.over.MOST_STEPS_AT_ONCE", 50)
+    monkeypatch.setattr("gdrepl.commands.asking.MOST_STEPS_AT_ONCE", 50)
+    session = hill(engine="eager")
+    do(session, "step 49", line, "step")
+    error = error_of(session, line)
+    assert "too many" in error.message
+    assert error.hint
+    do(session, "plot loss from 1 to 50", "history 1:50", "history 20")
+
+
 def test_what_waits_for_a_loss_can_be_looked_at():
     session = hill(engine="eager")
     do(session, "var y = [3, 4]", "const A = [[1, 2], [3, 4]]")

@@ -84,6 +84,14 @@ def test_a_failing_item_shows_no_traceback(ran):
     assert ".py:" not in ran.stdout
 
 
+def test_a_folder_that_is_not_there_is_no_test_that_passes(project: Path):
+    done = run_pytest(project, "-o", "gdrepl_paths=sesions")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "gdrepl_paths: there is no" in done.stderr
+    assert "sesions" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_path_on_the_command_line_leaves_gdrepl_paths_alone(project: Path):
     collected = run_pytest(project, "--collect-only", "-q", "tests")
     assert [line for line in collected.stdout.splitlines() if "::" in line] == ["tests/test_own.py::test_own"]

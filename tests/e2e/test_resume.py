@@ -176,11 +176,20 @@ def test_a_journal_line_without_a_command_is_told_by_its_number(tmp_path: Path, 
     assert (status, "line 2: a command record needs a line and a result" in err) == (2, True)
 
 
-def test_a_closed_session_is_not_resumed_by_name():
-    path = left_behind("step")
+def test_a_closed_session_resumed_by_name_goes_on_in_a_journal_of_its_own():
+    path = left_behind("step 2")
     _, keeper = resume_session(path, quiet=True)
     keeper.close()
-    assert resume_session(path, quiet=True)[0] is None
+    closed = path.read_bytes()
+    for _ in range(2):
+        known = set(journal_folder().glob("*.gds"))
+        session, keeper = resume_session(path, quiet=True)
+        do(session, "step 3")
+        keeper.close()
+        (new,) = set(journal_folder().glob("*.gds")) - known
+        assert session.debugger.step == 5
+        assert path.read_bytes() == closed
+        assert lines_of(new) == ["step 2", "step 3"]
 
 
 def test_a_session_that_is_still_running_is_not_resumed():
