@@ -14,7 +14,6 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Origin, Problem, make_problem
-from gdrepl.engine.rows import Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
 from gdrepl.engine.stops import Breakpoint, Display, Stops
 from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch
@@ -126,17 +125,21 @@ def _fill(segment: Segment, points: list[Record], record: Record, tip: Snapshot)
         return
     with _Reading(points[0] if points else record):
         first, columns = columns_from_records((each.body for each in points), np.dtype(segment.layout.dtype))
-        rows = _rows(segment.layout, columns)
+        rows = _rows(segment, columns)
         if first != segment.start.step + 1 or len(rows) != tip.step - segment.start.step:
             raise ValueError(f"points {first} to {first + len(rows) - 1} do not lead from {segment.start.step} to {tip.step}")
         segment.extend(rows, tip)
 
 
-def _rows(layout: Layout, columns: Mapping[str, Array]) -> Array:
+def _rows(segment: Segment, columns: Mapping[str, Array]) -> Array:
+    layout, count = segment.layout, len(columns["loss"])
     names = ["loss", "learning_rate", *(f"{part}.{name}" for part in ("parameters", "gradient") for name in layout.shapes)]
     if list(columns) != names:
         raise ValueError(f"the columns should be {', '.join(names)}")
-    count = len(columns["loss"])
+    if not layout.scheduled:
+        names.remove("learning_rate")
+        if columns["learning_rate"].tobytes() != segment.columns(0, np.empty((count, layout.width))).learning_rate.tobytes():
+            raise ValueError("the learning rate is another than at the start of its segment, which has no schedule")
     rows = np.concatenate([columns[name].reshape(count, -1) for name in names], axis=1)
     if rows.shape[1] != layout.width:
         raise ValueError("a column has another shape than its parameter")

@@ -12,7 +12,7 @@ from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.rows import Layout
+from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.engine.timeline import Segment
 from gdrepl.recording.columns import columns_to_records
@@ -94,14 +94,13 @@ def _segment_records(debugger: Debugger, segment: Segment, problem: int) -> Iter
     )
     if segment.last > segment.start.step:
         first = segment.start.step + 1
-        columns = _row_columns(segment.layout, debugger.rows(segment, first, segment.last))
+        columns = _flat(segment.columns(first, debugger.rows(segment, first, segment.last)))
         for body in columns_to_records(first, columns):
             yield "points", {"segment": segment.id, **body}
 
 
-def _row_columns(layout: Layout, rows: Array) -> dict[str, Array]:
-    """Rows as flat columns: loss, learning_rate, parameters.NAME and gradient.NAME, norms where the rows hold norms."""
-    columns = layout.columns(0, rows)
+def _flat(columns: Columns) -> dict[str, Array]:
+    """By their names in the file: loss, learning_rate, parameters.NAME and gradient.NAME."""
     named = {"loss": columns.loss, "learning_rate": columns.learning_rate}
     named |= {f"parameters.{name}": value for name, value in columns.parameters.items()}
     return named | {f"gradient.{name}": value for name, value in columns.gradient.items()}

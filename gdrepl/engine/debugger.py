@@ -436,11 +436,9 @@ class Debugger:
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
         target = self.timeline.branch(branch or self.position.branch)
-        rows = [self.rows(segment, low, high) for segment, low, high in target.pieces(first, last)]
-        layout = target.stretches[-1].segment.layout
-        joined = np.concatenate(rows) if rows else np.empty((0, layout.width), layout.dtype)
+        parts = [segment.columns(low, self.rows(segment, low, high)) for segment, low, high in target.pieces(first, last)]
         self.timeline.trim()
-        return layout.columns(max(first, target.start), joined)
+        return Columns.joined(parts) if parts else target.stretches[-1].segment.no_columns()
 
     def rows(self, segment: Segment, first: int, last: int) -> Array:
         """The rows of `first` to `last` of a segment, shape (n, width); dropped ones are computed again."""

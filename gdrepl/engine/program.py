@@ -16,14 +16,14 @@ import numpy as np
 from gdrepl.engine import backend, optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.rows import RATE, Layout
+from gdrepl.engine.rows import Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
 from gdrepl.engine.whole_loop import better_apart, zero_that_keeps_apart
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
 from gdrepl.expression import Expression, Scope, evaluate
 
 ENGINES = ("xla", "graph", "eager")
-_RECORD_BYTES = 4 * 2**20
+_RECORD_BYTES = 5 * 2**20
 Tensor = Any
 
 
@@ -65,8 +65,8 @@ class Program:
         self.spec = spec
         self.engine = engine
         self.conditions = tuple(conditions)
-        self.layout = Layout.of(problem.parameters, problem.dtype)
-        self.capacity = max(64, min(2**18, _RECORD_BYTES // self.layout.row_bytes))
+        self.layout = Layout.of(problem.parameters, problem.dtype, spec.schedule is not None)
+        self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
         self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
         self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
@@ -76,7 +76,7 @@ class Program:
         self._record = tf.Variable(tf.zeros([self.capacity, self.layout.width], problem.dtype), trainable=False)
         self._loss: Tensor = None
         self._gradient: dict[str, Tensor] = {}
-        self._rate_here: Array | None = None
+        self._rate_here: Array = np.zeros(())
         self._step = 0
         self._at: Snapshot | None = None
         self._compiled_loop = self._compile(self._loop)
@@ -149,13 +149,13 @@ class Program:
         optimizer.restore(self.optimizer, snapshot.slots)
         self._loss = self.tf.constant(snapshot.loss)
         self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
+        self._rate_here = snapshot.learning_rate
         self._step = snapshot.step
         self._at = snapshot
 
     def capture(self) -> Snapshot:
         """A snapshot of where the program is."""
         if self._at is None:
-            assert self._rate_here is not None
             self._at = Snapshot(
                 self._step,
                 {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
@@ -198,7 +198,7 @@ class Program:
             if taken >= count or any(fired) or not (finite or through):
                 break
         rows[-1 if last_only else taken - 1] = last = last_row.numpy()
-        self._rate_here = last[RATE]
+        self._rate_here = self.layout.rate(last, self._rate_here)
         kept = rows if last_only or taken == count else rows[:taken].copy()
         return Advance(taken, kept, tuple(bool(held) for held in fired), bool(finite))
 

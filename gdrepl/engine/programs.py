@@ -14,7 +14,7 @@ class Programs:
     """Programs by problem, optimizer, engine and conditions; the plain learning rate lives in a variable and does not count.
 
     Args:
-        most: how many are kept. Each holds its variables and up to 4 MB of record.
+        most: how many are kept. Each holds its variables and some 5 MB of record.
     """
 
     def __init__(self, most: int = 12) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,26 +14,27 @@ from gdrepl.expression import folded
 
 WHOLE = 64
 """Parameters of up to this many numbers are recorded whole with their gradients, larger ones as norms."""
-LOSS, RATE, _FIRST = 0, 1, 2
-"""Where in a row the loss and the learning rate lie, and where the parameters begin."""
+_LOSS, _RATE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Row = loss, learning rate, then each parameter (whole, or its norm), then each gradient (whole, or its norm).
+    """Row = loss, the learning rate of a schedule, each parameter (whole, or its norm), each gradient (whole, or its norm).
 
     Attributes:
         shapes: parameter -> shape.
         dtype: of every number of the row.
+        scheduled: True when the learning rate follows a schedule. A plain one is the same in every row, and left out.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     dtype: str
+    scheduled: bool
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Array], dtype: str) -> Layout:
+    def of(cls, parameters: Mapping[str, Array], dtype: str, scheduled: bool) -> Layout:
         """The layout for these parameters."""
-        return cls(MappingProxyType({name: value.shape for name, value in parameters.items()}), dtype)
+        return cls(MappingProxyType({name: value.shape for name, value in parameters.items()}), dtype, scheduled)
 
     def whole(self, name: str) -> bool:
         """True when parameter `name` is recorded whole."""
@@ -42,7 +43,12 @@ class Layout:
     @property
     def width(self) -> int:
         """Numbers in a row."""
-        return _FIRST + 2 * sum(_size(shape) if self.whole(name) else 1 for name, shape in self.shapes.items())
+        return self._first + 2 * sum(_size(shape) if self.whole(name) else 1 for name, shape in self.shapes.items())
+
+    @property
+    def _first(self) -> int:
+        """Where the parameters begin."""
+        return 2 if self.scheduled else 1
 
     @property
     def row_bytes(self) -> int:
@@ -52,7 +58,7 @@ class Layout:
     def row(self, tf: Any, loss: Any, rate: Any, parameters: Mapping[str, Any], gradient: Mapping[str, Any]) -> tuple[Any, Any]:
         """The row of a point as a tensor, shape (width,), and whether its loss and gradient are finite."""
         norms = {name: _norm(tf, gradient[name]) for name in gradient if not self.whole(name)}  # float64
-        numbers = [loss, rate]
+        numbers = [loss, rate] if self.scheduled else [loss]
         numbers += [value if self.whole(name) else _norm(tf, value) for name, value in parameters.items()]
         numbers += [norms.get(name, value) for name, value in gradient.items()]
         numbers = [tf.cast(number, self.dtype) for number in numbers]
@@ -65,11 +71,15 @@ class Layout:
                 finite &= tf.reduce_all(tf.math.is_finite(value))
         return tf.concat([tf.reshape(number, [-1]) for number in numbers], 0), finite
 
-    def columns(self, first_step: int, rows: Array) -> Columns:
-        """Read rows, shape (n, width), as columns."""
+    def rate(self, row: Array, plain: Array) -> Array:
+        """The learning rate of the point of a row, shape (), when a plain one is `plain`."""
+        return row[_RATE] if self.scheduled else plain
+
+    def columns(self, first_step: int, rows: Array, plain_rate: Array) -> Columns:
+        """Read rows, shape (n, width), as columns; without a schedule the learning rate is `plain_rate`."""
         parameters: dict[str, Array] = {}
         gradient: dict[str, Array] = {}
-        place = _FIRST
+        place = self._first
         for target in (parameters, gradient):
             for name, shape in self.shapes.items():
                 size = _size(shape) if self.whole(name) else 1
@@ -78,11 +88,12 @@ class Layout:
                 place += size
         steps = np.arange(first_step, first_step + len(rows), dtype=np.int64)
         norms = frozenset(name for name in self.shapes if not self.whole(name))
-        return Columns(steps, rows[:, LOSS], parameters, gradient, rows[:, RATE], norms)
+        rate = rows[:, _RATE] if self.scheduled else np.broadcast_to(plain_rate.astype(self.dtype), len(rows))
+        return Columns(steps, rows[:, _LOSS], parameters, gradient, rate, norms)
 
     def point_row(self, loss: Array, rate: Array, parameters: Mapping[str, Array], gradient: Mapping[str, Array]) -> Array:
         """The row of a point that is already at hand as arrays, shape (width,)."""
-        numbers: list[Array] = [np.asarray(loss), np.asarray(rate)]
+        numbers = [loss, rate] if self.scheduled else [loss]
         for values in (parameters, gradient):
             numbers += [value if self.whole(name) else np.asarray(array_norm(value)) for name, value in values.items()]
         with np.errstate(over="ignore"):  # a norm may be too large for float32 where no number of the array is
@@ -111,6 +122,21 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.step)
+
+    @staticmethod
+    def joined(parts: Sequence[Columns]) -> Columns:
+        """One or more parts, of the same parameters, one after the other."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return Columns(
+            np.concatenate([part.step for part in parts]),
+            np.concatenate([part.loss for part in parts]),
+            {name: np.concatenate([part.parameters[name] for part in parts]) for name in first.parameters},
+            {name: np.concatenate([part.gradient[name] for part in parts]) for name in first.gradient},
+            np.concatenate([part.learning_rate for part in parts]),
+            first.norms,
+        )
 
     def every(self, stride: int) -> Columns:
         """Each `stride`-th point, from the first on."""

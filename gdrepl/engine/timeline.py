@@ -15,7 +15,7 @@ import numpy as np
 
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.rows import Layout
+from gdrepl.engine.rows import Columns, Layout
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.errors import CommandError, did_you_mean
 
@@ -59,7 +59,7 @@ class Segment:
         self.start = start
         self.label = label
         self.tip = start
-        self.layout = Layout.of(recipe.problem.parameters, recipe.problem.dtype)
+        self.layout = Layout.of(recipe.problem.parameters, recipe.problem.dtype, recipe.spec.schedule is not None)
         self.blocks: list[Block] = []
         self._kept: dict[int, Snapshot] = {start.step: start}
         self._kept_steps = [start.step]
@@ -107,6 +107,14 @@ class Segment:
             if block.first <= step < block.first + block.count:
                 return None if block.rows is None else block.rows[step - block.first]
         return None
+
+    def columns(self, first: int, rows: Array) -> Columns:
+        """Read rows of this segment, of which the first is that of step `first`, as columns."""
+        return self.layout.columns(first, rows, self.start.learning_rate)
+
+    def no_columns(self) -> Columns:
+        """The columns of no point."""
+        return self.columns(0, np.empty((0, self.layout.width), self.layout.dtype))
 
     def overlapping(self, first: int, last: int) -> Iterator[Block]:
         """The blocks that hold steps of `first` to `last`."""
@@ -166,7 +174,7 @@ class Segment:
 
     def _open_block(self, step: int) -> Block:
         if not self.blocks or self.blocks[-1].count >= BLOCK or self.blocks[-1].rows is None:
-            self.blocks.append(Block(step, 0, np.empty((0, self.layout.width), self.recipe.problem.dtype)))
+            self.blocks.append(Block(step, 0, np.empty((0, self.layout.width), self.layout.dtype)))
         return self.blocks[-1]
 
 

@@ -193,7 +193,7 @@ def test_large_parameters_are_recorded_as_norms_and_small_ones_whole() -> None:
     problem = make_problem("sum(w**2) + sum(v**2)", {"w": np.full(65, 2.0), "v": np.full(64, 3.0)})
     program = Program(problem, OptimizerSpec.make("sgd", {}, 0.0))
     program.fresh(problem.parameters)
-    columns = program.layout.columns(1, program.advance(2).rows)
+    columns = program.layout.columns(1, program.advance(2).rows, np.asarray(0.0))
     assert columns.norms == {"w"}
     np.testing.assert_allclose(columns.parameters["w"], np.full(2, 2 * np.sqrt(65)), rtol=1e-7)
     np.testing.assert_allclose(columns.gradient["w"], np.full(2, 4 * np.sqrt(65)), rtol=1e-7)
