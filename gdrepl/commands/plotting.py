@@ -39,6 +39,7 @@ class Wish:
 _LOG = re.compile(r"\s+log$|^log$")
 _FROM = re.compile(r"(?:^|\s+)from\s+(\S+)(?:\s+to\s+(\S+))?$")
 _VS = re.compile(r"\s+vs\s+")
+_UNFINISHED = re.compile(r"\s(vs|from|from\s+\S+\s+to)$")
 
 
 def parse_wish(text: str, session: Session) -> Wish:
@@ -46,6 +47,10 @@ def parse_wish(text: str, session: Session) -> Wish:
     text, log = _cut(_LOG, text)
     text, limits = _cut(_FROM, text)
     first, last = (limits[1], limits[2]) if limits else (None, None)
+    unfinished = _UNFINISHED.search(f" {text.strip()}")
+    if unfinished:
+        needs = "an expression" if unfinished[1] == "vs" else "a step"
+        raise CommandError(f"'{unfinished[1]}' needs {needs} after it", "for example plot loss vs x, plot loss from 10 to 50")
     what, *over = _VS.split(text.strip(), maxsplit=1)
     return Wish(what.strip(), over[0].strip() if over else "", _step(first, session), _step(last, session), log is not None)
 
@@ -124,12 +129,14 @@ def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
         for branch in debugger.timeline.branches.values()
         if branch.stretches[-1].segment.recipe.problem.program_key == same
     ][-MOST_BRANCHES:]
-    several = len(branches) > 1
+    drawn = {branch.name for branch in branches}
     series: list[Series] = []
     for branch in branches:
         if branch is not debugger.branch and (y.slots or (x is not None and x.slots)):
             continue
-        series += _branch_series(debugger, branch.name, y, x, wish, branch.name if several else "")
+        # What it shares with a branch that is drawn too would only hide that one.
+        begins = branch.fork_step if branch.parent in drawn else branch.start
+        series += _branch_series(debugger, branch.name, y, x, wish, branch.name if len(branches) > 1 else "", begins)
     y_label = _label(text)
     return Chart(f"{y_label} over {wish.over or 'steps'}", wish.over or "step", y_label, tuple(series), wish.log)
 
@@ -139,14 +146,18 @@ def _label(text: str) -> str:
 
 
 def _branch_series(
-    debugger: Debugger, branch: str, y: Expression, x: Expression | None, wish: Wish, label: str
+    debugger: Debugger, branch: str, y: Expression, x: Expression | None, wish: Wish, label: str, begins: int
 ) -> list[Series]:
+    """A branch from step `begins` on, as a series, or one for each component of a short vector."""
     end = debugger.timeline.branch(branch).end
     first, last = wish.first or 0, end if wish.last is None else min(wish.last, end)
     if wish.first is not None and branch == debugger.position.branch and first > last:
         raise CommandError(
             f"there are no steps {first} to {last if wish.last is None else wish.last}", f"{branch} has 0 to {end}"
         )
+    first = max(first, begins)
+    if first > last:
+        return []
     steps, values = over_steps(debugger, y, first, last, branch)
     if x is None:
         return [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.optimizer import RATE_NAMES, OptimizerSpec
 from gdrepl.engine.problem import MAX_NUMBERS, Origin
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.errors import CommandError, ExpressionError
@@ -103,14 +103,16 @@ def make_spec(text: str, rate: float | ScheduleSpec | None) -> OptimizerSpec:
         call = parse_call(text)
     except ExpressionError as error:
         raise CommandError(f"'{text[:40]}' is not an optimizer: {error.message}", "for example adam(beta_1=0.8)") from None
-    given: dict[str, object] = {name: _rate_or_plain(value) for name, value in call.keywords.items()}
+    given: dict[str, object] = {
+        name: _rate_or_plain(value) if name in RATE_NAMES else _plain(value, name) for name, value in call.keywords.items()
+    }
     if len(call.arguments) > 1:
         raise CommandError(f"{call.name} takes one value without a name, its learning rate", "name the others: beta_1=0.8")
     if call.arguments:
-        if "learning_rate" in given or "lr" in given:
+        if any(name in given for name in RATE_NAMES):
             raise CommandError("the learning rate is given twice")
         given["learning_rate"] = _rate_or_plain(call.arguments[0])
-    if "learning_rate" in given or "lr" in given:
+    if any(name in given for name in RATE_NAMES):
         return OptimizerSpec.make(call.name, given)
     return OptimizerSpec.make(call.name, given, rate)
 
@@ -120,10 +122,10 @@ def _rate_or_plain(value: Any) -> object:
 
 
 def _plain_keywords(call: Call) -> dict[str, object]:
-    return {name: _plain(value) for name, value in call.keywords.items()}
+    return {name: _plain(value, name) for name, value in call.keywords.items()}
 
 
-def _plain(value: Any) -> object:
+def _plain(value: Any, name: str = "") -> object:
     if isinstance(value, Call):
-        raise CommandError(f"'{value.name[:40]}' is not a number")
+        raise CommandError(f"{name or 'this'} must be a number, not '{value.name[:40]}'", f"for example {name or 'x'} = 0.1")
     return value

@@ -117,8 +117,10 @@ def left_out(drawables: list[Drawable]) -> str:
     return f"{' and '.join(parts)} not drawn" if parts else ""
 
 
-def why_nothing(drawables: list[Drawable], name: str) -> str:
-    """Why no series has anything to draw."""
+def why_nothing(drawables: list[Drawable], x_name: str, y_name: str) -> str:
+    """Why no series has anything to draw, by the name of the axis that is to blame."""
+    across = [np.isfinite(real(one.series.x)) for one in drawables]
+    name = x_name if any(each.size for each in across) and not any(each.any() for each in across) else y_name
     totals: dict[str, Any] = {
         "NaN": sum(one.nan for one in drawables),
         "Inf": sum(one.infinite for one in drawables),

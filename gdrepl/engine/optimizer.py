@@ -28,7 +28,7 @@ from gdrepl.engine.schedule import ScheduleSpec, floatx
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.errors import CommandError, did_you_mean
 
-_RATE_NAMES = ("learning_rate", "lr")
+RATE_NAMES = ("learning_rate", "lr")
 
 # ---------------------------------------------------------------------------------------------- what Keras offers
 
@@ -141,7 +141,7 @@ class OptimizerSpec:
         kind = _find(name)
         arguments = arguments_of(kind)
         others = dict(given or {})
-        rates = [others.pop(each) for each in _RATE_NAMES if each in others]
+        rates = [others.pop(each) for each in RATE_NAMES if each in others]
         rates += [] if learning_rate is None else [learning_rate]
         if len(rates) > 1:
             raise CommandError("the learning rate is given twice", "give learning_rate or lr, once")
@@ -163,7 +163,7 @@ class OptimizerSpec:
         if not isinstance(plain, Mapping) or set(plain) != {"name", "learning_rate", "hyperparameters"}:
             raise CommandError("an optimizer must have exactly a name, a learning_rate and hyperparameters")
         given, rate = plain["hyperparameters"], plain["learning_rate"]
-        if not isinstance(given, Mapping) or any(each in given for each in _RATE_NAMES):
+        if not isinstance(given, Mapping) or any(each in given for each in RATE_NAMES):
             raise CommandError("the hyperparameters of an optimizer must be an object without the learning rate")
         if rate is None:  # would be Keras' default
             raise CommandError("the learning_rate of an optimizer must be a number or a schedule, not none")
@@ -180,7 +180,7 @@ class OptimizerSpec:
         Raises:
             CommandError: unknown or unsettable name, bad value, or a combination that Keras refuses.
         """
-        if name in _RATE_NAMES:
+        if name in RATE_NAMES:
             return self.with_learning_rate(value)
         return OptimizerSpec.make(self.name, {**self.hyperparameters, name: value}, self.rate)
 

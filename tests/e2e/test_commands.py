@@ -399,6 +399,29 @@ def test_more_steps_than_fit_into_memory_are_refused_with_a_part_to_take(line: s
     do(session, "plot loss from 1 to 50", "history 1:50", "history 20")
 
 
+def test_a_plot_draws_what_branches_share_once():
+    session = hill(engine="eager")
+    do(session, "step 6", "goto 4", "set lr 0.5", "step 2")
+    series = do(session, "plot x")["chart"]["series"]
+    assert [(each["label"], each["x"]) for each in series] == [("main", [*range(7)]), ("b1", [4, 5, 6])]
+    assert series[0]["y"] == pytest.approx([50 - 47 * 0.8**k for k in range(7)], rel=1e-5)
+    assert series[1]["y"] == pytest.approx([50 - 47 * 0.8**4, 50, 50], rel=1e-5)
+    assert [each["x"] for each in do(session, "plot x from 1 to 3")["chart"]["series"]] == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("plot loss vs", "'vs' needs"), ("plot from", "'from' needs a step"), ("plot x from 3 to", "'from 3 to' needs a step")],
+)
+def test_an_unfinished_plot_says_what_is_missing(line: str, message: str):
+    assert error_of(hill(engine="eager"), line).message.startswith(message)
+
+
+def test_a_name_in_place_of_a_hyperparameters_number_is_named():
+    error = error_of(hill(engine="eager"), "set optimizer adam(beta_1=abc)")
+    assert error.message == "beta_1 must be a number, not 'abc'"
+
+
 def test_what_waits_for_a_loss_can_be_looked_at():
     session = hill(engine="eager")
     do(session, "var y = [3, 4]", "const A = [[1, 2], [3, 4]]")
