@@ -273,7 +273,7 @@ class _Reader1:
         except SessionFileError:
             if not torn_is_damage:
                 raise
-            self._report(line.number, "this last line is torn")
+            self._report(line.number, "this last line is torn, and left out")
             return
         if self.ended:
             self.closed = False

@@ -10,7 +10,7 @@ from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_bodies
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import decode
+from gdrepl.recording.format import NO_END, decode
 from gdrepl.recording.journal import Journal, journal_folder, latest_open
 from gdrepl.recording.numbers import dumps
 from gdrepl.shell.keeper import Keeper
@@ -31,7 +31,8 @@ def resume_session(file: Path | None, quiet: bool) -> tuple[Session | None, Keep
 
 
 def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
-    if decode(read_bytes(path), strict=False).closed:  # it stays as it is, and a journal of its own goes on from there
+    document = decode(read_bytes(path), strict=False)
+    if document.closed:  # it stays as it is, and a journal of its own goes on from there
         session = _rerun(path)
         keeper = Keeper(session)
         keeper.begin_again()
@@ -43,6 +44,9 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
             journal.abandon()
             raise
         keeper = Keeper(session, journal)
+    for damage in document.damage:
+        if damage.message != NO_END:  # a journal that was not closed has none
+            print(f"warning: {damage}", file=sys.stderr)
     if not quiet:
         from gdrepl.display.numbers import show
 

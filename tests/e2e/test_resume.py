@@ -140,10 +140,11 @@ def test_a_failing_command_is_not_in_the_journal(state: Path):
     assert lines_of(path) == ["step 2"]
 
 
-def test_a_torn_last_line_is_cut_off_and_the_rest_goes_on():
+def test_a_torn_last_line_is_cut_off_and_said_and_the_rest_goes_on(capsys: pytest.CaptureFixture[str]):
     path = left_behind("step 2", "step 3")
     path.write_bytes(path.read_bytes()[:-40])
     session, keeper = resume_session(None, quiet=True)
+    assert capsys.readouterr().err == "warning: line 3: this last line is torn, and left out\n"
     do(session, "step 4")
     keeper.abandon()
     assert lines_of(path) == ["step 2", "step 4"]
