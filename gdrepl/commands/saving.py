@@ -94,7 +94,7 @@ def _segment_records(debugger: Debugger, segment: Segment, problem: int) -> Iter
     )
     if segment.last > segment.start.step:
         first = segment.start.step + 1
-        columns = _flat(segment.columns(first, debugger.rows(segment, first, segment.last)))
+        columns = _flat(segment.columns(first, debugger.past.rows(segment, first, segment.last)))
         for body in columns_to_records(first, columns):
             yield "points", {"segment": segment.id, **body}
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from gdrepl.engine.flag import Flag
-from gdrepl.engine.moves import Move, Progress, RecordingDiffersError
+from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec, SlotName
+from gdrepl.engine.past import Past
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program, check_condition
 from gdrepl.engine.programs import Programs
@@ -18,7 +19,7 @@ from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
 from gdrepl.engine.stops import Stops
-from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Timeline, start_row
+from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Timeline
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate, parse
 
@@ -31,8 +32,8 @@ class Debugger:
     Attributes:
         stops: the breakpoints; replace it to change them.
         max_steps: the most updates a run without a count may make.
-        interrupt: set it, from any thread or signal handler, to end a run at a whole step.
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
+        past: any recorded step and its points again.
         progress: called about ten times a second during a run.
     """
 
@@ -47,15 +48,24 @@ class Debugger:
         """Begin at step 0 of `problem`; `programs` may be shared with other debuggers of the same thread."""
         self.stops = Stops()
         self.max_steps = 1_000_000
-        self.interrupt = Flag()
         self.interrupt_after: int | None = None
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
         self._programs = programs or Programs()
+        self.past = Past(self.timeline, self._programs)
         recipe = Recipe(problem, spec, engine)
         start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
         self.position = self.timeline.begin(recipe, start, "start")
         self._snapshot = start
+
+    @property
+    def interrupt(self) -> Flag:
+        """Set it, from any thread or signal handler, to end a run at a whole step, or a jump where it began."""
+        return self.past.interrupt
+
+    @interrupt.setter
+    def interrupt(self, flag: Flag) -> None:
+        self.past.interrupt = flag
 
     # Where we are
 
@@ -181,7 +191,7 @@ class Debugger:
         program.pace.end(advance.taken)
         arrived = program.capture()
         if recorded:
-            self._compare(advance.rows)
+            self.past.compare(self.segment, self.step + 1, advance.rows)
         else:
             self._own_tip().extend(advance.rows, arrived)
             self.branch.stretches[-1].last = arrived.step
@@ -211,21 +221,6 @@ class Debugger:
             for branch in self.timeline.branches.values()
         )
 
-    def _compare(self, rows: Array) -> None:
-        """Hold rows computed again against their recording, bit for bit."""
-        segment, first = self.segment, self.step + 1
-        for block in segment.overlapping(first, self.step + len(rows)):
-            if block.rows is None:
-                continue
-            low, high = max(first, block.first), min(first + len(rows), block.first + block.count)
-            old, new = block.rows[low - block.first : high - block.first], rows[low - first : high - first]
-            if old.tobytes() != new.tobytes():
-                different = next(index for index in range(len(old)) if old[index].tobytes() != new[index].tobytes())
-                raise RecordingDiffersError(
-                    f"step {low + different} came out differently than it was recorded by the {segment.recipe.engine} engine",
-                    "the eager engine repeats itself everywhere: --engine eager",
-                )
-
     # Going back and forth
 
     def goto(self, step: int, branch: str | None = None) -> Move:
@@ -240,7 +235,7 @@ class Debugger:
             raise CommandError(f"branch {target.name} has steps {target.start} to {target.end}, not {step}", hint)
         before = self._snapshot
         index = target.index_of(step)
-        snapshot = self._reach(target.stretches[index].segment, step)
+        snapshot = self.past.reach(target.stretches[index].segment, step)
         self.position, self._snapshot = Position(target.name, index, step), snapshot
         self.timeline.trim()
         return Move(before.point(), snapshot.point(), step - before.step, ())
@@ -276,33 +271,7 @@ class Debugger:
         if not branch.start <= step <= branch.end:
             raise CommandError(f"branch {branch.name} has steps {branch.start} to {branch.end}, not {step}")
         index = min(branch.index_of(step), self.position.index) if step <= self.step else branch.index_of(step)
-        return self._reach(branch.stretches[index].segment, step)
-
-    def _reach(self, segment: Segment, step: int) -> Snapshot:
-        """A step of a segment: from the nearest snapshot, run forward; compared with its recording."""
-        start = segment.nearest(step)
-        if start.step == step:
-            return start
-        program = self._program(segment.recipe)
-        program.load(start)
-        left, last = step - start.step, np.empty(0)
-        while left > 0:
-            advance = program.advance(program.pace.begin(left), through=True, last_only=True)
-            program.pace.end(advance.taken)
-            left -= advance.taken
-            last = advance.rows[-1]
-            if left > 0 and self.interrupt.is_set():
-                self.interrupt.clear()
-                raise CommandError("interrupted on the way to step " + str(step), "nothing has changed")
-        recorded = segment.row(step)
-        if recorded is not None and recorded.tobytes() != last.tobytes():
-            raise RecordingDiffersError(
-                f"step {step} came out differently than it was recorded by the {segment.recipe.engine} engine",
-                "the eager engine repeats itself everywhere: --engine eager",
-            )
-        snapshot = program.capture()
-        segment.keep(snapshot)
-        return snapshot
+        return self.past.reach(branch.stretches[index].segment, step)
 
     def stand_on(self, branches: Sequence[Branch], position: Position) -> None:
         """Put saved branches in place of our own and stand at `position`."""
@@ -310,7 +279,7 @@ class Debugger:
         for segment in self.timeline.segments():
             self.timeline.add_segment(segment)
         segment = self.timeline.branches[position.branch].stretches[position.index].segment
-        self._snapshot, self.position = self._reach(segment, position.step), position
+        self._snapshot, self.position = self.past.reach(segment, position.step), position
 
     # Editing
 
@@ -435,28 +404,7 @@ class Debugger:
 
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
-        target = self.timeline.branch(branch or self.position.branch)
-        parts = [segment.columns(low, self.rows(segment, low, high)) for segment, low, high in target.pieces(first, last)]
-        self.timeline.trim()
-        return Columns.joined(parts) if parts else target.stretches[-1].segment.no_columns()
-
-    def rows(self, segment: Segment, first: int, last: int) -> Array:
-        """The rows of `first` to `last` of a segment, shape (n, width); dropped ones are computed again."""
-        parts = [start_row(segment)[None]] if first <= segment.start.step <= last else []
-        for block in segment.overlapping(first, last):
-            if block.rows is None:
-                if self.interrupt.is_set():
-                    self.interrupt.clear()
-                    raise CommandError(f"interrupted while steps {first} to {last} were computed again", "nothing has changed")
-                segment.refill(block, self._recompute(segment, block.first, block.count))
-            assert block.rows is not None
-            parts.append(block.rows[max(first - block.first, 0) : min(last + 1 - block.first, block.count)])
-        return np.concatenate(parts)
-
-    def _recompute(self, segment: Segment, first: int, count: int) -> Array:
-        program = self._program(segment.recipe)
-        program.load(self._reach(segment, first - 1))
-        return program.advance(count, through=True).rows
+        return self.past.columns(self.timeline.branch(branch or self.position.branch), first, last)
 
     def check(self, recipe: Recipe, snapshot: Snapshot) -> None:
         """See that `snapshot` fits `recipe`.

@@ -33,7 +33,7 @@ def outline(debugger: Debugger) -> list[Any]:
         (b.name, b.parent, b.fork_step, [(s.segment.id, s.last) for s in b.stretches]) for b in timeline.branches.values()
     ]
     rows = [
-        (segment.id, segment.last, segment.label, debugger.rows(segment, segment.start.step, segment.last).tobytes())
+        (segment.id, segment.last, segment.label, debugger.past.rows(segment, segment.start.step, segment.last).tobytes())
         for segment in timeline.segments()
     ]
     return [debugger.position, debugger.snapshot(), branches, rows, debugger.stops]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.flag import Flag
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.timeline import BLOCK
 from gdrepl.errors import CommandError
@@ -113,7 +114,26 @@ def test_dropped_rows_are_computed_again_with_the_same_bits(tiny: Debugger, gene
     assert accounts_agree(tiny)
 
 
+def test_an_interrupt_ends_a_long_way_back_and_nothing_has_changed(
+    start_debugger: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    debugger = start_debugger(optimizer="adam", rate=0.01)
+    pace = debugger._program(debugger.recipe).pace
+    monkeypatch.setattr(pace, "begin", lambda wanted: wanted)  # one chunk: no snapshot on the way
+    before = debugger.run(5000).point
+    monkeypatch.setattr(pace, "begin", lambda wanted: min(wanted, 100))
+    debugger.interrupt = Flag()  # as the handlers of signals put theirs in place
+    debugger.interrupt.set()
+    with pytest.raises(CommandError, match="interrupted on the way to step 2500"):
+        debugger.goto(2500)
+    assert debugger.step == before.step
+    assert not debugger.interrupt.is_set()
+    debugger.goto(2500)
+    assert debugger.step == 2500
+
+
 def test_an_interrupt_ends_the_computing_again(tiny: Debugger) -> None:
+    tiny.interrupt = Flag()
     tiny.interrupt.set()
     with pytest.raises(CommandError, match="interrupted while steps 0 to"):
         tiny.columns(0, STEPS)
