@@ -37,7 +37,7 @@ from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.insight.gradient import chain
-from gdrepl.insight.over import MOST_STEPS_AT_ONCE
+from gdrepl.insight.over import every
 
 SHOWN_BY_DEFAULT = 20
 MOST_LISTED = 1_000_000
@@ -113,11 +113,13 @@ class Range:
     every: int = 1
 
 
-_RANGE = re.compile(r"(?:(?P<first>-?\d{0,15}):(?P<last>-?\d{0,15})|(?P<count>\d{1,15}))?\s*(?:every\s+(?P<every>\d{1,15}))?")
+_RANGE = re.compile(
+    r"(?:(?P<first>(?:-?\d{1,15})?):(?P<last>(?:-?\d{1,15})?)|(?P<count>\d{1,15}))?\s*(?:every\s+(?P<every>\d{1,15}))?"
+)
 
 
 def parse_range(text: str, session: Session) -> Range:
-    """`20`, `10:50`, `10:`, `:50`, `0:200 every 20`, `every 10`."""
+    """`20`, `10:50`, `10:`, `:50`, `-5:` (from 5 before the end), `0:200 every 20`, `every 10`."""
     match = _RANGE.fullmatch(text.strip())
     if match is None or (match["every"] is not None and int(match["every"]) < 1):
         raise CommandError(f"'{text[:40]}' is not a range of steps", "type 20, 10:50, 10: or 0:200 every 20")
@@ -129,7 +131,8 @@ def parse_range(text: str, session: Session) -> Range:
         return Range(max(0, end - int(match["count"]) + 1), end, every)
     if match["first"] is None:
         return Range(0, end, every)
-    return Range(int(match["first"] or 0), int(match["last"] or end), every)
+    first, last = int(match["first"] or 0), int(match["last"] or end)
+    return Range(max(0, end + 1 + first) if match["first"][:1] == "-" else first, end + last if last < 0 else last, every)
 
 
 Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "every 10"], rest=True)]
@@ -139,7 +142,7 @@ Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "
 def history(session: Session, steps: Steps | None = None) -> History:
     """List points: the last 20, 10:50, 0:200 every 20.
 
-    They are the points of the branch in force. `history 5` lists the last 5.
+    They are the points of the branch in force. `history 5` and `history -5:` list the last 5.
 
     Example: history 0:10 every 5
     """
@@ -151,9 +154,10 @@ def history(session: Session, steps: Steps | None = None) -> History:
         backwards = chosen.last is not None and chosen.last < (chosen.first or 0)
         hint = "give the earlier step first" if backwards else f"{branch.name} has 0 to {branch.end}"
         raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", hint)
-    if (last - first) // chosen.every >= MOST_LISTED or last - first >= MOST_STEPS_AT_ONCE:
-        raise CommandError(f"steps {first} to {last} are too many to list", f"history {last - 99}:{last}, or 'every' of a part")
-    columns = debugger.columns(first, last).every(chosen.every)
+    if (last - first) // chosen.every >= MOST_LISTED:
+        coarser = -(-(last - first + 1) // 1000)
+        raise CommandError(f"steps {first} to {last} are too many to list", f"history {first}:{last} every {coarser}")
+    columns = every(debugger, first, last, chosen.every)
     points = {
         "step": columns.step,
         "loss": columns.loss,
@@ -223,7 +227,7 @@ def _branch_info(session: Session, branch: Branch) -> BranchInfo:
         branch.fork_step,
         branch.start,
         branch.end,
-        float(str(loss)),  # the digits that the point has
+        loss,
         current,
         text,
         recipe.problem.loss.text,

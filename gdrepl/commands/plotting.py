@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
-from gdrepl.commands.arguments import complete_expression
+from gdrepl.commands.arguments import complete_expression, parse_step
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Plotted
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
+from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 from gdrepl.insight.chart import Chart, Series
-from gdrepl.insight.curve import curve_chart, interval
-from gdrepl.insight.over import check_span, over_steps
+from gdrepl.insight.curve import curve_chart, interval, visited
+from gdrepl.insight.over import over_steps, recorded
 
 MOST_COMPONENTS = 6
 MOST_BRANCHES = 8
@@ -36,39 +38,38 @@ class Wish:
     log: bool = False
 
 
-_LOG = re.compile(r"\s+log$|^log$")
-_FROM = re.compile(r"(?:^|\s+)from\s+(\S+)(?:\s+to\s+(\S+))?$")
-_VS = re.compile(r"\s+vs\s+")
+_OPTIONS = (
+    ("log", re.compile(r"(?:^|\s)log$")),
+    ("from", re.compile(r"(?:^|\s)from\s+(\S+)(?:\s+to\s+(\S+))?$")),
+    ("from", re.compile(r"(?:^|\s)to\s+()(\S+)$")),
+    ("vs", re.compile(r"(?:^|\s)vs\s+((?:(?!\svs\s).)+)$")),
+)
 _UNFINISHED = re.compile(r"\s(vs|from|from\s+\S+\s+to)$")
 
 
 def parse_wish(text: str, session: Session) -> Wish:
-    """`loss`, `x vs loss`, `norm(grad) from 10 to 50 log` ..."""
-    text, log = _cut(_LOG, text)
-    text, limits = _cut(_FROM, text)
-    first, last = (limits[1], limits[2]) if limits else (None, None)
-    unfinished = _UNFINISHED.search(f" {text.strip()}")
-    if unfinished:
-        needs = "an expression" if unfinished[1] == "vs" else "a step"
-        raise CommandError(f"'{unfinished[1]}' needs {needs} after it", "for example plot loss vs x, plot loss from 10 to 50")
-    what, *over = _VS.split(text.strip(), maxsplit=1)
-    return Wish(what.strip(), over[0].strip() if over else "", _step(first, session), _step(last, session), log is not None)
-
-
-def _cut(pattern: re.Pattern[str], text: str) -> tuple[str, re.Match[str] | None]:
-    match = pattern.search(text)
-    return (text[: match.start()] if match else text), match
+    """`loss`, `x vs loss`, `norm(grad) from 10 to 50 log`, the options in any order."""
+    found: dict[str, re.Match[str]] = {}
+    text = text.strip()
+    while True:
+        unfinished = _UNFINISHED.search(f" {text}")
+        if unfinished:
+            needs = "an expression" if unfinished[1] == "vs" else "a step"
+            raise CommandError(
+                f"'{unfinished[1]}' needs {needs} after it", "for example plot loss vs x, plot loss from 10 to 50"
+            )
+        option = next(((name, match) for name, pattern in _OPTIONS if (match := pattern.search(text))), None)
+        if option is None or option[0] in found:
+            break
+        found[option[0]] = option[1]
+        text = text[: option[1].start()].rstrip()
+    first, last = found["from"].groups() if "from" in found else (None, None)
+    over = found["vs"][1] if "vs" in found else ""
+    return Wish(text, over, _step(first, session), _step(last, session), "log" in found)
 
 
 def _step(text: str | None, session: Session) -> int | None:
-    if text is None:
-        return None
-    ends = {"start": 0, "end": session.debugger.branch.end}
-    if text in ends:
-        return ends[text]
-    if not text.isdigit() or len(text) > 15:
-        raise CommandError(f"'{text[:40]}' is not a step", "for example plot loss from 10 to 50")
-    return int(text)
+    return max(0, parse_step(text, session)) if text else None
 
 
 def _choices(session: Session) -> list[str]:
@@ -78,14 +79,15 @@ def _choices(session: Session) -> list[str]:
 What = Annotated[Wish, Argument("what", parse_wish, _choices, rest=True)]
 
 
-@registry.command("plot", "pl", group="data", recorded=False, syntax="[WHAT]")
+@registry.command("plot", "pl", group="data", recorded=False, syntax="[WHAT] [vs EXPR] [from A] [to B] [log]")
 def plot(session: Session, what: What | None = None) -> Plotted:
     """Draw a chart in the terminal.
 
     Alone it chooses: for a problem of one number the loss as a curve over it, with the points visited in blue, the start and
     the current point in red; otherwise the loss over the steps. `plot curve` draws the curve alone. WHAT is loss, grad, lr or
-    any expression; it is drawn over the steps, or over another expression with `vs`, all branches overlaid. `from A to B`
-    takes a part of the steps, and `log` makes the y axis logarithmic: plot norm(grad) vs loss from 10 to 50 log.
+    any expression; it is drawn over the steps, or over another expression with `vs`, all branches overlaid, each from where it
+    left another. `from A to B` takes a part of the steps, and `log` makes the y axis logarithmic:
+    plot norm(grad) vs loss from 10 to 50 log.
 
     Example: plot loss log
     """
@@ -105,40 +107,75 @@ def plot(session: Session, what: What | None = None) -> Plotted:
 
 def _curve(session: Session, wish: Wish) -> Chart:
     debugger, problem = session.debugger, session.debugger.problem
-    name = next(iter(problem.parameters))
-    last = debugger.step if wish.last is None else min(wish.last, debugger.branch.end)
-    first = min(wish.first or 0, last)
-    check_span(first, last)
-    columns = debugger.columns(first, last)
-    values = columns.parameters[name].reshape(len(columns))
+    name, branch = next(iter(problem.parameters)), debugger.branch
+    last = debugger.step if wish.last is None else min(wish.last, branch.end)
+    first = branch.start if wish.first is None else wish.first
+    _check_span(first, last, branch)
+    _, values, losses = recorded(debugger, [name, "loss"], first, last, branch.name)
+    values = values.reshape(len(values))
     entry = zoo_entry_of(problem)
     minima = [float(np.ravel(minimum[name])[0]) for minimum in entry.minima if name in minimum] if entry else []
-    low, high = interval(values, tuple(minima))
-    shown = wish.what == ""
-    chart = curve_chart(problem, low, high, values if shown else None, columns.loss if shown else None)
-    return Chart(chart.title, chart.x_label, chart.y_label, chart.series, wish.log)
+    chart = replace(curve_chart(problem, *interval(values, tuple(minima))), log=wish.log)
+    if wish.what == "curve":
+        return chart
+    ends = ("start" if first == branch.start else f"step {first}", "current" if last == debugger.step else f"step {last}")
+    note = "" if np.isfinite(losses[-1]) else f"{ends[1]}: {name} = {values[-1]:.7g}, loss = {losses[-1]}, not drawn"
+    return replace(chart, series=(*chart.series, *visited(values, losses, *ends)), note=note)
+
+
+def _check_span(first: int, last: int, branch: Branch) -> None:
+    if first > last:
+        hint = f"{branch.name} has {branch.start} to {branch.end}" if first > branch.end else "give the earlier step first"
+        raise CommandError(f"there are no steps {first} to {last}", hint)
 
 
 def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
     text = "norm(grad)" if wish.what == "grad" and debugger.problem.numbers > 1 else wish.what
     y = debugger.parse(text)
     x = debugger.parse(wish.over) if wish.over else None
-    same = debugger.problem.program_key
-    branches = [
-        branch
-        for branch in debugger.timeline.branches.values()
-        if branch.stretches[-1].segment.recipe.problem.program_key == same
-    ][-MOST_BRANCHES:]
-    drawn = {branch.name for branch in branches}
+    branches, left_out = _to_draw(debugger, wish, slots=bool(y.slots or (x is not None and x.slots)))
     series: list[Series] = []
-    for branch in branches:
-        if branch is not debugger.branch and (y.slots or (x is not None and x.slots)):
-            continue
-        # What it shares with a branch that is drawn too would only hide that one.
-        begins = branch.fork_step if branch.parent in drawn else branch.start
-        series += _branch_series(debugger, branch.name, y, x, wish, branch.name if len(branches) > 1 else "", begins)
+    for branch, first, last in branches:
+        series += _branch_series(debugger, branch.name, y, x, first, last, branch.name if len(branches) > 1 else "")
     y_label = _label(text)
-    return Chart(f"{y_label} over {wish.over or 'steps'}", wish.over or "step", y_label, tuple(series), wish.log)
+    title = f"{y_label} over {wish.over or 'steps'}"
+    note = f"not drawn, as the chart holds {MOST_BRANCHES} branches: {', '.join(left_out)}" if left_out else ""
+    return Chart(title, wish.over or "step", y_label, tuple(series), wish.log, note)
+
+
+def _to_draw(debugger: Debugger, wish: Wish, slots: bool) -> tuple[list[tuple[Branch, int, int]], list[str]]:
+    """The branches of the problem in force that have steps to draw, each with the first and last, and those left out.
+
+    What a branch shares with one that is drawn too is not drawn again: it would only hide that one. Where there are too many,
+    the one in force and those that it came from are drawn, then the latest. Slots can be asked of the one in force only.
+    """
+    here, same = debugger.branch, debugger.problem.program_key
+    span = (max(wish.first or 0, here.start), here.end if wish.last is None else min(wish.last, here.end))
+    _check_span(*span, here)
+    if slots:
+        return [(here, *span)], []
+    all_branches = debugger.timeline.branches
+    known = {
+        name: branch for name, branch in all_branches.items() if branch.stretches[-1].segment.recipe.problem.program_key == same
+    }
+    spans = {}
+    for name, branch in known.items():
+        begins = branch.fork_step if branch.parent in known else branch.start
+        first, last = max(wish.first or 0, begins), branch.end if wish.last is None else min(wish.last, branch.end)
+        if first <= last:
+            spans[name] = (branch, first, last)
+    chosen = [name for name in [*_line_of(here, all_branches), *reversed(spans)] if name in spans]
+    chosen = list(dict.fromkeys(chosen))[:MOST_BRANCHES]
+    return [spans[name] for name in spans if name in chosen], [name for name in spans if name not in chosen]
+
+
+def _line_of(branch: Branch, branches: Mapping[str, Branch]) -> list[str]:
+    """The branch, the one it began from at last, and those between, nearest first."""
+    line = [branch.name]
+    while branch.parent and branch.parent in branches and branch.parent not in line:
+        branch = branches[branch.parent]
+        line.append(branch.name)
+    return [line[0], line[-1], *line[1:-1]]
 
 
 def _label(text: str) -> str:
@@ -146,31 +183,16 @@ def _label(text: str) -> str:
 
 
 def _branch_series(
-    debugger: Debugger, branch: str, y: Expression, x: Expression | None, wish: Wish, label: str, begins: int
+    debugger: Debugger, branch: str, y: Expression, x: Expression | None, first: int, last: int, label: str
 ) -> list[Series]:
-    """A branch from step `begins` on, as a series, or one for each component of a short vector."""
-    end = debugger.timeline.branch(branch).end
-    first, last = wish.first or 0, end if wish.last is None else min(wish.last, end)
-    if wish.first is not None and branch == debugger.position.branch and first > last:
-        raise CommandError(
-            f"there are no steps {first} to {last if wish.last is None else wish.last}", f"{branch} has 0 to {end}"
-        )
-    first = max(first, begins)
-    if first > last:
-        return []
-    steps, values = over_steps(debugger, y, first, last, branch)
-    if x is None:
-        return [
-            Series(" ".join(part for part in (label, name) if part), steps, column) for name, column in _components(y, values)
-        ]
-    x_steps, x_values = over_steps(debugger, x, first, last, branch)
-    common, left, right = np.intersect1d(steps, x_steps, return_indices=True)
-    across = _one(x, x_values)[right]
-    del common
-    return [
-        Series(" ".join(part for part in (label, name) if part), across, column[left])
-        for name, column in _components(y, values)
-    ]
+    """Steps of a branch as a series, or as one for each component of a short vector."""
+    steps, values = over_steps(debugger, y, first, last, branch, spread=x is not None)
+    across = steps
+    if x is not None:
+        x_steps, x_values = over_steps(debugger, x, first, last, branch, spread=True)
+        _, left, right = np.intersect1d(steps, x_steps, return_indices=True)
+        values, across = values[left], _one(x, x_values)[right]
+    return [Series(" ".join(part for part in (label, name) if part), across, column) for name, column in _components(y, values)]
 
 
 def _components(expression: Expression, values: Array) -> list[tuple[str, Array]]:
@@ -181,7 +203,7 @@ def _components(expression: Expression, values: Array) -> list[tuple[str, Array]
     if flat.shape[1] == 1:
         return [("", flat[:, 0])]
     if flat.shape[1] <= MOST_COMPONENTS:
-        name = expression.text if expression.text.isidentifier() else ""
+        name = expression.text if re.fullmatch(r"[\w.]+", expression.text) else f"({_label(expression.text)})"
         return [(f"{name}[{place}]", flat[:, place]) for place in range(flat.shape[1])]
     return [("norm", np.sqrt(np.sum(np.square(flat.astype(np.float64)), axis=1)))]
 

@@ -123,7 +123,7 @@ class BranchInfo:
     fork_step: int
     start: int
     end: int
-    final_loss: float
+    final_loss: Array
     current: bool
     optimizer: str = ""
     loss: str = ""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gdrepl.commands.results import Branches, BranchInfo, Listed, SessionInfo
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.files import read_bytes
@@ -59,6 +61,7 @@ def _branches(document: Document) -> Branches:
             continue
         body = record.body
         tip, last = body["stretches"][-1]
+        problem = problems[segments[tip]["problem"]]
         loss = float(segments[tip]["tip"]["loss"]) if segments[tip]["tip"]["step"] == last else float("nan")
         listed.append(
             BranchInfo(
@@ -67,10 +70,10 @@ def _branches(document: Document) -> Branches:
                 body["fork_step"],
                 segments[body["stretches"][0][0]]["start"]["step"],
                 last,
-                loss,
+                np.asarray(loss, problem["dtype"]),
                 state.get("branch") == body["name"],
                 segments[tip]["optimizer"]["name"],
-                problems[segments[tip]["problem"]]["loss"],
+                problem["loss"],
             )
         )
     return Branches(tuple(listed))

@@ -25,7 +25,7 @@ MOST_WIDTH, MOST_HEIGHT = 500, 200  # no terminal is larger, and plotext takes s
 _LEAST_BODY = 4  # two rows of canvas, the x axis and its labels
 _CYCLE = ("green", "magenta", "cyan", "orange", "blue", "red")
 _POINT_GLYPHS, _ASCII_POINT_GLYPHS = "•◆▲■○◇", "o@#%&O"
-_LINE_GLYPHS = ".+x*=~"  # where there is no braille, or no colour to tell two braille lines apart
+_LINE_GLYPHS = ".+x*=~#o"  # where there is no braille, or no colour to tell two braille lines apart
 _TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼", "-|+++++++++")
 # The C++ kernel behind plotext makes no promise about threads, and ctypes lets go of the GIL.
 _LOCK = Lock()
@@ -86,7 +86,9 @@ def draw(chart: Chart, width: int = 80, height: int = 22, color: bool = True, as
     axes = fit([one.x for one in drawables]), fit([one.y for one in drawables], chart.log)
     pens = _pens(chart.series, screen)
     with _LOCK:
-        header, footer = _around(chart, axes, pens, left_out(drawables), screen)
+        drawn = [pair for pair, one in zip(zip(chart.series, pens), drawables) if one.x.size]
+        notes = [note for note in (chart.note, left_out(drawables)) if note]
+        header, footer = _around(chart, axes, drawn, notes, screen)
         body = _body(drawables, pens, axes, height - len(header) - len(footer), screen)
     return "\n".join([*header, *body, *footer])
 
@@ -101,7 +103,7 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
     for one in series:
         rank = counts[one.style]
         if one.style == "points":
-            marker = points[rank % len(points)]
+            marker = points[(one.marker if one.marker >= 0 else rank) % len(points)]
         elif not screen.ascii_only and (screen.color or rank == 0):
             marker = "braille"
         else:
@@ -112,16 +114,18 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
     return pens
 
 
-def _around(chart: Chart, axes: tuple[Axis, Axis], pens: list[_Pen], left: str, screen: _Screen) -> tuple[list[str], list[str]]:
+def _around(
+    chart: Chart, axes: tuple[Axis, Axis], drawn: list[tuple[Series, _Pen]], notes: list[str], screen: _Screen
+) -> tuple[list[str], list[str]]:
     """The lines above and below the body, as many as there is room for: what the reader would miss most comes first."""
     spare = screen.height - _LEAST_BODY
     x_axis, y_axis = axes
-    note = [screen.line(left)][:spare] if left else []
+    note = [screen.line(text) for text in notes][: max(0, spare)]
     header = _header(y_axis.name(chart.y_label), chart.title, screen)[: spare - len(note)]
     name = x_axis.name(chart.x_label)
     named = [screen.centred(name)][: spare - len(note) - len(header)] if name else []
     rows = min(spare - len(note) - len(header) - len(named), max(1, screen.height // 5))
-    return header, [*named, *_legend(chart.series, pens, rows, screen), *note]
+    return header, [*named, *_legend(drawn, rows, screen), *note]
 
 
 def _header(name: str, title: str, screen: _Screen) -> list[str]:
@@ -134,11 +138,11 @@ def _header(name: str, title: str, screen: _Screen) -> list[str]:
     return [name + " " * gap + title if gap >= 2 else screen.line(f"{name}  {title}")]
 
 
-def _legend(series: Sequence[Series], pens: list[_Pen], rows: int, screen: _Screen) -> list[str]:
-    """Glyph and label of each labelled series, packed into at most `rows` lines."""
+def _legend(drawn: list[tuple[Series, _Pen]], rows: int, screen: _Screen) -> list[str]:
+    """Glyph and label of each labelled series that is drawn, packed into at most `rows` lines."""
     lines: list[str] = []
     used = screen.width
-    for one, pen in zip(series, pens):
+    for one, pen in drawn:
         label = _printable(one.label[: 8 * screen.width], screen.ascii_only).strip()
         if not label:
             continue

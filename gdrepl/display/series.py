@@ -110,6 +110,7 @@ def counted(number: int, thing: str, things: str = "") -> str:
 
 def left_out(drawables: list[Drawable]) -> str:
     """What was not drawn, as one sentence; empty when all was."""
+    drawables = [one for one in drawables if not one.series.sampled]
     non_finite = sum(one.nan + one.infinite for one in drawables)
     not_positive = sum(one.not_positive for one in drawables)
     parts = [counted(non_finite, "non-finite value")] if non_finite else []

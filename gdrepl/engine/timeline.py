@@ -291,7 +291,7 @@ class Timeline:
 
     def fork(self, position: Position, name: str = "") -> Position:
         """A branch that shares everything up to `position` with the branch there."""
-        parent = self.branches[position.branch]
+        parent = self._owner(position)
         chosen = name or self.free_name()
         if chosen in self.branches:
             raise CommandError(f"there is a branch '{chosen}' already", f"goto {chosen} goes to it")
@@ -299,6 +299,19 @@ class Timeline:
         shared[-1].last = position.step
         self.branches[chosen] = Branch(chosen, parent.name, position.step, shared)
         return Position(chosen, position.index, position.step)
+
+    def _owner(self, position: Position) -> Branch:
+        """The branch that the step belongs to: an ancestor of the branch we stand on, where that still shared it."""
+        branch = self.branches[position.branch]
+        segment = branch.stretches[position.index].segment
+        while branch.parent in self.branches:
+            parent = self.branches[branch.parent]
+            if position.index >= len(parent.stretches) or parent.stretches[position.index].segment is not segment:
+                break
+            if position.step > branch.fork_step:
+                break
+            branch = parent
+        return branch
 
     def edit(self, position: Position, recipe: Recipe, start: Snapshot, label: str) -> Position:
         """Begin a segment at `position` with an edited snapshot; away from the end of a branch this forks it first."""

@@ -24,6 +24,8 @@ class Series:
         y: shape (n,), real numbers, in the unit of the y axis. NaN and Inf, in x or y, are gaps: they are not drawn.
         style: "line" joins neighbours in the order given, "points" draws a marker at each.
         color: one of COLORS; "" takes the next of a colour cycle.
+        marker: which of the markers of points, from 0; -1 takes the next.
+        sampled: True when the points were chosen for the drawing alone: those that cannot be drawn are then not counted.
 
     Raises:
         ValueError: x and y differ in length, are not one-dimensional or not real numbers; style or color is unknown.
@@ -34,6 +36,8 @@ class Series:
     y: NDArray[Any]
     style: str = "line"
     color: str = ""
+    marker: int = -1
+    sampled: bool = False
 
     def __post_init__(self) -> None:
         for name in ("x", "y"):
@@ -60,6 +64,7 @@ class Chart:
         x_label, y_label: names of the axes, with their unit where there is one.
         series: drawn in this order, lines before points; may be empty.
         log: whether the y axis is logarithmic (base 10); values <= 0 are then not drawn.
+        note: one line under the chart, of what is not in it; "" for none.
     """
 
     title: str
@@ -67,3 +72,4 @@ class Chart:
     y_label: str
     series: tuple[Series, ...]
     log: bool = False
+    note: str = ""

@@ -32,14 +32,17 @@ def sample(problem: Problem, low: float, high: float, count: int = SAMPLES) -> t
     return values, tf.map_fn(one, tf.constant(values)).numpy()
 
 
-def curve_chart(problem: Problem, low: float, high: float, values: Array | None, losses: Array | None) -> Chart:
-    """The curve; with `values` and `losses` (visited, in order) also the points in blue, start and current in red."""
+def curve_chart(problem: Problem, low: float, high: float) -> Chart:
+    """The curve alone."""
     (name, _), *_ = problem.parameters.items()
-    series = [Series("loss", *sample(problem, low, high), color="green")]
-    if values is not None and losses is not None and len(values):
-        if len(values) > 2:
-            series.append(Series("visited", values[1:-1], losses[1:-1], "points", "blue"))
-        series.append(Series("start", values[:1], losses[:1], "points", "red"))
-        if len(values) > 1:
-            series.append(Series("current", values[-1:], losses[-1:], "points", "red"))
-    return Chart(f"loss = {problem.loss.text[:50]}", name, "loss", tuple(series))
+    curve = Series("loss", *sample(problem, low, high), "line", "green", sampled=True)
+    return Chart(f"loss = {problem.loss.text[:50]}", name, "loss", (curve,))
+
+
+def visited(values: Array, losses: Array, first: str, last: str) -> tuple[Series, ...]:
+    """Points on the curve, in the order visited: in blue, the first and the last in red and with labels of their own."""
+    series = [Series("visited", values[1:-1], losses[1:-1], "points", "blue", 0)] if len(values) > 2 else []
+    series.append(Series(first, values[:1], losses[:1], "points", "red", 1))
+    if len(values) > 1:
+        series.append(Series(last, values[-1:], losses[-1:], "points", "red", 2))
+    return tuple(series)

@@ -1,7 +1,12 @@
-"""An expression over many steps of a branch, from the recorded columns where they hold what it reads."""
+"""An expression over many steps of a branch, from the recorded columns where they hold what it reads.
+
+A long span is read in pieces, and of each piece only what a chart can show is kept: hundreds of millions of steps would not
+fit into memory as columns.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,29 +17,24 @@ from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate
 
-MOST_STEPS_AT_ONCE = 20_000_000
-"""Of more, the columns would fill the memory of a small machine: about 150 bytes a step."""
-
 MOST_POINTS = 4_000
 MOST_SNAPSHOTS = 400
+PIECE = 1_000_000
+"""How many steps are read at once, and how many are kept whole."""
 
 
-def check_span(first: int, last: int) -> None:
-    """See that the columns of these steps fit into memory.
-
-    Raises:
-        CommandError: they are too many.
-    """
-    if last - first >= MOST_STEPS_AT_ONCE:
-        hint = f"take a part of them: plot loss from {last - MOST_STEPS_AT_ONCE + 1} to {last}"
-        raise CommandError(f"{last - first + 1} steps are too many at once", hint)
-
-
-def over_steps(debugger: Debugger, expression: Expression, first: int, last: int, branch: str) -> tuple[Array, Array]:
+def over_steps(
+    debugger: Debugger, expression: Expression, first: int, last: int, branch: str, spread: bool = False
+) -> tuple[Array, Array]:
     """(steps, values) of `expression` on a branch: int64 of shape (n,) and values of shape (n, ...).
 
-    At most 4,000 steps, evenly spread; 400 for what the columns do not hold (slots, and parameters recorded as norms). Where
-    it asks for the point before, the first step of the branch is left out.
+    What was recorded comes whole up to a million steps; of those beyond, the first and last, the lowest and the highest of
+    some 4,000 stretches, and whatever is not finite. Of anything else 4,000 steps evenly spread; 400 for what the columns do
+    not hold (slots, and parameters recorded as norms). Where it asks for the point before, the first step of the branch is
+    left out.
+
+    Args:
+        spread: of what was recorded, too, take the steps that any other expression would have.
 
     Raises:
         CommandError: the branch has no such steps, or is another one than that in force where only that can be asked.
@@ -43,38 +43,81 @@ def over_steps(debugger: Debugger, expression: Expression, first: int, last: int
     low = max(first, debugger.timeline.branch(branch).start + (1 if expression.history else 0))
     if low > last:
         return np.empty(0, np.int64), np.empty(0)
-    check_span(low, last)
-    simple = _recorded(debugger, expression, low, last, branch)
-    if simple is not None:
-        return simple
-    columns = debugger.columns(low - (1 if expression.history else 0), last, branch)
-    if expression.slots or _reads_norms(expression, columns):
+    norms = debugger.columns(last, last, branch).norms
+    if expression.slots or (bool(norms) and bool(expression.names & (norms | {"grad", "update"}))):
         return _by_snapshots(debugger, expression, low, last, branch)
-    return _by_columns(debugger, expression, columns)
+    if _is_recorded(debugger, expression) and not spread:
+        steps, values = recorded(debugger, [expression.text], low, last, branch)
+        return steps, values
+    chosen = _spread(last - low + 1, MOST_POINTS) + low
+    found = [
+        _by_columns(debugger, expression, columns, chosen[(chosen >= start) & (chosen <= columns.step[-1])] - columns.step[0])
+        for start, columns in _pieces(debugger, low, last, branch, before=1 if expression.history else 0)
+    ]
+    return chosen, np.concatenate(found)
 
 
-def _recorded(debugger: Debugger, expression: Expression, first: int, last: int, branch: str) -> tuple[Array, Array] | None:
-    """The column itself, when the expression is its name."""
-    if expression.text not in ("loss", "lr", "step") and expression.text not in debugger.problem.parameters:
-        return None
-    columns = debugger.columns(first, last, branch)
-    named = {"loss": columns.loss, "lr": columns.learning_rate, "step": columns.step, **columns.parameters}
-    return None if expression.text in columns.norms else (columns.step, named[expression.text])
+def recorded(debugger: Debugger, names: Sequence[str], first: int, last: int, branch: str) -> tuple[Array, ...]:
+    """The steps, and the values of each name (loss, lr, step or a parameter) at them.
+
+    Of more than a million steps the first million, and of the rest what a line of the first name needs.
+    """
+    steps, found = [], []
+    size = -(-(last - first + 1) // MOST_POINTS)
+    for start, columns in _pieces(debugger, first, last, branch):
+        values = [_column(columns, name) for name in names]
+        kept = slice(None) if start == first else corners(values[0], size)
+        steps.append(columns.step[kept])
+        found.append([value[kept] for value in values])
+    return np.concatenate(steps), *(np.concatenate(parts) for parts in zip(*found))
 
 
-def _reads_norms(expression: Expression, columns: Columns) -> bool:
-    return bool(columns.norms) and bool(expression.names & (columns.norms | {"grad", "update"}))
+def every(debugger: Debugger, first: int, last: int, stride: int) -> Columns:
+    """Each `stride`-th point of `first` to `last` of the branch in force, from the first on."""
+    size = max(1, PIECE // stride) * stride
+    starts = range(first, last + 1, size)
+    return Columns.joined([debugger.columns(start, min(start + size - 1, last)).every(stride) for start in starts])
+
+
+def corners(values: Array, size: int) -> Array:
+    """Indices, rising: of each stretch of `size` values the first, last, lowest and highest, and all that are not finite.
+
+    For values of shape (n, ...) the lowest and highest of each component.
+    """
+    flat = values.reshape(len(values), -1)
+    whole = len(flat) // size * size
+    starts = np.arange(0, whole, size)
+    found = [starts, starts + size - 1, np.arange(whole, len(flat)), np.flatnonzero(~np.isfinite(flat).all(axis=1))]
+    for component in flat.T if whole else ():
+        stretches = component[:whole].reshape(-1, size)
+        finite = np.isfinite(stretches)
+        found.append(starts + np.where(finite, stretches, np.inf).argmin(axis=1))
+        found.append(starts + np.where(finite, stretches, -np.inf).argmax(axis=1))
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def _pieces(debugger: Debugger, first: int, last: int, branch: str, before: int = 0) -> Iterator[tuple[int, Columns]]:
+    """The columns of `first` to `last`, PIECE steps at a time, with the first step of each; `before` steps more ahead of it."""
+    for start in range(first, last + 1, PIECE):
+        yield start, debugger.columns(start - before, min(start + PIECE - 1, last), branch)
+
+
+def _is_recorded(debugger: Debugger, expression: Expression) -> bool:
+    return expression.text in ("loss", "lr", "step") or expression.text in debugger.problem.parameters
+
+
+def _column(columns: Columns, name: str) -> Array:
+    return {"loss": columns.loss, "lr": columns.learning_rate, "step": columns.step, **columns.parameters}[name]
 
 
 def _spread(length: int, most: int) -> Array:
     return np.unique(np.linspace(0, length - 1, min(length, most)).astype(np.int64))
 
 
-def _by_columns(debugger: Debugger, expression: Expression, columns: Columns) -> tuple[Array, Array]:
+def _by_columns(debugger: Debugger, expression: Expression, columns: Columns, chosen: Array) -> Array:
+    """The values at the places `chosen` of `columns`, which hold the point before each where the expression asks for it."""
     import tensorflow as tf
 
-    offset = 1 if expression.history else 0
-    chosen = _spread(len(columns) - offset, MOST_POINTS) + offset
     problem = debugger.problem
 
     def scope(index: Any) -> Scope:
@@ -84,7 +127,7 @@ def _by_columns(debugger: Debugger, expression: Expression, columns: Columns) ->
 
     def value(index: Any) -> Any:
         here = scope(index)
-        if offset:
+        if expression.history:
             here = Scope(here.names, here.gradient, {}, scope(index - 1))
         return tf.cast(evaluate(expression, here, problem.dtype), problem.dtype)
 
@@ -92,7 +135,7 @@ def _by_columns(debugger: Debugger, expression: Expression, columns: Columns) ->
     values = tf.function(lambda indices: tf.map_fn(value, indices, fn_output_signature=problem.dtype), autograph=False)(
         tf.constant(chosen)
     )
-    return columns.step[chosen], values.numpy()
+    return np.asarray(values.numpy())
 
 
 def _tensors(tf: Any, columns: Columns) -> dict[str, Any]:

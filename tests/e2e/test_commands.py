@@ -7,6 +7,7 @@ import shutil
 import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 from driving import contents, do, error_of, hill, read_json
 
@@ -361,7 +362,7 @@ def test_a_change_tells_of_a_new_branch_only_when_it_began_one():
     lines = ("step 5", "goto 2", "set optimizer sgd", "set lr 0.1", "set x 4", "goto 1", "set clipnorm 1")
     notes = [getattr(outcome.result, "notes", ()) for line in lines for outcome in session.execute(line)]
     told = [[note for note in each if note.startswith("on branch")] for each in notes]
-    assert told == [[], [], ["on branch b1, from step 2 of main"], [], [], [], ["on branch b2, from step 1 of b1"]]
+    assert told == [[], [], ["on branch b1, from step 2 of main"], [], [], [], ["on branch b2, from step 1 of main"]]
 
 
 @pytest.mark.parametrize(("typed", "rate"), [("max(0.25, 0.5)", 0.5), ("norm([3, 4])", 5.0), ("lr / 4", 0.25)])
@@ -387,16 +388,102 @@ def test_history_lists_each_kth_step_and_no_other():
     assert "from 1" in error_of(session, "history 0").hint
 
 
-@pytest.mark.parametrize("line", ["plot loss", "plot", "plot x vs loss", "history 0:", "history 0: every 1000"])
-def test_more_steps_than_fit_into_memory_are_refused_with_a_part_to_take(line: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gdrepl.insight.over.MOST_STEPS_AT_ONCE", 50)
-    monkeypatch.setattr("gdrepl.commands.asking.MOST_STEPS_AT_ONCE", 50)
+def test_a_long_history_is_listed_in_parts_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gdrepl.commands.asking.MOST_LISTED", 50)
+    monkeypatch.setattr("gdrepl.insight.over.PIECE", 7)
     session = hill(engine="eager")
-    do(session, "step 49", line, "step")
-    error = error_of(session, line)
-    assert "too many" in error.message
-    assert error.hint
-    do(session, "plot loss from 1 to 50", "history 1:50", "history 20")
+    do(session, "step 60")
+    error = error_of(session, "history 0:")
+    assert (error.message, error.hint) == ("steps 0 to 60 are too many to list", "history 0:60 every 1")
+    assert do(session, "history 1: every 4")["points"]["step"] == [*range(1, 61, 4)]
+    assert do(session, "history 20")["points"]["step"] == [*range(41, 61)]
+    assert do(session, "history -3:")["points"]["step"] == [58, 59, 60]
+    assert do(session, "history :-58")["points"]["step"] == [0, 1, 2]
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A run that turns NaN between other values, drawn from pieces of 16 steps and some 8 stretches."""
+    monkeypatch.setattr("gdrepl.insight.over.PIECE", 16)
+    monkeypatch.setattr("gdrepl.insight.over.MOST_POINTS", 8)
+    session = hill(engine="eager")
+    do(session, "step 50", "set x 1e30", "step 1", "set x 45", "step 49")
+    return session
+
+
+def test_a_long_span_is_thinned_to_what_a_line_shows(in_pieces: Session):
+    (whole,) = do(in_pieces, "plot loss")["chart"]["series"]
+    history = do(in_pieces, "history 0:")["points"]
+    loss = dict(zip(history["step"], history["loss"]))
+    assert whole["x"] == sorted(set(whole["x"]))
+    assert whole["y"] == [loss[step] for step in whole["x"]]
+    assert whole["x"][:16] == [*range(16)]
+    assert {50, 100} <= set(whole["x"]) < set(history["step"])  # the infinite loss, and the end
+    size = 13  # 101 steps in 8 stretches
+    for low in range(16, 100, 16):
+        for start in range(low, min(low + 16, 101) - size + 1, size):
+            stretch = {step: loss[step] for step in range(start, start + size) if loss[step] != "Infinity"}
+            assert {max(stretch, key=stretch.get), min(stretch, key=stretch.get)} <= set(whole["x"])
+
+
+def test_an_expression_over_a_long_span_is_taken_at_even_steps_across_its_pieces(in_pieces: Session):
+    history = do(in_pieces, "history 0:")["points"]
+    x = dict(zip(history["step"], np.float32(history["parameters"]["x"])))
+    for line, wanted in (
+        ("plot x - prev(x)", lambda step: x[step] - x[step - 1]),
+        ("plot x / 2", lambda step: x[step] / 2),
+    ):
+        (series,) = do(in_pieces, line)["chart"]["series"]
+        assert len(series["x"]) == 8
+        assert series["y"] == pytest.approx([wanted(step) for step in series["x"]], rel=1e-5)
+    (series,) = do(in_pieces, "plot loss vs x from 3 to 40")["chart"]["series"]
+    assert len(series["x"]) == 8
+    assert series["y"] == pytest.approx([(each - 50) ** 2 for each in series["x"]], rel=1e-3)
+
+
+def test_the_visited_points_of_a_long_span_keep_their_ends(in_pieces: Session):
+    do(in_pieces, "goto 45")
+    points = {each["label"]: each for each in do(in_pieces, "plot")["chart"]["series"]}
+    assert list(points) == ["loss", "visited", "start", "current"]
+    assert points["start"]["x"] == [3]
+    assert points["current"]["x"] == pytest.approx([50 - 47 * 0.8**45], rel=1e-6)
+    assert points["visited"]["x"][:15] == pytest.approx([50 - 47 * 0.8**k for k in range(1, 16)], rel=1e-6)
+
+
+def test_a_part_of_the_curve_is_labelled_by_its_steps_and_a_point_that_cannot_be_drawn_is_told():
+    session = hill(engine="eager")
+    do(session, "step 30")
+    assert [each["label"] for each in do(session, "plot from 10 to 20")["chart"]["series"]][2:] == ["step 10", "step 20"]
+    assert [each["label"] for each in do(session, "plot from 10")["chart"]["series"]][2:] == ["step 10", "current"]
+    do(session, "loss log(x - 2)", "set lr 20", "step")
+    assert do(session, "plot")["chart"]["note"] == "current: x = -17, loss = nan, not drawn"
+
+
+def test_options_of_plot_come_in_any_order():
+    session = hill(engine="eager")
+    do(session, "step 9")
+    charts = [
+        do(session, f"plot x {options}")["chart"]
+        for options in (
+            "vs loss from 3 to 6 log",
+            "log vs loss from 3 to 6",
+            "from 3 to 6 vs loss log",
+            "from 3 to -3 log vs loss",
+        )
+    ]
+    assert charts[0]["log"]
+    assert len(charts[0]["series"][0]["x"]) == 4
+    assert charts[1:] == [charts[0]] * 3
+    assert do(session, "plot x to 6")["chart"] == do(session, "plot x from start to 6")["chart"]
+
+
+def test_of_many_branches_those_in_force_are_drawn_and_the_others_named():
+    session = hill(engine="eager")
+    do(session, "step 3", *(f"goto main:1 ;; branch try{k} ;; set lr 0.{k} ;; step" for k in range(1, 10)), "goto try2")
+    chart = do(session, "plot loss")["chart"]
+    assert [each["label"] for each in chart["series"]] == ["main", "try2", *(f"try{k}" for k in range(4, 10))]
+    assert chart["note"] == "not drawn, as the chart holds 8 branches: try1, try3"
+    assert [each["label"] for each in do(session, "plot loss from 0 to 0")["chart"]["series"]] == [""]
 
 
 def test_a_plot_draws_what_branches_share_once():
