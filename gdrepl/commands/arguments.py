@@ -34,6 +34,8 @@ def parse_step(text: str, session: Session) -> int:
     number = _whole(text)
     if number is None:
         raise CommandError(f"'{text[:40]}' is not a step", "type a step such as 40, or start, end, +5, -5")
+    if text[0] == "-" and here + number < branch.start:
+        raise CommandError(f"{-number} steps back from {here} is before step {branch.start}", "start is the first step")
     return here + number if text[0] in "+-" else number
 
 
@@ -55,6 +57,9 @@ def parse_place(text: str, session: Session) -> Place:
         near = did_you_mean(text, branches) if _whole(text) is None and text not in ("start", "end") else ""
         if near:
             raise CommandError(f"'{text[:40]}' is neither a step nor a branch", near)
+        if _whole(text) is None and text not in ("start", "end"):
+            hint = f"type a step such as 40, or start, end, +5, -5; branches: {', '.join(branches)[:60]}"
+            raise CommandError(f"'{text[:40]}' is neither a step nor a branch", hint)
         return Place(parse_step(text, session))
     branch = branches[name]
     if step in ("", "end", "start"):
@@ -144,7 +149,14 @@ Count = Annotated[int, Argument("count", parse_count, _numbers)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
 Where = Annotated[Place, Argument("step", parse_place, lambda session: [*complete_steps(session), *_branches(session)])]
 Condition = Annotated[
-    Expression, Argument("condition", parse_condition, lambda session: ["if", *complete_expression(session)], rest=True)
+    Expression,
+    Argument(
+        "condition",
+        parse_condition,
+        lambda session: ["if", *complete_expression(session)],
+        rest=True,
+        after=lambda session, head: complete_expression(session),
+    ),
 ]
 StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=True)]
 DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]

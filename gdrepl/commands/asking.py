@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -43,7 +43,7 @@ SHOWN_BY_DEFAULT = 20
 MOST_LISTED = 1_000_000
 
 
-@registry.command("print", "p", group="data")
+@registry.command("print", "p", group="data", repeats=True)
 def print_(session: Session, expression: Question) -> Printed:
     """Compute EXPRESSION at this point.
 
@@ -55,7 +55,7 @@ def print_(session: Session, expression: Question) -> Printed:
     return Printed(expression.text, _value(session, expression))
 
 
-@registry.command("whatis", group="data")
+@registry.command("whatis", group="data", repeats=True)
 def whatis(session: Session, expression: Question) -> Described:
     """Say what EXPRESSION is, its shape and its dtype.
 
@@ -82,7 +82,7 @@ def _kind(session: Session, expression: Expression) -> str:
     return "value at a point" if expression.names & {"loss", "lr", "step", "grad", "update"} else "expression"
 
 
-@registry.command("grad", group="insight")
+@registry.command("grad", group="insight", repeats=True)
 def grad(session: Session) -> Gradient:
     """Show the gradient here, and where it comes from.
 
@@ -135,10 +135,14 @@ def parse_range(text: str, session: Session) -> Range:
     return Range(max(0, end + 1 + first) if match["first"][:1] == "-" else first, end + last if last < 0 else last, every)
 
 
-Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "every 10"], rest=True)]
+def _after_range(session: Session, head: str) -> Iterable[str]:
+    return () if "every" in head else ("every",)
 
 
-@registry.command("history", group="data", recorded=False)
+Steps = Annotated[Range, Argument("range", parse_range, lambda session: ["0:", "every 10"], rest=True, after=_after_range)]
+
+
+@registry.command("history", group="data", recorded=False, repeats=True)
 def history(session: Session, steps: Steps | None = None) -> History:
     """List points: the last 20, 10:50, 0:200 every 20.
 
@@ -305,8 +309,8 @@ def parse_topic(text: str, session: Session) -> str:
     """A topic of info, a short form of one, or a unique prefix."""
     if text in INFO or text in _OTHER_NAMES:
         return _OTHER_NAMES.get(text, text)
-    near = [topic for topic in INFO if topic.startswith(text)]
-    if len(near) == 1:
+    near = sorted((topic for topic in INFO if topic.startswith(text)), key=len)
+    if near and all(topic.startswith(near[0]) for topic in near):  # "optimizer" stands for itself beside "optimizers"
         return near[0]
     if near:
         raise CommandError(f"'{text}' could be {', '.join(near)}", "type more of it")
@@ -316,8 +320,8 @@ def parse_topic(text: str, session: Session) -> str:
 Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))]
 
 
-@registry.command("info", "i", group="data")
-def info(session: Session, what: Topic) -> Any:
+@registry.command("info", "i", group="data", repeats=True)
+def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
     WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists optimizers, schedules and
@@ -325,4 +329,6 @@ def info(session: Session, what: Topic) -> Any:
 
     Example: info optimizer
     """
+    if what is None:
+        raise CommandError("info of what?", f"topics: {', '.join(INFO)}")
     return INFO[what](session)

@@ -14,12 +14,12 @@ from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Begun, Changed
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_problem
-from gdrepl.commands.values import is_call, make_schedule, make_spec, read_value
+from gdrepl.commands.values import is_call, is_schedule, make_schedule, make_spec, read_value
 from gdrepl.engine import optimizer, zoo
 from gdrepl.engine.problem import DTYPES, Problem, as_array, make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
-from gdrepl.expression import FUNCTIONS, check_name, parse_call, parse_value
+from gdrepl.expression import FUNCTIONS, Call, check_name, parse_call, parse_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +34,35 @@ class Assignment:
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(.*)", re.DOTALL)
 
 
-def parse_assignment(text: str, session: Session) -> Assignment:
-    """A name and a value."""
+def parse_setting(text: str, session: Session) -> Assignment:
+    """What to set, and a value."""
+    return _parse_assignment(text, "set ")
+
+
+def parse_definition(text: str, session: Session) -> Assignment:
+    """A name, and a value."""
+    return _parse_assignment(text, "")
+
+
+def _parse_assignment(text: str, command: str) -> Assignment:
     match = _ASSIGNMENT.fullmatch(text.strip())
     if match is not None and not match[3].strip():
-        raise CommandError(f"{match[1]}{match[2] or ''} needs a value", _example(match[1]))
+        raise CommandError(f"{match[1]}{match[2] or ''} needs a value", _example(match[1], command))
     if match is None:
-        raise CommandError(f"'{text[:40]}' is not a name and a value", "for example x = 3.0")
+        raise CommandError(
+            f"'{text[:40]}' is not a name and a value", "for example set x 3.0" if command else "for example x = 3.0"
+        )
     return Assignment(match[1], match[2] or "", match[3].strip())
 
 
-def _example(name: str) -> str:
+def _example(name: str, command: str) -> str:
     """What may be typed behind `name`."""
     if name in ("optimizer", "engine", "dtype"):
         choices = {"engine": ENGINES, "dtype": DTYPES}.get(name) or tuple(optimizer.catalogue())
         return f"{name} is one of {', '.join(choices)}"
     values = {"lr": "0.1", "max-steps": "1e6", "history-limit": "256", "print-precision": "7", "seed": "1"}
-    return f"for example {name} = {values.get(name, '3.0')}"
+    value = values.get(name, "3.0")
+    return f"for example {command}{name} {value}" if command else f"for example {name} = {value}"
 
 
 def _settable(session: Session) -> list[str]:
@@ -60,9 +72,9 @@ def _settable(session: Session) -> list[str]:
     return names
 
 
-Setting = Annotated[Assignment, Argument("what value", parse_assignment, _settable, rest=True)]
+Setting = Annotated[Assignment, Argument("what value", parse_setting, _settable, rest=True)]
 Definition = Annotated[
-    Assignment, Argument("name = value", parse_assignment, lambda session: session.complete_names(), rest=True)
+    Assignment, Argument("name = value", parse_definition, lambda session: session.complete_names(), rest=True)
 ]
 
 
@@ -95,7 +107,19 @@ def set_(session: Session, what: Setting) -> Changed:
         if what.name in waiting:
             hint = f"type {word} {what.name} = {what.value[:40]}"
             raise CommandError(f"'{what.name}' is no parameter of the problem in force", hint)
-    raise CommandError(f"there is nothing to set called '{what.name[:40]}'", did_you_mean(what.name, _settable(session)))
+    raise _nothing_to_set(session, what.name)
+
+
+def _nothing_to_set(session: Session, name: str) -> CommandError:
+    """Why `name` cannot be set: it belongs to other optimizers, or is misspelt."""
+    own = session.debugger.spec.name
+    owners = [kind for kind in sorted(optimizer.catalogue()) if name in optimizer.settable(kind)]
+    if owners:
+        listed = f"{', '.join(owners[:4])}{' and others' if len(owners) > 4 else ''}"
+        hint = f"{listed} {'have it' if len(owners) > 1 else 'has it'}: set optimizer {owners[0].lower()}({name}=...)"
+        return CommandError(f"{own} has no {name}", hint)
+    known = [*_settable(session), "learning_rate"]
+    return CommandError(f"there is nothing to set called '{name[:40]}'", did_you_mean(name.lower(), known))
 
 
 def _label(what: str, value: str) -> str:
@@ -105,6 +129,7 @@ def _label(what: str, value: str) -> str:
 def _set_parameter(session: Session, what: Assignment) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.point().parameters[what.name]
+    _refuse_non_finite(what.name, what.value)
     given = debugger.ask(debugger.parse(what.value))
     if given.dtype == bool:
         raise CommandError(f"{what.name} is a number, not a condition")
@@ -122,6 +147,11 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
     return Changed(what.name + what.index, before, debugger.point().parameters[what.name], _branch_note(session, branch))
 
 
+def _refuse_non_finite(name: str, text: str) -> None:
+    if text.strip().lstrip("+-").lower() in ("inf", "infinity", "nan"):
+        raise CommandError(f"{name} must be finite, not {text.strip()[:20]}", f"for example set {name} 0.1")
+
+
 def _index(what: Assignment, array: Any) -> tuple[Any, ...]:
     inner = what.index[1:-1]
     try:
@@ -130,7 +160,8 @@ def _index(what: Assignment, array: Any) -> tuple[Any, ...]:
         array[places]
     except (ValueError, IndexError, TypeError):
         raise CommandError(
-            f"the index {what.index} does not fit {what.name} of shape {array.shape}", f"for example {what.name}[0]"
+            f"the index {what.index} does not fit {what.name} of shape {array.shape}",
+            f"for example set {what.name}[0] 3" if array.shape else f"set {what.name} 3",
         ) from None
     return places
 
@@ -144,6 +175,9 @@ def _branch_note(session: Session, before: str) -> tuple[str, ...]:
 def _set_rate(session: Session, value: str) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec.rate
+    _refuse_non_finite("lr", value)
+    if is_schedule(value):
+        raise CommandError(f"{value} needs arguments", "for example exponential_decay(0.1, decay_steps=100, decay_rate=0.9)")
     if is_call(value) and value.split("(")[0].strip() not in FUNCTIONS:
         debugger.set_learning_rate(make_schedule(parse_call(value)), _label("lr", value))
     else:
@@ -180,8 +214,8 @@ def _set_optimizer(session: Session, value: str) -> Changed:
 def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec.hyperparameters[name]
-    parsed = parse_value(value)
-    debugger.set_hyperparameter(name, parsed, _label(name, value))
+    parsed = parse_value(value, allow_call=True)
+    debugger.set_hyperparameter(name, parsed.name if isinstance(parsed, Call) else parsed, _label(name, value))
     return Changed(name, before, debugger.spec.hyperparameters[name], _branch_note(session, branch))
 
 
@@ -291,9 +325,8 @@ def _define(session: Session, what: Assignment, target: dict[str, Any], other: d
     _remember(session, target, what.name, value, origin)
     notes = (f"waits for a loss that reads {what.name}",)
     sha256 = origin.sha256 if origin else ""
-    return Changed(
-        what.name, None if before is None else np.asarray(before), array, notes, origin.text if origin else "", sha256
-    )
+    was = None if before is None else as_array(before, debugger.problem.dtype)
+    return Changed(what.name, was, array, notes, origin.text if origin else "", sha256)
 
 
 def _redefine(session: Session, name: str, value: Any, origin: Any, target: dict[str, Any], other: dict[str, Any]) -> Begun:
@@ -334,9 +367,14 @@ def loss(session: Session, expression: LossText) -> Begun:
     return _begin(session, problem, f"loss {expression}")
 
 
+def _zoo_options(session: Session, head: str) -> list[str]:
+    return ["dim="] if zoo.dimension_free(head.split()[0]) and "dim=" not in head else []
+
+
 @registry.command("problem", group="editing", syntax="NAME [dim=N]")
 def problem(
-    session: Session, name: Annotated[str, Argument("name", plain, lambda session: list(zoo.names()), rest=True)]
+    session: Session,
+    name: Annotated[str, Argument("name", plain, lambda session: list(zoo.names()), rest=True, after=_zoo_options)],
 ) -> Begun:
     """Put a problem of the zoo in force.
 

@@ -62,7 +62,8 @@ def help_(session: Session, command: CommandName | None = None) -> HelpList | He
     """List the commands, or explain one, or a topic.
 
     The topics are expressions, optimizers, problems, schedules and sessions. Commands may be shortened to any prefix that
-    only one of them has. `;;` joins commands. An empty line repeats a run.
+    only one of them has. `;;` joins commands. On a terminal an empty line does the last line again, if that ran, moved or
+    asked, and changed nothing else.
 
     Example: help step
     """
@@ -71,8 +72,10 @@ def help_(session: Session, command: CommandName | None = None) -> HelpList | He
     if command in TOPIC_TEXT:
         summary, text = TOPIC_TEXT[command]
         return HelpPage(command, command, summary, text)
+    if command in GROUPS and command not in registry.commands:
+        return HelpList(((command, _listed(command)),))
     try:
-        return _page(registry.find(command))
+        return _page(registry.find(command.split()[0]))  # help info branches, help plot loss: what follows is no page
     except CommandError as error:
         raise CommandError(error.message, did_you_mean(command, [*registry.commands, *TOPICS]) or error.hint) from None
 
@@ -92,11 +95,13 @@ def apropos(session: Session, word: Word) -> HelpList:
     Example: apropos gradient
     """
     wanted = word.lower()
-    found = tuple(
-        (command.usage, command.summary)
-        for command in registry
-        if any(wanted in text.lower() for text in (command.name, command.usage, command.summary, command.text))
-    )
+    named, speaking = [], []
+    for command in registry:
+        if wanted in command.name:
+            named.append((command.usage, command.summary))
+        elif any(wanted in text.lower() for text in (command.usage, command.summary, command.text)):
+            speaking.append((command.usage, command.summary))
+    found = (*named, *speaking)
     if not found:
         raise CommandError(f"no help speaks of '{word[:40]}'", "help lists all commands")
     return HelpList(((f"commands about {word}", found),))

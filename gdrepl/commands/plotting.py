@@ -76,10 +76,14 @@ def _choices(session: Session) -> list[str]:
     return ["loss", "grad", "lr", "curve", *complete_expression(session)]
 
 
-What = Annotated[Wish, Argument("what", parse_wish, _choices, rest=True)]
+def _after(session: Session, head: str) -> list[str]:
+    return [*(word for word in ("vs", "from", "to", "log") if word not in head.split()), *_choices(session)]
 
 
-@registry.command("plot", "pl", group="data", recorded=False, syntax="[WHAT] [vs EXPR] [from A] [to B] [log]")
+What = Annotated[Wish, Argument("what", parse_wish, _choices, rest=True, after=_after)]
+
+
+@registry.command("plot", "pl", group="data", recorded=False, repeats=True, syntax="[WHAT] [vs EXPR] [from A] [to B] [log]")
 def plot(session: Session, what: What | None = None) -> Plotted:
     """Draw a chart in the terminal.
 

@@ -35,12 +35,14 @@ class Argument:
         parse: its text -> its value; raises CommandError with one clear line.
         complete: what Tab offers for it.
         rest: True takes the rest of the line, blanks and all; else one word.
+        after: what Tab offers behind the words that are typed already; None offers the same as `complete`.
     """
 
     name: str
     parse: Callable[[str, Session], Any]
     complete: Completer = no_completion
     rest: bool = False
+    after: Callable[[Session, str], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def until(session: Session, condition: Condition) -> Stepped:
     return session.stepped(session.debugger.run(None, condition))
 
 
-@registry.command("advance", "adv", group="running")
+@registry.command("advance", "adv", group="running", repeats=True)
 def advance(session: Session, step: Step) -> Stepped:
     """Run forward to STEP, fewer if a breakpoint holds.
 
@@ -55,7 +55,8 @@ def advance(session: Session, step: Step) -> Stepped:
     """
     ahead = step - session.debugger.step
     if ahead <= 0:
-        raise CommandError(f"step {step} is not ahead: we stand at {session.debugger.step}", f"goto {step} goes back")
+        hint = f"goto {step} goes back" if ahead else f"advance +10 goes on from here, to step {step + 10}"
+        raise CommandError(f"step {step} is not ahead: we stand at {session.debugger.step}", hint)
     return session.stepped(session.debugger.run(ahead))
 
 
@@ -70,7 +71,7 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.back(count))
 
 
-@registry.command("goto", group="running")
+@registry.command("goto", group="running", repeats=True)
 def goto(session: Session, step: Where) -> Stepped:
     """Stand at STEP, at start or at end, bit for bit.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gdrepl.commands.values import make_spec, parse_rate, read_value
+from gdrepl.commands.values import make_spec, names_rate, parse_rate, read_value
 from gdrepl.engine import zoo
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Origin, Problem, make_problem
-from gdrepl.errors import CommandError, GdreplError
+from gdrepl.errors import CommandError, ExpressionError, GdreplError
 
 FIRST_PROBLEM = "tutorial"
 
@@ -65,13 +66,21 @@ class Setup:
         word, *options = text.split()
         if word in zoo.names() or (word.isidentifier() and word not in variables):
             return zoo_problem(word, options, self.dtype, {**variables, **constants}, origins)
-        return make_problem(text, variables, constants, self.dtype, origins=origins)
+        try:
+            return make_problem(text, variables, constants, self.dtype, origins=origins)
+        except ExpressionError as error:
+            unknown = re.fullmatch(r"unknown name '(\w+)'", error.message)
+            if unknown and not error.hint:
+                error.hint = f"give it a start value: --var {unknown[1]}=3.0"
+            raise
 
     def _spec(self, problem: Problem) -> OptimizerSpec:
         with _given_as("--lr"):
             rate = parse_rate(self.rate) if self.rate else None
         if not self.optimizer and rate is None and problem.name == FIRST_PROBLEM:
             rate = 1.0
+        if rate is not None and names_rate(self.optimizer):
+            raise CommandError("--lr: the optimizer names a learning rate too", "give one of them")
         with _given_as("--optimizer" if self.optimizer else "--lr"):
             return make_spec(self.optimizer or "adam", rate)
 
@@ -114,7 +123,7 @@ def zoo_problem(
             numbers[key] = float(value)
         except ValueError:
             what = f"{key[:40]} is a whole number, not '{value[:40]}'" if equals else f"'{option[:40]}' is not an option"
-            raise CommandError(what, f"for example problem {name} dim=10") from None
+            raise CommandError(what, f"without blanks, for example problem {name} dim=10") from None
         if not equals:
             raise CommandError(f"'{option[:40]}' is not an option", f"for example problem {name} dim=10")
     entry = zoo.entry(name, **numbers)

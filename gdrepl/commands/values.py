@@ -12,13 +12,15 @@ import numpy as np
 
 from gdrepl.engine.optimizer import RATE_NAMES, OptimizerSpec
 from gdrepl.engine.problem import MAX_NUMBERS, Origin
-from gdrepl.engine.schedule import ScheduleSpec
-from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.engine.schedule import ScheduleSpec, schedule_catalogue
+from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import Call, parse_call, parse_value
 from gdrepl.recording.data import find_data, read_csv
 
 _CSV = re.compile(r"""csv\(\s*(?:"([^"]*)"|'([^']*)')\s*(?:,(.*))?\)""", re.DOTALL)
+_LIKE_CSV = re.compile(r"csv\s*\(.*", re.DOTALL)
 _CALL = re.compile(r"[A-Za-z_]\w*\s*\(.*\)", re.DOTALL)
+_CSV_EXAMPLE = 'for example csv("points.csv", x, y)'
 MAKERS = ("normal", "uniform", "zeros", "ones", "csv")
 
 
@@ -34,18 +36,30 @@ def read_value(text: str, name: str, seed: int, folders: Sequence[Path]) -> tupl
     data = _CSV.fullmatch(text)
     if data:
         return _from_csv(text, data, folders)
+    if _LIKE_CSV.fullmatch(text):
+        raise CommandError("csv needs a file name in quotes, then columns, and nothing after it", _CSV_EXAMPLE)
     value = parse_value(text, allow_call=True)
     if not isinstance(value, Call):
         if value is None or isinstance(value, bool):
             raise CommandError(f"{name} needs a number", "for example 3.0, [0.1, -0.2] or normal(3, 4)")
+        if not np.isfinite(_floats(value)).all():
+            raise CommandError(f"{name} must be finite", "the largest float32 is 3.4e38")
         return value, None
-    if value.name == "csv":
-        raise CommandError("csv needs a file name in quotes", 'for example csv("points.csv", x, y)')
     return _made(value, name, seed), Origin(text)
+
+
+def _floats(value: Any) -> Any:
+    """A value as typed as numbers; what is no array of numbers is told so later."""
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return np.zeros(())
 
 
 def _from_csv(text: str, match: re.Match[str], folders: Sequence[Path]) -> tuple[Any, Origin]:
     columns = [column.strip().strip("\"'") for column in (match.group(3) or "").split(",") if column.strip()]
+    if any(set(column) & set("=[]()") for column in columns):
+        raise CommandError("the columns of csv are names or numbers, separated by commas", _CSV_EXAMPLE)
     path = find_data(match.group(1) or match.group(2) or "", folders)
     array, digest = read_csv(path, columns)
     return array, Origin(text, digest)
@@ -53,7 +67,8 @@ def _from_csv(text: str, match: re.Match[str], folders: Sequence[Path]) -> tuple
 
 def _made(call: Call, name: str, seed: int) -> Any:
     if call.name not in MAKERS:
-        raise CommandError(f"'{call.name[:40]}' does not make a value", f"use a number, a list, or {', '.join(MAKERS)}")
+        hint = did_you_mean(call.name, MAKERS) or f"use a number, a list, or {', '.join(MAKERS)}"
+        raise CommandError(f"'{call.name[:40]}' does not make a value", hint)
     shape = [size for size in call.arguments if isinstance(size, int) and not isinstance(size, bool) and size > 0]
     if len(shape) != len(call.arguments) or call.keywords:
         raise CommandError(f"{call.name} takes sizes", f"for example {call.name}(3, 4)")
@@ -104,7 +119,7 @@ def make_spec(text: str, rate: float | ScheduleSpec | None) -> OptimizerSpec:
     except ExpressionError as error:
         raise CommandError(f"'{text[:40]}' is not an optimizer: {error.message}", "for example adam(beta_1=0.8)") from None
     given: dict[str, object] = {
-        name: _rate_or_plain(value) if name in RATE_NAMES else _plain(value, name) for name, value in call.keywords.items()
+        name: _rate_or_plain(value) if name in RATE_NAMES else _plain(value) for name, value in call.keywords.items()
     }
     if len(call.arguments) > 1:
         raise CommandError(f"{call.name} takes one value without a name, its learning rate", "name the others: beta_1=0.8")
@@ -117,15 +132,36 @@ def make_spec(text: str, rate: float | ScheduleSpec | None) -> OptimizerSpec:
     return OptimizerSpec.make(call.name, given, rate)
 
 
+def is_schedule(name: str) -> bool:
+    """Whether this Keras has a schedule of that name, written as `cosine_decay` or `CosineDecay`."""
+    return name.replace("_", "").lower() in {known.replace("_", "") for known in schedule_catalogue()}
+
+
+def names_rate(text: str) -> bool:
+    """Whether an optimizer as typed brings its own learning rate."""
+    try:
+        call = parse_call(text)
+    except ExpressionError:
+        return False
+    return bool(call.arguments) or any(name in call.keywords for name in RATE_NAMES)
+
+
 def _rate_or_plain(value: Any) -> object:
-    return make_schedule(value) if isinstance(value, Call) else value
+    if not isinstance(value, Call):
+        return value
+    if not value.arguments and not value.keywords and not is_schedule(value.name):
+        raise CommandError(f"a learning rate is a number or a schedule, not '{value.name[:40]}'", "info schedules lists them")
+    return make_schedule(value)
 
 
 def _plain_keywords(call: Call) -> dict[str, object]:
-    return {name: _plain(value, name) for name, value in call.keywords.items()}
+    return {name: _plain(value) for name, value in call.keywords.items()}
 
 
-def _plain(value: Any, name: str = "") -> object:
-    if isinstance(value, Call):
-        raise CommandError(f"{name or 'this'} must be a number, not '{value.name[:40]}'", f"for example {name or 'x'} = 0.1")
-    return value
+def _plain(value: Any) -> object:
+    """A value without calls in it; a bare name as text, for the rule of the hyperparameter to refuse by its own words."""
+    if not isinstance(value, Call):
+        return value
+    if value.arguments or value.keywords:
+        raise CommandError(f"'{value.name[:40]}(...)' is not a number", "give a number, such as 0.1")
+    return value.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, Quit, Saved
 from gdrepl.display import numbers
 from gdrepl.display.series import counted
@@ -91,7 +93,7 @@ def changed(result: Changed, style: Style) -> list[Line]:
     before, after = (_value(value, style) for value in (result.before, result.after))
     came = origin(result.origin, result.sha256)
     name = safe(result.name, style.ascii_only)
-    if result.before is None:
+    if result.before is None and isinstance(result.after, np.ndarray):  # it is new; a hyperparameter was none before
         lines = prose(f"{name}: {after}", style, then="  ")
     elif len(name) + len(before) + len(after) + 6 <= style.width:
         lines = [[(f"{name}: {before} {style.arrow} ", ""), (after, "bold")]]
@@ -108,6 +110,8 @@ def _value(value: object, style: Style) -> str:
     """What was set, as one line; text is harmless in it."""
     if isinstance(value, str):
         return safe(value, style.ascii_only)
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return numbers.fit(value, max(8, style.width - 8), style.precision, style.ellipsis)

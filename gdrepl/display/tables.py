@@ -34,11 +34,13 @@ _SET = {
 def printed(result: Printed, style: Style) -> list[Line]:
     """`x + 1 = 4`; a small matrix row by row."""
     whole = numbers.show(result.value, style.precision).split("\n")
+    if len(whole) == 1 and result.value.ndim == 2 and whole[0].startswith("["):
+        whole = [*whole, ""]  # one row is drawn like several
     if len(whole) == 1:
         line = equation(result.expression, result.value, style)
         return [line]
     head = f"{safe(result.expression, style.ascii_only)} = {numbers.shape_of(result.value.shape)}"
-    return [*prose(head, style, then="  "), *([("  ", ""), (row, "bold")] for row in whole)]
+    return [*prose(head, style, then="  "), *([("  ", ""), (row, "bold")] for row in whole if row)]
 
 
 def described(result: Described, style: Style) -> list[Line]:

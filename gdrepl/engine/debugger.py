@@ -178,7 +178,11 @@ class Debugger:
     def _non_finite(self) -> str:
         """Which values of the point are not finite."""
         names = [] if np.isfinite(self._snapshot.loss) else [f"loss is {self._snapshot.loss}"]
-        names += [f"grad({name})" for name, value in self._snapshot.gradient.items() if not np.isfinite(value).all()]
+        if not np.isfinite(self._snapshot.learning_rate):  # the cause of the rest
+            names.insert(0, f"the learning rate is {self._snapshot.learning_rate}")
+        for name, value in self._snapshot.gradient.items():
+            if not np.isfinite(value).all():
+                names.append(f"grad({name}) is {value if value.ndim == 0 else 'not finite'}")
         return ", ".join(names)
 
     def _chunk(self, conditions: Sequence[Expression], wanted: int, through: bool) -> tuple[int, tuple[bool, ...], bool]:
@@ -284,28 +288,34 @@ class Debugger:
     # Editing
 
     def set_parameter(self, name: str, value: Array, label: str = "") -> None:
-        """Change a parameter here: an event of the timeline. `value` has the parameter's shape and dtype."""
+        """Change a parameter here: an event of the timeline, unless it is so already. `value` has its shape and dtype."""
         here = self._snapshot
+        if value.tobytes() == here.parameters[name].tobytes():
+            return
         program = self._program(self.recipe)
         snapshot = program.evaluated({**here.parameters, name: value}, here.slots, here.step)
         self._edit(self.recipe, snapshot, label)
 
     def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "") -> None:
-        """Change the learning rate here, in place when it was and stays a plain number."""
+        """Change the learning rate here, in place when it was and stays a plain number; no event when it is so already."""
         spec = self.recipe.spec.with_learning_rate(rate)
         if isinstance(rate, ScheduleSpec) or self.recipe.spec.schedule is not None:
             self._change_spec(spec, label, None if isinstance(rate, ScheduleSpec) else rate)
             return
         place = self._program(self.recipe).rate_place
         slots = list(self._snapshot.slots)
+        if slots[place] == slots[place].dtype.type(rate):
+            return
         slots[place] = frozen(np.asarray(rate, slots[place].dtype))
         here = replace(self._snapshot, slots=tuple(slots), learning_rate=slots[place])
         self._edit(replace(self.recipe, spec=spec), here, label)
 
     def set_hyperparameter(self, name: str, value: object, label: str = "") -> None:
-        """Change one hyperparameter of the optimizer here; slots that it keeps stay as they are."""
+        """Change one hyperparameter of the optimizer here, unless it is so already; slots that it keeps stay as they are."""
         rate = None if self.spec.schedule is not None else self.spec.learning_rate
-        self._change_spec(self.spec.with_hyperparameter(name, value), label, rate)
+        spec = self.spec.with_hyperparameter(name, value)
+        if spec != self.spec:
+            self._change_spec(spec, label, rate)
 
     def set_optimizer(self, spec: OptimizerSpec, label: str = "") -> None:
         """Go on from here with another optimizer, whose slots are new."""

@@ -232,7 +232,7 @@ def _construct(spec: OptimizerSpec, dtype: str = "float32") -> Any:
             return _find(spec.name)(learning_rate=rate, **spec.hyperparameters)
         except (ValueError, TypeError) as error:
             text = " ".join(str(error).split())  # Keras writes paragraphs, some over several lines
-            hint = "set the other one to none first" if "Only one of" in text else ""
+            hint = "only one of them may be set, the others are none" if "Only one of" in text else ""
             raise CommandError(f"Keras refuses {spec.name}: {text[:200]}", hint) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ from gdrepl.errors import ExpressionError
 from gdrepl.expression.constants import integer
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS, STATIC, TRUTH_ARGUMENTS
 from gdrepl.expression.sums import total
-from gdrepl.expression.syntax import Expression
+from gdrepl.expression.syntax import Expression, operator_column
 
 Tensor = Any
 Observer = Callable[[ast.expr, Tensor], Tensor]
@@ -72,7 +73,8 @@ class _Evaluator:
         try:
             tensor = self._raw(node, scope)
         except self.errors as error:
-            self._fail(node, self._reason(node, scope, error))
+            column = operator_column(self.text, node.left) if isinstance(node, ast.BinOp) else node.col_offset
+            raise ExpressionError(self._reason(node, scope, error), self.text, column) from None
         return self.observe(node, tensor) if self.observe is not None else tensor
 
     def _raw(self, node: ast.expr, scope: Scope) -> Tensor:
@@ -250,11 +252,15 @@ class _Evaluator:
         if isinstance(node, ast.Call):
             operands = node.args
         if isinstance(node, ast.Subscript):
-            return f"the index does not fit a value of shape {self._shape(node.value, scope)}"
+            return f"the index [{ast.unparse(node.slice)[:40]}] does not fit the shape {self._shape(node.value, scope)}"
         shapes = [self._shape(operand, scope) for operand in operands]
         if len(shapes) > 1 and None not in shapes:
             return f"shapes {' and '.join(str(shape) for shape in shapes)} do not fit together"
-        return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        # What is in braces names TensorFlow's own node and device.
+        lines = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", str(error)).strip().splitlines() or [type(error).__name__]
+        shapes = [shape for shape in shapes if shape is not None]
+        of = f" (given shape {' and '.join(map(str, shapes))})" if isinstance(node, ast.Call) and shapes else ""
+        return f"{lines[0][:120]}{of}"
 
     def _shape(self, node: ast.expr, scope: Scope) -> tuple[int, ...] | None:
         try:

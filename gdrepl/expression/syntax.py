@@ -36,7 +36,7 @@ _SHAPES = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple,
 _REFUSED = {
     ast.Attribute: (
         "attributes are not part of the language",
-        "write sin(x), not np.sin(x); optimizer slots are slot.momentum",
+        "write sin(x), not np.sin(x), transpose(W), not W.T; optimizer slots are slot.momentum",
     ),
     ast.Lambda: ("functions cannot be defined here", ""),
     ast.ListComp: ("comprehensions are not part of the language", "use sum(...) over a vector"),
@@ -55,6 +55,9 @@ _REFUSED = {
     ast.BitAnd: ("'&' is not part of the language", "conditions are joined by and"),
     ast.BitOr: ("'|' is not part of the language", "conditions are joined by or"),
     ast.Invert: ("'~' is not part of the language", "a condition is turned round by not"),
+    ast.Dict: ("braces are not part of the language", "a vector is written [1, 2]"),
+    ast.Set: ("braces are not part of the language", "a vector is written [1, 2]"),
+    ast.Await: ("'await' is not part of the language", ""),
     ast.LShift: ("'<<' is not part of the language", "use x * 2**n"),
     ast.RShift: ("'>>' is not part of the language", "use x / 2**n"),
 }
@@ -157,14 +160,25 @@ def python_tree(text: str) -> ast.expr:
         if error.offset == 0:  # Python's way to say that the text ended
             raise ExpressionError("not an expression: something is missing at its end", text, len(text)) from None
         column = min(max((error.offset or 1) - 1, 0), len(text))
-        hint = "a comparison is written ==" if _looks_like_assignment(text) else ""
-        raise ExpressionError(f"not an expression: {_plain(error.msg)}", text, column, hint) from None
+        raise ExpressionError(f"not an expression: {_plain(error.msg)}", text, column, _hint(text, error.msg)) from None
     except (RecursionError, MemoryError, ValueError, OverflowError):
         raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, 0) from None
 
 
 def _plain(message: str) -> str:
     return message.split(". ")[0].split("(<")[0].strip()
+
+
+def _hint(text: str, message: str) -> str:
+    """What to type in place of a slip that people bring along from other languages."""
+    if "positional argument" in message:
+        return "what follows a named value needs a name, too"
+    for other, ours in (("&&", "conditions are joined by and"), ("||", "conditions are joined by or")):
+        if other in text:
+            return ours
+    if re.search(r"!(?!=)", text):
+        return "a condition is turned round by not"
+    return "a comparison is written ==" if _looks_like_assignment(text) else ""
 
 
 def _looks_like_assignment(text: str) -> bool:
@@ -205,7 +219,8 @@ class _Checker:
                 self._index(index)
             case _ if isinstance(node, _SHAPES):
                 if isinstance(node, ast.Tuple | ast.Slice):
-                    self._fail(node, "a comma is not allowed here" if isinstance(node, ast.Tuple) else "a slice needs a value")
+                    comma = "a comma is not allowed here" if getattr(node, "elts", ()) else "empty brackets have no value"
+                    self._fail(node, comma if isinstance(node, ast.Tuple) else "a slice needs a value")
                 self._operators(node)
                 if isinstance(node, ast.List) and not node.elts:
                     self._fail(node, "an empty list has no value")
@@ -217,7 +232,7 @@ class _Checker:
                 self._fail(node, message, hint)
 
     def _operators(self, node: ast.AST) -> None:
-        """Refuse an operator where it stands: Python's tree gives operators no column of their own."""
+        """Refuse an operator where it stands."""
         match node:
             case ast.BinOp():
                 pairs: list[tuple[ast.expr, ast.AST]] = [(node.left, node.op)]
@@ -229,9 +244,7 @@ class _Checker:
             if not isinstance(operator, _OPERATORS):
                 name = type(operator).__name__
                 message, hint = _REFUSED.get(type(operator), (f"{name} is not part of the language", ""))
-                after = self.text[left.end_col_offset or 0 :]  # blanks and closing brackets, then the operator
-                column = len(self.text) - len(after.lstrip(" )"))
-                raise ExpressionError(message, self.text, column, hint)
+                raise ExpressionError(message, self.text, operator_column(self.text, left), hint)
 
     def _number(self, node: ast.Constant, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -261,7 +274,7 @@ class _Checker:
 
     def _suggest(self, name: str) -> str:
         known = [*(self.names or ()), *FUNCTIONS, *NAMED_CONSTANTS, *(POINT_NAMES if self.at_point else ())]
-        listed = ", ".join(sorted(self.names or ()))
+        listed = ", ".join([*sorted(self.names or ()), *(POINT_NAMES if self.at_point else ())])
         return did_you_mean(name, known) or (f"known: {listed}" if listed and len(listed) < 80 else "")
 
     def _slot(self, node: ast.Attribute) -> None:
@@ -327,6 +340,12 @@ class _Checker:
 
     def _fail(self, node: ast.AST, message: str, hint: str = "") -> NoReturn:
         raise ExpressionError(message, self.text, getattr(node, "col_offset", 0), hint)
+
+
+def operator_column(text: str, left: ast.expr) -> int:
+    """Where the operator behind `left` stands: Python's tree gives operators no column of their own."""
+    after = text[left.end_col_offset or 0 :]  # blanks and closing brackets, then the operator
+    return len(text) - len(after.lstrip(" )"))
 
 
 def _is_prev(node: ast.AST) -> bool:

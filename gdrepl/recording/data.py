@@ -17,12 +17,17 @@ from gdrepl.errors import CommandError, did_you_mean
 MAX_BYTES = 256 * 2**20
 
 
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+
+
 def find_data(name: str, folders: Sequence[Path]) -> Path:
     """The first of `folders` that holds `name`; an absolute name stands for itself.
 
     Raises:
         CommandError: none does.
     """
+    if not name.strip():
+        raise CommandError("the name of the file is empty", 'for example csv("points.csv", x, y)')
     for folder in folders:
         candidate = folder / os.path.expanduser(name)
         if os.path.isfile(candidate):
@@ -40,7 +45,8 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
         columns: names, or numbers from 0; none means all. One column gives shape (rows,), several (rows, columns).
 
     Raises:
-        CommandError: the file cannot be read, a column is unknown, or a cell is not a number (its line is named).
+        CommandError: the file cannot be read or is separated by something else, a column is unknown or there twice, a row
+            is longer or shorter than the first, or a cell is not a number (its row is named).
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -53,9 +59,11 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
         raise CommandError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
     if not rows:
         raise CommandError(f"{path.name} is empty")
+    _check_separator(rows[0], path.name)
     header = [] if all(_is_number(cell) for cell in rows[0]) else [cell.strip() for cell in rows[0]]
     body = rows[1:] if header else rows
     places = [_place(column.strip(), header, len(rows[0]), path.name) for column in columns] or list(range(len(rows[0])))
+    _check_lengths(rows, path.name)
     numbers = [[_cell(row, place, line, path.name) for place in places] for line, row in enumerate(body, 2 if header else 1)]
     if not numbers:
         raise CommandError(f"{path.name} has a header and no rows")
@@ -63,12 +71,32 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
     return frozen(array[:, 0] if len(places) == 1 else array), hashlib.sha256(content).hexdigest()
 
 
+def _check_separator(first: Sequence[str], name: str) -> None:
+    for separator, plural in _SEPARATORS.items():
+        if len(first) == 1 and separator in first[0]:
+            raise CommandError(f"{name} is separated by {plural}", "only commas are read: x,y in the first line, then 1.5,2")
+
+
+def _check_lengths(rows: Sequence[Sequence[str]], name: str) -> None:
+    """Refuse rows with more cells than the first: their numbers would be read under the wrong names, or not at all."""
+    width = len(rows[0])
+    for line, row in enumerate(rows, 1):
+        if any(cell.strip() for cell in row[width:]):
+            hint = "numbers are written 1.5, not 1,5; columns are separated by commas"
+            raise CommandError(f"{name} row {line} has {len(row)} columns, not {width}", hint)
+
+
 def _place(column: str, header: Sequence[str], width: int, name: str) -> int:
+    if list(header).count(column) > 1:
+        places = [str(place) for place, each in enumerate(header) if each == column]
+        raise CommandError(f"{name} has several columns '{column}'", f"name one by its number: {' or '.join(places)}")
     if column in header:
         return list(header).index(column)
     if column.isdecimal() and len(column) < 10 and int(column) < width:
         return int(column)
-    hint = did_you_mean(column, header) or f"columns: {', '.join(header) or f'0 to {width - 1}'}"
+    alike = [each for each in header if each.lower() == column.lower()]
+    hint = f"did you mean '{alike[0]}'?" if alike else did_you_mean(column, header)
+    hint = hint or f"columns: {', '.join(header) or f'0 to {width - 1}'}"
     raise CommandError(f"{name} has no column '{column}'", hint)
 
 

@@ -18,7 +18,8 @@ from gdrepl.commands.arguments import complete_expression, complete_files
 from gdrepl.commands.registry import Argument, Command, registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.values import MAKERS
-from gdrepl.engine.optimizer import catalogue
+from gdrepl.engine.hyperparameter import arguments_of
+from gdrepl.engine.optimizer import catalogue, settable
 from gdrepl.engine.program import ENGINES
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.errors import CommandError
@@ -109,7 +110,11 @@ def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Compl
     assignment = _ASSIGNMENT.match(typed) if argument.rest and " " in argument.name else None
     if assignment:
         words, typed = list(_values(assignment.group(1), session)), typed[assignment.end() :]
-    if argument.complete is complete_expression:
+        if "(" in typed and assignment.group(1) in ("optimizer", "lr"):
+            words, typed = _keywords(assignment.group(1), typed, session)
+    elif argument.after is not None and " " in typed:
+        words = list(argument.after(session, typed[: typed.rindex(" ")]))
+    if argument.complete is complete_expression or argument.name == "condition":
         words += _slots(session)
     for begun in (typed, _last(_WORD, typed), _last(_IDENTIFIER, typed)):
         found = [word for word in words if word.startswith(begun)]
@@ -132,6 +137,18 @@ def _values(name: str, session: Session) -> Iterable[str]:
     if name == "lr":
         return schedule_catalogue() if session.ready else ()
     return [*MAKERS, *complete_expression(session)]
+
+
+def _keywords(what: str, typed: str, session: Session) -> tuple[list[str], str]:
+    """The hyperparameters of an optimizer, or the arguments of a schedule, that are not given yet; and what is begun of one."""
+    if not session.ready:
+        return [], typed
+    name, _, typed = typed.partition("(")
+    name = name.strip()
+    names = ["learning_rate", *settable(name)] if what == "optimizer" else list(arguments_of(schedule_catalogue()[name]))
+    *given, begun = typed.split(",")
+    taken = {each.split("=")[0].strip() for each in given}
+    return [f"{each}=" for each in names if each not in taken], begun.lstrip()
 
 
 def _slots(session: Session) -> list[str]:

@@ -17,6 +17,7 @@ from gdrepl.engine.moves import Progress
 from gdrepl.errors import GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
+from gdrepl.shell.parts import repeatable
 from gdrepl.shell.progress import Activity
 
 INTERRUPTED = 130
@@ -71,9 +72,8 @@ class LineRunner:
             except KeyboardInterrupt:
                 print()
                 continue
-            command = find_command(line or last)
-            line = line or (last if command is not None and command.repeats else "")
-            last = line or last
+            line = line.strip() or last
+            last = repeatable(line)
             status = self.run([line])
             if status == INTERRUPTED:
                 continue

@@ -33,6 +33,12 @@ class Part:
         return find_command(self.word) if self.word else None
 
 
+def repeatable(line: str) -> str:
+    """What an empty line does next: `line` again, if each of its commands is one to repeat."""
+    commands = [part.command for part in parts(line) if part.word]
+    return line if commands and all(command is not None and command.repeats for command in commands) else ""
+
+
 class Standing(Enum):
     """How a command word stands: it names a command, could still become one, or cannot."""
 

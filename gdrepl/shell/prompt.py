@@ -28,7 +28,7 @@ from gdrepl.shell.history import QuietHistory
 from gdrepl.shell.keys import interrupted_ahead, make_bindings
 from gdrepl.shell.loader import Loader
 from gdrepl.shell.output import make_output
-from gdrepl.shell.parts import parts
+from gdrepl.shell.parts import parts, repeatable
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
 from gdrepl.shell.status import status
@@ -159,7 +159,7 @@ class _Shell:
     def _execute(self, line: str) -> int | None:
         """Run one line; returns the status when it ends the session."""
         line = line.strip() or self._repeat
-        self._repeat = _repeatable(line)
+        self._repeat = repeatable(line)
         try:
             if interrupted_ahead(self.prompt.app.input) or self.signals.came_early():
                 raise KeyboardInterrupt
@@ -242,10 +242,3 @@ def _needs_debugger(line: str) -> bool:
     """True when a command of the line cannot do without TensorFlow; an unknown one is told so at once."""
     commands = [part.command for part in parts(line) if not part.is_comment]
     return any(command is not None and not command.instant for command in commands)
-
-
-def _repeatable(line: str) -> str:
-    """What an empty line does next: the last command of `line`, if it is one to repeat."""
-    part = list(parts(line))[-1]
-    command = part.command
-    return f"{part.word}{part.rest}" if command is not None and command.repeats else ""

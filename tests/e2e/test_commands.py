@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from driving import contents, do, error_of, hill, read_json
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
 
 from gdrepl.commands.helping import GROUPS
 from gdrepl.commands.registry import Command, registry
@@ -17,6 +19,7 @@ from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.errors import CommandError, GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
+from gdrepl.shell.complete import LineCompleter
 
 COMMANDS = list(registry)
 
@@ -183,7 +186,7 @@ BAD_LINES = [
     *(
         "info",
         "info nosuch",
-        "info prob",
+        "info br",
         "set",
         "set x",
         "set lr",
@@ -504,9 +507,76 @@ def test_an_unfinished_plot_says_what_is_missing(line: str, message: str):
     assert error_of(hill(engine="eager"), line).message.startswith(message)
 
 
-def test_a_name_in_place_of_a_hyperparameters_number_is_named():
-    error = error_of(hill(engine="eager"), "set optimizer adam(beta_1=abc)")
-    assert error.message == "beta_1 must be a number, not 'abc'"
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("set optimizer adam(beta_1=abc)", "beta_1 must be a number in [0, 1), not 'abc'", "beta_1 = 0.9"),
+        ("set optimizer adam(amsgrad=yes)", "amsgrad must be true or false, not 'yes'", "amsgrad = true"),
+        ("set nesterov on", "nesterov must be true or false, not 'on'", "nesterov = true"),
+        ("set optimizer adam(lr=abc)", "a learning rate is a number or a schedule, not 'abc'", "info schedules"),
+        ("set lr exponential_decay(abc, 10, 0.9)", "initial_learning_rate must be a number >= 0, not 'abc'", "0.1"),
+        ("set lr exponential_decay", "exponential_decay needs arguments", "decay_steps=100"),
+        ("set lr inf", "lr must be finite, not inf", "set lr 0.1"),
+        ("set x nan", "x must be finite, not nan", "set x 0.1"),
+        ("set x[0] 3", "the index [0] does not fit x of shape ()", "set x 3"),
+        ("set beta_1 0.5", "SGD has no beta_1", "set optimizer adam(beta_1=...)"),
+        ("set LR 1", "there is nothing to set called 'LR'", "'lr'"),
+        ("set learningrate 1", "there is nothing to set called 'learningrate'", "'learning_rate'"),
+        ("var y = 1e400", "y must be finite", "3.4e38"),
+        ("var y = norml(3)", "'norml' does not make a value", "'normal'"),
+    ],
+)
+def test_what_was_wrong_with_a_value_is_said_by_its_name(line: str, message: str, hint: str):
+    session = hill(engine="eager")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message == message
+    assert hint in error.hint
+    assert contents(session) == before
+
+
+@pytest.mark.parametrize("line", ["set lr 0.1", "set x x", "set momentum 0"])
+def test_setting_what_is_so_already_makes_no_event_and_no_branch(line: str):
+    session = hill(engine="eager")
+    do(session, "step 4", "goto 2")
+    changed = do(session, line)
+    assert (changed["before"], changed["notes"]) == (changed["after"], [])
+    assert list(session.debugger.timeline.branches) == ["main"]
+    assert len(session.debugger.timeline.segments()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("set optimizer adam(be", ["beta_1=", "beta_2="]),
+        ("set optimizer sgd(momentum=0.9, n", ["nesterov="]),
+        ("set optimizer sgd(momentum=0.9, mom", []),
+        ("set optimizer adam(0.1, learn", ["learning_rate="]),
+        ("set lr exponential_decay(0.1, decay_", ["decay_rate=", "decay_steps="]),
+        ("set lr cosine_decay(x", []),
+        ("set optimizer nosuch(x", []),
+    ],
+)
+def test_tab_offers_the_hyperparameters_that_are_not_given_yet(typed: str, wanted: list[str], eager: Session):
+    completer = LineCompleter(eager)
+    assert sorted(item.text for item in completer.get_completions(Document(typed), CompleteEvent())) == wanted
+
+
+@pytest.mark.parametrize(("line", "topic"), [("info o", "SGD"), ("info p", "(x-50)**2"), ("i var", "(x-50)**2")])
+def test_a_topic_that_is_short_of_another_stands_for_itself(line: str, topic: str, eager: Session):
+    assert topic in str(do(eager, line))
+    assert "problem, optimizer" in error_of(eager, "info").hint
+
+
+def test_help_knows_the_headings_and_takes_what_follows_a_command(eager: Session):
+    groups = {heading: [usage.split()[0] for usage, _ in rows] for heading, rows in do(eager, "help")["groups"]}
+    assert do(eager, "help running")["groups"] == [
+        ["running", next(g[1] for g in do(eager, "help")["groups"] if g[0] == "running")]
+    ]
+    assert groups["running"][0] == "step"
+    assert do(eager, "help plot loss")["name"] == "plot"
+    assert do(eager, "help info branches")["name"] == "info"
+    assert do(eager, "apropos branch")["groups"][0][1][0][0].startswith("branch")
 
 
 def test_what_waits_for_a_loss_can_be_looked_at():
@@ -530,13 +600,13 @@ def test_a_parameter_is_not_set_to_what_is_not_finite(value: str, eager: Session
     [
         ("set optimizer", "adam, adamw"),
         ("set engine", "engine is one of xla, graph, eager"),
-        ("set lr", "for example lr = 0.1"),
+        ("set lr", "for example set lr 0.1"),
         ("var x", "for example x = 3.0"),
         ("goto mian", "did you mean 'main'?"),
         ("print grad(loss)", "parameters: x"),
         ("problem rastrigin dim=many", "dim=10"),
         ('const k = csv(".", x)', 'csv("points.csv", x, y)'),
-        ("set optimizer adam(clipnorm=1, clipvalue=1)", "set the other one to none first"),
+        ("set optimizer adam(clipnorm=1, clipvalue=1)", "only one of them may be set"),
     ],
 )
 def test_what_to_type_instead_is_said(line: str, hint: str, eager: Session):

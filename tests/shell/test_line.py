@@ -104,15 +104,30 @@ def test_an_empty_line_offers_every_command(session):
         ("goto st", "goto start"),
         ("problem rosenbr", "problem rosenbrock"),
         ("const A = norm", "const A = normal"),
+        ("problem rastrigin ", "problem rastrigin dim="),
+        ("problem rastrigin di", "problem rastrigin dim="),
+        ("history 0:10 ", "history 0:10 every"),
+        ("plot loss f", "plot loss from"),
+        ("plot loss ", "plot loss vs"),
+        ("break if ", "break if loss"),
+        ("break i", "break if"),
     ],
 )
 def test_tab_offers(session, text, expected):
     assert expected in offered(text, session)
 
 
-@pytest.mark.parametrize("text", ["bogus x", "# conti", "step 10 ", "goto -", "quit ", "loss (x-1)**2"])
+@pytest.mark.parametrize(
+    "text", ["bogus x", "# conti", "step 10 ", "goto -", "quit ", "loss (x-1)**2", "history 0:9 every 2 e"]
+)
 def test_tab_offers_nothing(session, text):
     assert offered(text, session) == []
+
+
+def test_tab_does_not_offer_again_what_stands_there_already(session):
+    assert "break if if" not in offered("break if ", session)
+    assert "plot loss vs x vs" not in offered("plot loss vs x ", session)
+    assert offered("problem rastrigin dim=2 ", session) == []
 
 
 def test_tab_offers_the_names_of_the_problem():

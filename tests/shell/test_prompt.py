@@ -204,8 +204,17 @@ def test_an_empty_line_repeats_the_last_step_with_its_count(gd):
     assert step_of(gd) == before + 10
 
 
+def test_an_empty_line_repeats_a_question_and_a_whole_line(gd):
+    gd.run("print 40 + 2")
+    assert "40 + 2 = 42" in gd.run("")
+    gd.run("step 2 ;; print 40 + 2")
+    before = step_of(gd)
+    assert "40 + 2 = 42" in gd.run("")
+    assert step_of(gd) == before + 2
+
+
 def test_an_empty_line_does_not_repeat_what_is_not_to_be_repeated(gd):
-    gd.run("print loss")
+    gd.run("set print-precision 7")
     before = step_of(gd)
     text = gd.run("")
     assert text.splitlines()[:2] == ["(gd)", "(gd)"]
