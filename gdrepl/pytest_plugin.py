@@ -80,7 +80,8 @@ class SessionItem(pytest.Item):
         if replay.status == "unreadable":
             raise ReplayMismatchError(f"{self.path.name} cannot be read: {replay.message}")
         if replay.mismatches:
-            raise ReplayMismatchError("\n".join([f"{self.path.name} does not match:", *map(str, replay.mismatches)]))
+            first, *others = map(str, replay.mismatches)  # the first on the first line, which is what summaries show
+            raise ReplayMismatchError("\n".join([f"{self.path.name} does not match: {first}", *others]))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """The mismatch, without a traceback."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrepl.commands.saving import KNOWN_KINDS
+from gdrepl.commands.saving import FOLDER, KNOWN_KINDS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
@@ -50,7 +50,7 @@ def restore(session: Session, document: Document) -> None:
     with _Reading(document.header):
         debugger = fresh.adopt(start)
     fresh.events = [_event(record) for record in document.records if record.kind == "command"]
-    fresh.header_body = dict(document.header.body)
+    fresh.header_body = {name: value for name, value in document.header.body.items() if name != FOLDER}
     _restore_timeline(debugger, document)
     states = [record for record in document.records if record.kind == "state"]
     if not states:

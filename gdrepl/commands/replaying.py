@@ -34,6 +34,7 @@ class Replay:
         status: match, mismatch or unreadable.
         mismatches: the first twenty.
         message: why it is unreadable, or how it was compared.
+        line: where it is unreadable; 0 stands for the whole file.
         commands: how many were run.
         updated: True when the file was rewritten.
     """
@@ -44,6 +45,7 @@ class Replay:
     message: str = ""
     commands: int = 0
     updated: bool = False
+    line: int = 0
 
     @property
     def exit_status(self) -> int:
@@ -67,11 +69,12 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         if not mismatches:
             tolerance, mismatches = _compare(document.records, plain_records(session), tolerances)
         mismatches = [*_changed_lines(document, mismatches), *mismatches][:MOST_MISMATCHES]
+        updated = updated and bool(mismatches or document.damage or tolerance != Tolerance())
         if updated:
             session.extra_records = list(unknown_records(document.records))
             save_as(session, path)
     except GdreplError as error:
-        return Replay(str(path), "unreadable", message=error.message)
+        return Replay(str(path), "unreadable", message=error.message, line=getattr(error, "line", 0))
     how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
     status = "mismatch" if mismatches and not updated else "match"
     return Replay(str(path), status, tuple(mismatches), how, len(session.events), updated)

@@ -22,6 +22,8 @@ from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
 
 TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-5}, "float64": {"rtol": 1e-6, "atol": 1e-10}}
+FOLDER = "folder"
+"""The member of a journal's header that names the folder in which the session was held. Session files have none."""
 KNOWN_KINDS = ("command", "problem", "segment", "points", "branch", "state")
 
 
@@ -166,7 +168,8 @@ def _state(session: Session) -> dict[str, Any]:
 def _leftover(values: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the problem does not hold itself, or holds in fewer digits than were typed or drawn."""
     plain = {name: to_json(value) for name, value in values.items()}
-    return {name: value for name, value in plain.items() if name not in used or value != to_json(used[name])}
+    # By name: the order in which they were defined is not kept by everything that a session goes through.
+    return {name: plain[name] for name in sorted(plain) if name not in used or plain[name] != to_json(used[name])}
 
 
 def save_as(session: Session, path: Path) -> None:

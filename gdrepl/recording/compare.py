@@ -42,6 +42,8 @@ class Mismatch:
     got: Any
 
     def __str__(self) -> str:
+        if self.field == "checksum":
+            return f"line {self.line} was changed after it was written (its checksum differs)"
         step = f", step {self.step}" if self.step is not None else ""
         wanted, got = _brief(self.wanted), _brief(self.got)
         return f"line {self.line}, {self.command}{step}, field {self.field}: recorded {wanted}, now {got}"
@@ -93,7 +95,7 @@ def compare_bodies(record: Record, got: Mapping[str, Any], tolerance: Tolerance)
             yield Mismatch(record.line, "points", f"{column}{inner}", step, one, other)
         return
     for field, _, one, other in _differences(body, got, tolerance, ""):
-        yield Mismatch(record.line, _name(record), field.removeprefix("result."), _step_of(body), one, other)
+        yield Mismatch(record.line, _name(record), field.removeprefix("result."), _step_at(body, field), one, other)
 
 
 def _name(record: Record) -> str:
@@ -113,6 +115,15 @@ def _step_of(body: Mapping[str, Any]) -> int | None:
     point = result.get("point")
     step = point.get("step") if isinstance(point, Mapping) else result.get("step")
     return step if isinstance(step, int) else None
+
+
+def _step_at(body: Mapping[str, Any], field: str) -> int | None:
+    """The step of a field of a command's result: that of the point it lies in, if it lies in one."""
+    inner = field.removeprefix("result.").partition(".")[0]
+    result = body.get("result")
+    point = result.get(inner) if isinstance(result, Mapping) else None
+    step = point.get("step") if isinstance(point, Mapping) else None
+    return step if isinstance(step, int) else _step_of(body)
 
 
 def _differences(wanted: Any, got: Any, tolerance: Tolerance, field: str) -> Iterator[tuple[str, int | None, Any, Any]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gdrepl.recording.format import Encoder
 SUFFIX = ".gds"
 SECONDS_BETWEEN_SYNCS = 1.0
 _TAIL = 64 << 10
+_CHECKSUM = re.compile(rb'"sum":"[0-9a-f]{8}"\}\Z')
 
 
 class Journal:
@@ -62,6 +64,8 @@ class Journal:
     def reopen(cls, path: Path) -> Journal:
         """Go on with a journal that was not closed; a torn last line, which nobody was told of, is cut off.
 
+        A last line that lacks nothing but its newline is whole.
+
         Raises:
             SessionFileError: it is locked, closed or damaged otherwise, or cannot be opened. The file is untouched.
         """
@@ -69,9 +73,9 @@ class Journal:
         lock.acquire()
         try:
             data = read_bytes(path)
-            whole = data[: data.rfind(b"\n") + 1]
-            encoder = Encoder.resume(whole)
-            descriptor = _open_at(path, len(whole))
+            whole, encoder = _whole_lines(data)
+            descriptor = _open_at(path, min(len(whole), len(data)))
+            _write_all(descriptor, whole[len(data) :])
         except BaseException:
             lock.release()
             raise
@@ -168,12 +172,25 @@ def journal_folder() -> Path:
 
 def latest_open(folder: Path) -> Path | None:
     """The newest journal that is neither closed nor locked by a live process; None when there is none."""
+    return next(open_journals(folder), None)
+
+
+def open_journals(folder: Path) -> Iterator[Path]:
+    """The journals that are neither closed nor locked by a live process, newest first."""
     for path in _newest_first(folder):
         with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
             last = _last_line(path)
             if last and not _is_end(last) and not is_locked(path):
-                return path
-    return None
+                yield path
+
+
+def damage_of(path: Path) -> str:
+    """Why a journal cannot be gone on with, in a line; empty when it can."""
+    try:
+        _whole_lines(read_bytes(path))
+    except SessionFileError as error:
+        return error.message
+    return ""
 
 
 def prune(folder: Path, keep: int = 20) -> list[Path]:
@@ -216,6 +233,19 @@ def _new_file(folder: Path) -> tuple[Path, Lock, int]:
         except OSError as error:
             lock.release()
             raise explain("write the journal", path, error) from error
+
+
+def _whole_lines(data: bytes) -> tuple[bytes, Encoder]:
+    """The lines of a journal that are whole, and the encoder that goes on after them.
+
+    Raises:
+        SessionFileError: it is closed, or damaged otherwise than at its end.
+    """
+    lines = data[: data.rfind(b"\n") + 1]
+    if _CHECKSUM.search(data):  # which ends the line that lacks its newline
+        with contextlib.suppress(SessionFileError):
+            return data + b"\n", Encoder.resume(data + b"\n")
+    return lines, Encoder.resume(lines)
 
 
 def _open_at(path: Path, size: int) -> int:

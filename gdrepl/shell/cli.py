@@ -216,12 +216,15 @@ def _debug(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from gdrepl.errors import GdreplError
     from gdrepl.shell.front import run_session
+    from gdrepl.shell.lines import refuse
     from gdrepl.shell.resuming import resume_session
 
-    session, keeper = resume_session(options.file, quiet=options.json)
-    if session is None:
-        return 2
+    try:
+        session, keeper = resume_session(options.file, quiet=options.json)
+    except GdreplError as error:
+        return refuse(error, options.json)
     return run_session(session, options, keeper)
 
 

@@ -62,7 +62,7 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
         status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
         if status is not None:
             return status
-    if options.batch:
+    if options.batch and (options.inputs or sys.stdin.isatty()):
         # Even without a command a start that cannot be built is wrong usage.
         return 0 if options.inputs else runner.check_start()
     if prompting and not is_dumb():
@@ -76,10 +76,11 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
 
 
 def _piped_lines() -> Iterable[str]:
-    """Standard input; what is not UTF-8 in it becomes a question mark that no command has."""
+    """Standard input, less a byte order mark; what is not UTF-8 in it becomes a question mark that no command has."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
-    return sys.stdin
+    for number, line in enumerate(sys.stdin):
+        yield line.removeprefix("\ufeff") if number == 0 else line
 
 
 def history_file() -> Path | None:

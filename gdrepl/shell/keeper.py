@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
-from gdrepl.commands.saving import header
+from gdrepl.commands.saving import FOLDER, header
 from gdrepl.commands.session import Event, Session
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.journal import Journal, journal_folder, prune
@@ -65,7 +66,8 @@ class Keeper:
     def _create(self, events: list[Event]) -> None:
         folder = journal_folder()
         body = self._session.header_body or header(self._session.start)
-        self._journal = Journal.create(folder, body)
+        # Where data files were found: `gdrepl resume` may be typed elsewhere. `save` leaves it out.
+        self._journal = Journal.create(folder, {**body, FOLDER: str(Path.cwd())})
         for event in events:
             self._journal.append("command", {"line": event.line, "result": event.result})
         prune(folder)

@@ -160,6 +160,15 @@ class LineRunner:
             self._activity.update(progress)
 
 
+def refuse(error: GdreplError, as_json: bool) -> int:
+    """Say why a command of the command line cannot be done at all; returns its status."""
+    if as_json:
+        print(dumps(_to_json(Outcome("", error=error))), flush=True)
+    else:
+        print(f"gdrepl: {error.message}", *([error.hint] if error.hint else []), sep="\n  ", file=sys.stderr)
+    return 2
+
+
 def _to_json(outcome: Outcome) -> dict[str, Any]:
     if outcome.error is None:
         return {"command": outcome.command, "result": result_to_json(outcome.result)}

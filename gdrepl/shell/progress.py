@@ -1,5 +1,7 @@
 """The one line that shows that something is going on: a spinner, or the progress of a run. On a terminal only, and erased.
 
+A terminal that cannot erase gets a line of its own of a long run's progress now and then.
+
 A thread draws it, since the main thread is inside TensorFlow. Only what changed is written: over a slow link a redraw costs
 some forty bytes, three times a second.
 """
@@ -17,6 +19,7 @@ from gdrepl.engine.moves import Progress
 from gdrepl.shell.screen import is_dumb
 
 INTERVAL = 0.33
+DUMB_INTERVAL = 5.0
 BAR_AFTER = 1.0
 BAR_WIDTH = 20
 _SPINNER = "|/-\\"
@@ -27,7 +30,7 @@ class Activity:
 
     Args:
         label: what the spinner says.
-        stream: where to draw; nothing is drawn unless it is a terminal that can move its cursor.
+        stream: where to draw; nothing is drawn unless it is a terminal.
         columns: the width of the terminal, asked at each redraw, since it may be resized.
     """
 
@@ -45,8 +48,9 @@ class Activity:
 
     def __enter__(self) -> Activity:
         self._began = time.monotonic()
-        if _can_erase(self._stream):
-            self._thread = threading.Thread(target=self._keep_drawing, name="gdrepl-progress", daemon=True)
+        if _is_terminal(self._stream):
+            work = self._keep_telling if is_dumb() else self._keep_drawing
+            self._thread = threading.Thread(target=work, name="gdrepl-progress", daemon=True)
             self._thread.start()
         return self
 
@@ -75,6 +79,14 @@ class Activity:
             with self._lock:
                 if not self._stop.is_set():
                     self._draw(progress_line(self._latest, time.monotonic() - self._began, self._label, self._after))
+
+    def _keep_telling(self) -> None:
+        """Lines that stay, one under the other: of runs only, since a spinner that stays says nothing."""
+        while not self._stop.wait(DUMB_INTERVAL):
+            with self._lock:
+                text = progress_line(self._latest, 0.0, self._label, DUMB_INTERVAL)
+                if text and not self._stop.is_set():
+                    self._write(text[: max(0, self._columns() - 4)] + "\n")
 
     def _draw(self, text: str) -> None:
         text = text[: max(0, self._columns() - 4)]  # ^C, when the terminal echoes it, must not begin another line
@@ -123,9 +135,8 @@ def in_short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _can_erase(stream: TextIO) -> bool:
-    """Whether what is drawn can be taken away again: on a terminal that is not a dumb one."""
+def _is_terminal(stream: TextIO) -> bool:
     try:
-        return stream.isatty() and not is_dumb()
+        return stream.isatty()
     except (ValueError, AttributeError):  # closed, or none at all
         return False

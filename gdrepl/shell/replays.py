@@ -11,8 +11,10 @@ from pathlib import Path
 from gdrepl.commands.files import with_suffix
 from gdrepl.commands.replaying import Replay, replay_file
 from gdrepl.commands.showing import show_file
+from gdrepl.display.series import counted
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.numbers import dumps, result_to_json, to_json
+from gdrepl.shell.lines import refuse
 from gdrepl.shell.screen import error_line, style_from
 
 
@@ -24,7 +26,7 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
     worst = 0
     for file in files:
         replay = replay_file(file if file.exists() else with_suffix(file), update)
-        print(dumps(_to_json(replay)) if as_json else _text(replay), flush=True)
+        print(dumps(_to_json(replay)) if as_json else _text(replay, update), flush=True)
         worst = max(worst, replay.exit_status)
     return worst
 
@@ -35,14 +37,16 @@ def _to_json(replay: Replay) -> dict[str, object]:
     return plain
 
 
-def _text(replay: Replay) -> str:
+def _text(replay: Replay, update: bool) -> str:
     if replay.status == "unreadable":
-        return f"{replay.file}: cannot be read: {replay.message}"
+        return replay.message if replay.file in replay.message else f"{replay.file}: cannot be read: {replay.message}"
     if replay.updated:
-        return f"{replay.file}: rewritten ({len(replay.mismatches)} differences)"
+        return f"{replay.file}: rewritten ({counted(len(replay.mismatches), 'difference')})"
     if replay.mismatches:
-        return "\n".join([f"{replay.file}: does not match", *(f"  {mismatch}" for mismatch in replay.mismatches)])
-    return f"{replay.file}: matches {replay.message} ({replay.commands} commands)"
+        refused = ", and is left as it was: rewriting would not mend this" if update else ""
+        return "\n".join([f"{replay.file}: does not match{refused}", *(f"  {mismatch}" for mismatch in replay.mismatches)])
+    kept = ", left as it is" if update else ""
+    return f"{replay.file}: matches {replay.message} ({counted(replay.commands, 'command')}){kept}"
 
 
 def show(options: argparse.Namespace) -> int:
@@ -51,7 +55,10 @@ def show(options: argparse.Namespace) -> int:
     try:
         results = show_file(options.file if options.file.exists() else with_suffix(options.file))
     except SessionFileError as error:
-        print(error_line(f"{options.file}: {error.message}", style), file=sys.stderr)
+        error.message = error.message if str(options.file) in error.message else f"{options.file}: {error.message}"
+        if options.json:
+            return refuse(error, as_json=True)
+        print(error_line(error.message, style), file=sys.stderr)
         return 2
     if options.json:
         for result in results:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
+from gdrepl.commands.saving import FOLDER
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_bodies
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import NO_END, decode
-from gdrepl.recording.journal import Journal, journal_folder, latest_open
+from gdrepl.recording.format import NO_END, Document, Record, decode
+from gdrepl.recording.journal import Journal, damage_of, journal_folder, open_journals
 from gdrepl.recording.numbers import dumps
 from gdrepl.shell.keeper import Keeper
 
 
-def resume_session(file: Path | None, quiet: bool) -> tuple[Session | None, Keeper]:
-    """The session of a journal, its commands run again, and the keeper that goes on with the journal; None when that fails."""
+def resume_session(file: Path | None, quiet: bool) -> tuple[Session, Keeper]:
+    """The session of a journal, its commands run again, and the keeper that goes on with the journal.
+
+    Raises:
+        GdreplError: there is none, or it cannot be gone on with; the message names the file.
+    """
+    path = file or _latest()
     try:
-        path = file or latest_open(journal_folder())
-        if path is None:
-            raise SessionFileError(
-                "there is no journal of a session that was not closed", hint="load at the prompt opens saved sessions"
-            )
         return _resume(path, quiet)
     except GdreplError as error:
-        print(f"gdrepl: {error.message}", *([error.hint] if error.hint else []), sep="\n  ", file=sys.stderr)
-        return None, None  # type: ignore[return-value]
+        error.message = f"{path}: {error.message}" if str(path) not in error.message else error.message
+        raise
+
+
+def _latest() -> Path:
+    """The newest journal that was not closed; one that is damaged is told of and left where it is."""
+    for path in open_journals(journal_folder()):
+        damage = damage_of(path)
+        if not damage:
+            return path
+        print(f"warning: {path} is left out: {damage}", file=sys.stderr)
+    raise SessionFileError(
+        "there is no journal of a session that was not closed", hint="load at the prompt opens saved sessions"
+    )
 
 
 def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
@@ -49,16 +63,17 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
             print(f"warning: {damage}", file=sys.stderr)
     if not quiet:
         from gdrepl.display.numbers import show
+        from gdrepl.display.series import counted
 
         point = session.debugger.point()
         where = f"step {point.step}, loss {show(point.loss, session.settings.print_precision)}"
-        print(f"resumed {path.name}: {len(session.events)} commands, {where}", file=sys.stderr)
+        print(f"resumed {path.name}: {counted(len(session.events), 'command')}, {where}", file=sys.stderr)
     return session, keeper
 
 
 def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
-    session = session_of(document, [Path(), path.resolve().parent])
+    session = session_of(document, [*_folder_of(document), Path(), path.resolve().parent])
     for record in document.records:
         if record.kind != "command":
             continue
@@ -70,14 +85,26 @@ def _rerun(path: Path) -> Session:
     return session
 
 
-def _warn_of_difference(session: Session, record: object) -> None:
-    import json
+def _folder_of(document: Document) -> list[Path]:
+    """The folder in which the session was held, if it is still there."""
+    folder = document.header.body.get(FOLDER)
+    try:
+        return [Path(folder)] if isinstance(folder, str) and Path(folder).is_dir() else []
+    except (OSError, ValueError):
+        return []
 
-    from gdrepl.recording.format import Record
 
-    assert isinstance(record, Record)
+def _warn_of_difference(session: Session, record: Record) -> None:
+    """Tell of a result that came out differently.
+
+    Raises:
+        SessionFileError: it was read from a data file that is another one now; what follows would be another session.
+    """
     event = session.events[-1]
     got = json.loads(dumps({"line": event.line, "result": event.result}))
-    difference = next(compare_bodies(record, got, Tolerance()), None)
-    if difference is not None:
-        print(f"warning: {difference}", file=sys.stderr)
+    differences = list(compare_bodies(record, got, Tolerance()))
+    if any(difference.field == "sha256" for difference in differences):
+        hint = "put the file back as it was, or go to the folder of the session and resume there"
+        raise SessionFileError(f"'{event.line[:60]}' finds another file than the session did", record.line, hint)
+    if differences:
+        print(f"warning: {differences[0]}", file=sys.stderr)

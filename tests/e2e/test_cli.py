@@ -159,6 +159,13 @@ def test_batch_does_not_read_standard_input(cli):
     assert cli(*QUICK, "--batch", "-c", "print x", stdin="nonsense\n") == (0, "x = 3\n", "")
 
 
+def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env):
+    command = [sys.executable, "-m", "gdrepl", "debug", *QUICK, "--batch"]
+    done = subprocess.run(command, input="\ufeffprint 40 + 2\nnonsense\nprint 7\n", capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout) == (1, "40 + 2 = 42\n")
+    assert "unknown command 'nonsense'" in done.stderr
+
+
 def test_without_batch_the_piped_lines_come_after_the_commands(cli):
     assert cli(*QUICK, "-c", "print x", stdin="print step\n")[1] == "x = 3\nstep = 0\n"
 

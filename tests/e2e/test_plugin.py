@@ -71,7 +71,7 @@ def test_a_session_that_replays_passes_and_the_others_fail(ran):
 
 
 def test_a_failing_item_shows_line_command_step_and_field(ran):
-    assert "wrong.gds does not match:" in ran.stdout
+    assert "wrong.gds does not match: line " in ran.stdout
     assert "line 2, 'step 3', step 3, field point.loss: recorded 579.07606, now 579.07605" in ran.stdout
 
 

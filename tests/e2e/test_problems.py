@@ -146,6 +146,52 @@ def test_a_cell_that_is_no_number_is_named_by_its_row(folder: Path):
     assert error_of(quick(), 'const k = csv("bad.csv")').message == "bad.csv row 3: 'two' is not a number"
 
 
+@pytest.mark.parametrize(
+    ("content", "typed", "message", "hint"),
+    [
+        ("x;y\n1,5;2\n3,7;4\n", 'csv("t.csv")', "t.csv is separated by semicolons", "only commas"),
+        ("x\ty\n1\t2\n", 'csv("t.csv", x)', "t.csv is separated by tabs", "only commas"),
+        ("x,y\n1,2\n3,4,5\n", 'csv("t.csv", x, y)', "t.csv row 3 has 3 columns, not 2", "1.5, not 1,5"),
+        ("x\n1,5\n", 'csv("t.csv", x)', "t.csv row 2 has 2 columns, not 1", "1.5, not 1,5"),
+        ("x,x\n1,2\n", 'csv("t.csv", x)', "t.csv has several columns 'x'", "0 or 1"),
+        ("x,y\n1,2\n", 'csv("t.csv", X)', "t.csv has no column 'X'", "did you mean 'x'?"),
+        ("x,y\n1,2\n", "csv(t.csv, x)", "csv needs a file name in quotes, then columns, and nothing after it", "points.csv"),
+        ("x,y\n1,2\n", 'csv("t.csv" x)', "csv needs a file name in quotes, then columns, and nothing after it", "points.csv"),
+        (
+            "x,y\n1,2\n",
+            'csv("t.csv", columns=[x])',
+            "the columns of csv are names or numbers, separated by commas",
+            "points.csv",
+        ),
+        ("x,y\n1,2\n", 'csv("")', "the name of the file is empty", "points.csv"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(content: str, typed: str, message: str, hint: str, folder: Path):
+    (folder / "t.csv").write_text(content, encoding="utf-8")
+    error = error_of(quick(), f"const k = {typed}")
+    assert error.message == message
+    assert hint in error.hint
+
+
+def test_empty_cells_at_the_end_of_a_row_are_no_columns(folder: Path):
+    (folder / "t.csv").write_text("x,y\n1,2,\n3,4,,\n", encoding="utf-8")
+    assert do(quick(), 'const k = csv("t.csv")')["after"] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["rosenbrock", "--optimizer", "adam(lr=0.5)", "--lr", "0.1"], "--lr: the optimizer names a learning rate too"),
+        (["rosenbrock", "--optimizer", "adam(0.5)", "--lr", "0.1"], "--lr: the optimizer names a learning rate too"),
+        (["x**2"], "unknown name 'x'"),
+    ],
+)
+def test_a_start_that_is_wrong_is_told_with_what_to_give(given: list[str], message: str, cli):
+    status, _, err = cli("debug", *given, "--batch", "-c", "print lr")
+    assert (status, message in err) == (2, True)
+    assert "give one of them" in err or "give it a start value: --var x=3.0" in err
+
+
 def test_a_new_value_of_a_variable_in_use_begins_the_problem_again():
     session = quick()
     begun = do(session, "step 2", "var x = 5")

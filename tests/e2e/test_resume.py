@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from driving import Conversation, do, environment, gdrepl, hill, read_json
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.engine.moves import Progress
+from gdrepl.errors import SessionFileError
 from gdrepl.recording.format import decode
 from gdrepl.recording.journal import journal_folder, latest_open
 from gdrepl.shell.cli import main
@@ -151,13 +153,77 @@ def test_a_torn_last_line_is_cut_off_and_said_and_the_rest_goes_on(capsys: pytes
     assert session.debugger.step == 6
 
 
-def test_a_damaged_journal_is_refused_with_its_line_and_left_alone(capsys: pytest.CaptureFixture[str]):
+def test_a_damaged_journal_is_refused_with_its_line_and_left_alone():
     path = left_behind("step 2", "step 3", "step 4")
     data = path.read_bytes().replace(b'"line":"step 3"', b'"line":"step 7"')
     path.write_bytes(data)
-    assert resume_session(path, quiet=True)[0] is None
-    assert "line 3: this line was changed after it was written" in capsys.readouterr().err
+    with pytest.raises(SessionFileError, match="line 3: this line was changed after it was written") as caught:
+        resume_session(path, quiet=True)
+    assert str(path) in caught.value.message
     assert path.read_bytes() == data
+
+
+def test_a_last_line_that_lacks_only_its_newline_is_whole(capsys: pytest.CaptureFixture[str]):
+    path = left_behind("step 2", "step 3")
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    session, keeper = resume_session(None, quiet=True)
+    do(session, "step 4")
+    keeper.abandon()
+    assert lines_of(path) == ["step 2", "step 3", "step 4"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_newest_journal_is_named_and_the_one_before_it_is_resumed(capsys: pytest.CaptureFixture[str]):
+    older = left_behind("step 2")
+    newer = left_behind("step 5", "step 6")
+    os.utime(older, ns=(1, 1))
+    newer.write_bytes(newer.read_bytes().replace(b'"line":"step 5"', b'"line":"step 7"'))
+    before = newer.read_bytes()
+    session, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    assert session.debugger.step == 2
+    assert capsys.readouterr().err.startswith(f"warning: {newer} is left out: line 2: this line was changed")
+    assert newer.read_bytes() == before
+
+
+def in_folder(folder: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "table.csv").write_text(table, encoding="utf-8")
+    monkeypatch.chdir(folder)
+
+
+FIT = ('const X = csv("table.csv", u)', 'const y = csv("table.csv", v)', "var w = 0.5", "loss mean((X*w - y)**2)", "step 5")
+
+
+def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,5\n", monkeypatch)
+    left_behind(*FIT)
+    session, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    wanted = session.debugger.snapshot()
+    in_folder(tmp_path / "two", "u,v\n7,9\n", monkeypatch)
+    session, keeper = resume_session(None, quiet=True)
+    assert session.debugger.snapshot().same_bits(wanted)
+    do(session, f"save {tmp_path / 'fit.gds'}")
+    keeper.abandon()
+    assert str(tmp_path) not in (tmp_path / "fit.gds").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_a_session_is_not_resumed_with_other_data_than_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,5\n", monkeypatch)
+    path = left_behind(*FIT)
+    before = path.read_bytes()
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,6\n", monkeypatch)
+    with pytest.raises(SessionFileError, match="finds another file than the session did"):
+        resume_session(None, quiet=True)
+    assert path.read_bytes() == before
+
+
+def test_json_tells_in_json_that_there_is_nothing_to_resume(cli):
+    status, out, _ = cli("resume", "--json", "--batch", "-c", "print x")
+    answer = read_json(out)
+    assert (status, answer["command"], answer["error"]["type"]) == (2, "", "SessionFileError")
+    assert "no journal" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b'{"gdrepl":1,"kind":"header"}\n', b"\xff\xfe\n"])
@@ -214,7 +280,7 @@ def test_resume_says_what_it_resumed_and_takes_a_script(tmp_path: Path, cli):
     (tmp_path / "more.gd").write_text("step 3\n", encoding="utf-8")
     status, out, err = cli("resume", str(path), "-x", str(tmp_path / "more.gd"), "--batch")
     assert status == 0
-    assert f"resumed {path.name}: 1 commands, step 2" in err
+    assert f"resumed {path.name}: 1 command, step 2" in err
     assert "step 2 → 5" in out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,13 @@ def named_lines(replay: Replay) -> set[int]:
 def test_save_load_save_gives_the_same_bytes(small: Path, folder: Path):
     do(loaded(small), "save again")
     assert (folder / "again.gds").read_bytes() == small.read_bytes()
+
+
+def test_save_load_save_gives_the_same_bytes_whatever_was_defined_in_whatever_order(folder: Path):
+    session = hill(engine="eager")
+    do(session, "problem rastrigin dim=2", "var W = normal(2)", "const k = 2", "var a = 1", "loss sum(W**2)", "save one")
+    do(session, "load one", "save two")
+    assert (folder / "two.gds").read_bytes() == (folder / "one.gds").read_bytes()
 
 
 def test_saving_twice_gives_the_same_bytes(folder: Path):
@@ -224,6 +232,14 @@ def test_a_changed_digit_of_a_point_is_named_by_line_step_and_field(lines: list[
     assert (replay.mismatches[0].wanted, replay.mismatches[0].got) == (19.93, 19.92)
 
 
+def test_the_step_of_a_difference_is_that_of_the_point_it_lies_in(lines: list[str], folder: Path):
+    changed = [*lines]
+    changed[1] = re.sub(r'("before":\{"step":0,"loss":)2209.0', r"\g<1>2210.0", changed[1])
+    assert changed != lines
+    replay = replay_of(without_checks(joined(changed)), folder)
+    assert [(each.line, each.step, each.field) for each in replay.mismatches] == [(2, 0, "before.loss")]
+
+
 def test_a_changed_digit_of_a_result_is_named_by_line_command_step_and_field(lines: list[str], folder: Path):
     changed = [*lines]
     changed[1] = changed[1].replace(
@@ -320,6 +336,15 @@ def test_update_rewrites_a_file_with_what_comes_out_now(lines: list[str], folder
     assert replay_file(path, update=True).updated
     assert replay_file(path).status == "match"
     assert path.read_text(encoding="utf-8").splitlines()[1:] == lines[1:]
+
+
+def test_update_leaves_a_file_alone_that_matches(lines: list[str], folder: Path, cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CI", raising=False)
+    path = folder / "mine.gds"
+    path.write_text("\n".join(["# mine", *lines, ""]), encoding="utf-8")
+    status, out, _ = cli("replay", "--update", str(path))
+    assert (status, "matches bit for bit" in out, "left as it is" in out) == (0, True, True)
+    assert path.read_text(encoding="utf-8").startswith("# mine\n")
 
 
 def test_update_keeps_what_it_does_not_know(lines: list[str], folder: Path):

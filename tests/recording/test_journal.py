@@ -118,7 +118,7 @@ def test_every_cut_of_a_journal_can_be_reopened(tmp_path):
     data = path.read_bytes()
     for length in range(data.index(b"\n") + 1, len(data)):
         path.write_bytes(data[:length])
-        whole = numbers(path)[: data[:length].count(b"\n") - 1]
+        whole = [1, 2, 3][: data[: length + 1].count(b"\n") - 1]  # a line is whole without its newline, too
         journal = Journal.reopen(path)
         journal.append("command", {"number": 99})
         journal.close()
