@@ -308,7 +308,7 @@ def test_a_bracketed_paste_runs_each_line(gd):
     gd.type("\x1b[200~step 2\nprint 6*7\n\nstep 3\n\x1b[201~")
     gd.wait(lambda: step_of_or_none(gd) == before + 5, name="five steps")
     gd.at_prompt()
-    assert "42" in gd.text
+    assert "= 42" in gd.text
     gd.type("\x1b[A")
     gd.at_prompt("step 3")
 
@@ -325,7 +325,7 @@ def test_lines_sent_at_once_are_run_in_order(gd):
     gd.type("step 2\rprint 6*7\rstep 3\r")
     gd.wait(lambda: step_of_or_none(gd) == before + 5, name="five steps")
     gd.at_prompt()
-    assert "42" in gd.text
+    assert "= 42" in gd.text
 
 
 def test_ctrl_c_right_behind_a_paste_drops_all_of_it(gd):
@@ -333,7 +333,7 @@ def test_ctrl_c_right_behind_a_paste_drops_all_of_it(gd):
     gd.type("\x1b[200~continue 100000000000\nprint 11*11\n\x1b[201~\x03")
     gd.see("interrupted")
     gd.at_prompt()
-    assert "121" not in gd.text
+    assert "= 121" not in gd.text
     assert step_of(gd) == before
 
 
