@@ -246,6 +246,7 @@ def _info_session(session: Session) -> SessionInfo:
     debugger = session.debugger
     segments = debugger.timeline.segments()
     held = [segment.nbytes() for segment in segments]
+    waiting = session.waiting()
     return SessionInfo(
         {
             "branch": debugger.position.branch,
@@ -259,6 +260,7 @@ def _info_session(session: Session) -> SessionInfo:
             "max-steps": debugger.max_steps,
             "history-limit (MB)": session.settings.history_limit,
             "history in use (MB)": round(sum(map(sum, held)) / 2**20, 3),
+            **({"waiting for a loss that reads them": ", ".join(waiting)} if waiting else {}),
         }
     )
 

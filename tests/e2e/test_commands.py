@@ -579,6 +579,14 @@ def test_help_knows_the_headings_and_takes_what_follows_a_command(eager: Session
     assert do(eager, "apropos branch")["groups"][0][1][0][0].startswith("branch")
 
 
+def test_what_waits_for_a_loss_is_listed():
+    session = hill(engine="eager")
+    facts = do(session, "info session")["facts"]
+    do(session, "var w = [1, 2]", "const c = 2")
+    told = do(session, "info session")["facts"]
+    assert [value for name, value in told.items() if name not in facts] == ["c, w"]
+
+
 def test_what_waits_for_a_loss_can_be_looked_at():
     session = hill(engine="eager")
     do(session, "var y = [3, 4]", "const A = [[1, 2], [3, 4]]")
