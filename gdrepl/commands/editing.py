@@ -20,6 +20,7 @@ from gdrepl.engine.problem import DTYPES, Problem, as_array, make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import FUNCTIONS, Call, check_name, parse_call, parse_value
+from gdrepl.insight.shapes import stretched
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +401,7 @@ def _begin(session: Session, problem: Problem, label: str) -> Begun:
     notes += [f"display {display.id} ({display.expression.text}) is gone" for display in dropped]
     unused = [name for name in session.variables if name not in problem.parameters and name in problem.loss.names]
     notes += [f"{name} is a constant now" for name in unused]
+    notes += stretched(problem)
     return Begun(problem.loss.text, problem.name, debugger.point(), debugger.position.branch, tuple(notes))
 
 

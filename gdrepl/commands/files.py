@@ -11,6 +11,7 @@ from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Loaded, Saved
 from gdrepl.commands.saving import save_as
 from gdrepl.commands.session import Session
+from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError
 from gdrepl.recording.files import read_bytes
 from gdrepl.recording.format import decode
@@ -56,7 +57,11 @@ def load(session: Session, path: FilePath) -> Loaded:
     if folder not in session.folders:
         session.folders = (*session.folders, folder)
     debugger = session.debugger
-    return Loaded(str(target), len(session.events), len(debugger.timeline.branches), debugger.point())
+    notes = [
+        f"{name}: the file of {then.text} {'has changed' if now else 'cannot be read'}; the session's values are used"
+        for name, then, now in changed_data(session.origins, session.seed, session.folders)
+    ]
+    return Loaded(str(target), len(session.events), len(debugger.timeline.branches), debugger.point(), tuple(notes))
 
 
 @registry.command("source", group="files", recorded=False)

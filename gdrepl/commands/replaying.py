@@ -14,7 +14,7 @@ from gdrepl.commands.loading import start_from_header, unknown_records
 from gdrepl.commands.saving import records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
-from gdrepl.commands.values import read_value
+from gdrepl.commands.values import changed_data
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
@@ -95,15 +95,9 @@ def _changed_lines(document: Document, mismatches: Iterable[Mismatch]) -> Iterat
 
 def _changed_data(session: Session, record: Record) -> Iterator[Mismatch]:
     """Data files of the header that are not what they were; the header holds their numbers, so a missing one is no loss."""
-    for name, origin in session.start.origins.items():
-        if not origin.sha256:
-            continue
-        try:
-            now = read_value(origin.text, name, session.seed, session.folders)[1]
-        except GdreplError:
-            continue
-        if now is not None and now.sha256 != origin.sha256:
-            yield Mismatch(record.line, f"'const {name} = {origin.text}'", "sha256", None, origin.sha256, now.sha256)
+    for name, then, now in changed_data(session.start.origins, session.seed, session.folders):
+        if now is not None:
+            yield Mismatch(record.line, f"'const {name} = {then.text}'", "sha256", None, then.sha256, now.sha256)
 
 
 def session_of(document: Document, folders: Iterable[Path]) -> Session:

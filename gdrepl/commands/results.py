@@ -265,6 +265,7 @@ class Loaded:
     commands: int
     branches: int
     point: Point
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

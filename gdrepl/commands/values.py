@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from gdrepl.engine.optimizer import RATE_NAMES, OptimizerSpec
 from gdrepl.engine.problem import MAX_NUMBERS, Origin
 from gdrepl.engine.schedule import ScheduleSpec, schedule_catalogue
-from gdrepl.errors import CommandError, ExpressionError, did_you_mean
+from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Call, parse_call, parse_value
 from gdrepl.recording.data import find_data, read_csv
 
@@ -82,6 +82,21 @@ def _made(call: Call, name: str, seed: int) -> Any:
         "ones": np.ones,
     }
     return makers[call.name](tuple(shape))
+
+
+def changed_data(
+    origins: Mapping[str, Origin], seed: int, folders: Sequence[Path]
+) -> Iterator[tuple[str, Origin, Origin | None]]:
+    """(name, then, now) of the values whose data file is not what it was; now is None where it cannot be read."""
+    for name, origin in origins.items():
+        if not origin.sha256:
+            continue
+        try:
+            now = read_value(origin.text, name, seed, folders)[1]
+        except GdreplError:
+            now = None
+        if now is None or now.sha256 != origin.sha256:
+            yield name, origin, now
 
 
 def parse_rate(text: str) -> float | ScheduleSpec:

@@ -196,6 +196,7 @@ def loaded(result: Loaded, style: Style) -> list[Line]:
     """What was read, and where we stand in it."""
     what = f"{counted(result.commands, 'command')}, {counted(result.branches, 'branch', 'branches')}"
     lines = prose(f"loaded {result.path}: {what}", style, then="  ")
+    lines += [line for note in result.notes for line in prose(note, style, "dim", first="  ", then="    ")]
     return [*lines, [(f"step {result.point.step}", "bold")], *point_table(result.point, style)]
 
 

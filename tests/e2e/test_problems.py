@@ -173,6 +173,34 @@ def test_what_is_wrong_with_a_table_is_said(content: str, typed: str, message: s
     assert hint in error.hint
 
 
+def test_a_session_whose_data_have_changed_says_so_when_it_is_loaded_and_keeps_its_values(folder: Path):
+    (folder / "t.csv").write_text("x\n1\n2\n", encoding="utf-8")
+    session = quick()
+    do(session, 'const k = csv("t.csv", x)', "var v = 1", "loss sum((v - k)**2)", "save fit")
+    assert do(session, "load fit")["notes"] == []
+    (folder / "t.csv").write_text("x\n1\n3\n", encoding="utf-8")
+    loaded = do(session, "load fit")
+    assert loaded["notes"] == ['k: the file of csv("t.csv", x) has changed; the session\'s values are used']
+    assert do(session, "print k")["value"] == [1, 2]
+    (folder / "t.csv").unlink()
+    assert "cannot be read" in do(session, "load fit")["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        (("var w = [[1],[2],[3]]", "loss mean((w - y)**2)"), "w - y makes (3, 3) of (3, 1) and (3,)"),
+        (("var w = [1, 2, 3]", "loss mean((w - y)**2)"), None),
+        (("var w = 2", "loss mean((w * y - 1)**2)"), None),
+        (("var w = [[1, 2, 3]]", "loss mean((w * y)**2)"), None),
+        (("var w = [[1],[2],[3]]", "loss mean((2**w)**2) + sum(y @ w)"), None),
+    ],
+)
+def test_an_operator_that_stretches_both_sides_is_told_of(lines: tuple[str, str], note: str | None):
+    notes = do(quick(), "const y = [1, 2, 3]", *lines)["notes"]
+    assert notes == ([note] if note else [])
+
+
 def test_empty_cells_at_the_end_of_a_row_are_no_columns(folder: Path):
     (folder / "t.csv").write_text("x,y\n1,2,\n3,4,,\n", encoding="utf-8")
     assert do(quick(), 'const k = csv("t.csv")')["after"] == [[1.0, 2.0], [3.0, 4.0]]
