@@ -21,7 +21,7 @@ from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curve import curve_chart, interval, visited
-from gdrepl.insight.over import over_steps, recorded
+from gdrepl.insight.over import needs_snapshots, over_steps, recorded
 
 MOST_COMPONENTS = 6
 MOST_BRANCHES = 8
@@ -97,6 +97,8 @@ def plot(session: Session, what: What | None = None) -> Plotted:
     """
     wish = what or Wish()
     debugger = session.debugger
+    if wish.what == "" and wish.over:
+        wish = replace(wish, what="loss")
     if wish.what in ("", "curve"):
         if debugger.problem.numbers == 1:
             return Plotted(_curve(session, wish))
@@ -105,7 +107,7 @@ def plot(session: Session, what: What | None = None) -> Plotted:
             raise CommandError(
                 f"a curve needs a problem of one number; this one has {numbers}", "plot loss draws it over the steps"
             )
-        wish = Wish("loss", wish.over, wish.first, wish.last, wish.log)
+        wish = replace(wish, what="loss")
     return Plotted(_over_branches(debugger, wish))
 
 
@@ -137,7 +139,8 @@ def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
     text = "norm(grad)" if wish.what == "grad" and debugger.problem.numbers > 1 else wish.what
     y = debugger.parse(text)
     x = debugger.parse(wish.over) if wish.over else None
-    branches, left_out = _to_draw(debugger, wish, slots=bool(y.slots or (x is not None and x.slots)))
+    alone = any(needs_snapshots(debugger, each) for each in (y, x) if each is not None)
+    branches, left_out = _to_draw(debugger, wish, alone)
     series: list[Series] = []
     for branch, first, last in branches:
         series += _branch_series(debugger, branch.name, y, x, first, last, branch.name if len(branches) > 1 else "")
@@ -147,16 +150,16 @@ def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
     return Chart(title, wish.over or "step", y_label, tuple(series), wish.log, note)
 
 
-def _to_draw(debugger: Debugger, wish: Wish, slots: bool) -> tuple[list[tuple[Branch, int, int]], list[str]]:
+def _to_draw(debugger: Debugger, wish: Wish, alone: bool) -> tuple[list[tuple[Branch, int, int]], list[str]]:
     """The branches of the problem in force that have steps to draw, each with the first and last, and those left out.
 
     What a branch shares with one that is drawn too is not drawn again: it would only hide that one. Where there are too many,
-    the one in force and those that it came from are drawn, then the latest. Slots can be asked of the one in force only.
+    the one in force and those that it came from are drawn, then the latest. `alone` asks for the one in force only.
     """
     here, same = debugger.branch, debugger.problem.program_key
     span = (max(wish.first or 0, here.start), here.end if wish.last is None else min(wish.last, here.end))
     _check_span(*span, here)
-    if slots:
+    if alone:
         return [(here, *span)], []
     all_branches = debugger.timeline.branches
     known = {

@@ -43,8 +43,7 @@ def over_steps(
     low = max(first, debugger.timeline.branch(branch).start + (1 if expression.history else 0))
     if low > last:
         return np.empty(0, np.int64), np.empty(0)
-    norms = debugger.columns(last, last, branch).norms
-    if expression.slots or (bool(norms) and bool(expression.names & (norms | {"grad", "update"}))):
+    if needs_snapshots(debugger, expression):
         return _by_snapshots(debugger, expression, low, last, branch)
     if _is_recorded(debugger, expression) and not spread:
         steps, values = recorded(debugger, [expression.text], low, last, branch)
@@ -55,6 +54,13 @@ def over_steps(
         for start, columns in _pieces(debugger, low, last, branch, before=1 if expression.history else 0)
     ]
     return chosen, np.concatenate(found)
+
+
+def needs_snapshots(debugger: Debugger, expression: Expression) -> bool:
+    """Whether an expression reads what the columns do not hold, so that it can be asked of the branch in force only."""
+    layout = debugger.segment.layout
+    norms = {name for name in layout.shapes if not layout.whole(name)}
+    return expression.slots or (bool(norms) and bool(expression.names & {*norms, "grad", "update"}))
 
 
 def recorded(debugger: Debugger, names: Sequence[str], first: int, last: int, branch: str) -> tuple[Array, ...]:

@@ -66,8 +66,17 @@ class Keeper:
     def _create(self, events: list[Event]) -> None:
         folder = journal_folder()
         body = self._session.header_body or header(self._session.start)
-        # Where data files were found: `gdrepl resume` may be typed elsewhere. `save` leaves it out.
-        self._journal = Journal.create(folder, {**body, FOLDER: str(Path.cwd())})
+        self._journal = Journal.create(folder, {**body, **_here()})
         for event in events:
             self._journal.append("command", {"line": event.line, "result": event.result})
         prune(folder)
+
+
+def _here() -> dict[str, str]:
+    """The folder in which data files were found, since `gdrepl resume` may be typed elsewhere; `save` leaves it out."""
+    try:
+        folder = str(Path.cwd())
+        folder.encode()
+    except (OSError, UnicodeEncodeError):  # it was removed meanwhile, or its name is no text
+        return {}
+    return {FOLDER: folder}

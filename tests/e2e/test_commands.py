@@ -462,6 +462,17 @@ def test_a_part_of_the_curve_is_labelled_by_its_steps_and_a_point_that_cannot_be
     assert do(session, "plot")["chart"]["note"] == "current: x = -17, loss = nan, not drawn"
 
 
+def test_what_is_recorded_as_a_norm_is_drawn_of_the_branch_in_force():
+    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(100)"}, optimizer="sgd", rate="0.1", engine="eager"))
+    do(session, "step 4", "goto 2", "set lr 0.25", "step 3")
+    (series,) = do(session, "plot norm(w)")["chart"]["series"]
+    # w_k = 1 - 0.8**k, then the distance to 1 halves; the norm of 100 equal numbers is 10 of them
+    wanted = [1, 0.8, 0.64, 0.32, 0.16, 0.08]
+    assert series["y"] == pytest.approx([10 * (1 - each) for each in wanted], rel=1e-5)
+    assert len(do(session, "plot loss")["chart"]["series"]) == 2
+    assert do(session, "plot vs step")["chart"]["y_label"] == "loss"
+
+
 def test_options_of_plot_come_in_any_order():
     session = hill(engine="eager")
     do(session, "step 9")

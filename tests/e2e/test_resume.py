@@ -209,6 +209,14 @@ def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(tmp_path: Path
     assert str(tmp_path) not in (tmp_path / "fit.gds").read_text(encoding="utf-8").splitlines()[0]
 
 
+def test_a_session_in_a_folder_that_is_gone_has_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    path = left_behind("step 2")
+    assert lines_of(path) == ["step 2"]
+
+
 def test_a_session_is_not_resumed_with_other_data_than_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,5\n", monkeypatch)
     path = left_behind(*FIT)
