@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gdrepl.commands.saving import FOLDER, KNOWN_KINDS
+from gdrepl.commands.saving import FOLDERS, KNOWN_KINDS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
@@ -50,7 +50,7 @@ def restore(session: Session, document: Document) -> None:
     with _Reading(document.header):
         debugger = fresh.adopt(start)
     fresh.events = [_event(record) for record in document.records if record.kind == "command"]
-    fresh.header_body = {name: value for name, value in document.header.body.items() if name != FOLDER}
+    fresh.header_body = {name: value for name, value in document.header.body.items() if name != FOLDERS}
     _restore_timeline(debugger, document)
     states = [record for record in document.records if record.kind == "state"]
     if not states:
@@ -92,7 +92,7 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
             elif record.kind == "points":
                 points.setdefault(_whole(record.body["segment"]), []).append(record)
             elif record.kind == "branch":
-                branches.append(_branch(record.body, segments, tips))
+                branches.append(_branch(record.body, segments, tips, [branch.name for branch in branches]))
     for id, segment in segments.items():
         _fill(segment, points.get(id, []), *tips[id])
     if not branches:
@@ -146,7 +146,14 @@ def _rows(segment: Segment, columns: Mapping[str, Array]) -> Array:
     return rows
 
 
-def _branch(body: Mapping[str, Any], segments: Mapping[int, Segment], tips: Mapping[int, tuple[Record, Snapshot]]) -> Branch:
+def _branch(
+    body: Mapping[str, Any],
+    segments: Mapping[int, Segment],
+    tips: Mapping[int, tuple[Record, Snapshot]],
+    earlier: Sequence[str],
+) -> Branch:
+    if body["name"] in earlier or (body["parent"] is not None and body["parent"] not in earlier):
+        raise ValueError(f"branch {body['name']} is there twice, or before the branch that it left")
     stretches = [Stretch(segments[_whole(id)], _whole(last)) for id, last in body["stretches"]]
     if not stretches:
         raise ValueError("a branch needs a segment")

@@ -21,7 +21,7 @@ from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curve import curve_chart, interval, visited
-from gdrepl.insight.over import needs_snapshots, over_steps, recorded
+from gdrepl.insight.over import needs_snapshots, over_steps, recorded, spread_steps
 
 MOST_COMPONENTS = 6
 MOST_BRANCHES = 8
@@ -41,7 +41,7 @@ class Wish:
 _OPTIONS = (
     ("log", re.compile(r"(?:^|\s)log$")),
     ("from", re.compile(r"(?:^|\s)from\s+(\S+)(?:\s+to\s+(\S+))?$")),
-    ("from", re.compile(r"(?:^|\s)to\s+()(\S+)$")),
+    ("to", re.compile(r"(?:^|\s)to\s+(\S+)$")),
     ("vs", re.compile(r"(?:^|\s)vs\s+((?:(?!\svs\s).)+)$")),
 )
 _UNFINISHED = re.compile(r"\s(vs|from|from\s+\S+\s+to)$")
@@ -64,6 +64,7 @@ def parse_wish(text: str, session: Session) -> Wish:
         found[option[0]] = option[1]
         text = text[: option[1].start()].rstrip()
     first, last = found["from"].groups() if "from" in found else (None, None)
+    last = found["to"][1] if "to" in found else last
     over = found["vs"][1] if "vs" in found else ""
     return Wish(text, over, _step(first, session), _step(last, session), "log" in found)
 
@@ -114,8 +115,9 @@ def plot(session: Session, what: What | None = None) -> Plotted:
 def _curve(session: Session, wish: Wish) -> Chart:
     debugger, problem = session.debugger, session.debugger.problem
     name, branch = next(iter(problem.parameters)), debugger.branch
-    last = debugger.step if wish.last is None else min(wish.last, branch.end)
     first = branch.start if wish.first is None else wish.first
+    here = debugger.step if first <= debugger.step else branch.end
+    last = here if wish.last is None else min(wish.last, branch.end)
     _check_span(first, last, branch)
     _, values, losses = recorded(debugger, [name, "loss"], first, last, branch.name)
     values = values.reshape(len(values))
@@ -165,15 +167,25 @@ def _to_draw(debugger: Debugger, wish: Wish, alone: bool) -> tuple[list[tuple[Br
     known = {
         name: branch for name, branch in all_branches.items() if branch.stretches[-1].segment.recipe.problem.program_key == same
     }
-    spans = {}
-    for name, branch in known.items():
-        begins = branch.fork_step if branch.parent in known else branch.start
-        first, last = max(wish.first or 0, begins), branch.end if wish.last is None else min(wish.last, branch.end)
-        if first <= last:
-            spans[name] = (branch, first, last)
+    spans = _spans(known, known, wish)
     chosen = [name for name in [*_line_of(here, all_branches), *reversed(spans)] if name in spans]
     chosen = list(dict.fromkeys(chosen))[:MOST_BRANCHES]
-    return [spans[name] for name in spans if name in chosen], [name for name in spans if name not in chosen]
+    drawn = _spans({name: known[name] for name in known if name in chosen}, known, wish)
+    return list(drawn.values()), [name for name in spans if name not in chosen]
+
+
+def _spans(drawn: Mapping[str, Branch], known: Mapping[str, Branch], wish: Wish) -> dict[str, tuple[Branch, int, int]]:
+    """The first and last step to draw of each branch; none of a branch whose steps in the range another one draws."""
+    spans = {}
+    for name, branch in drawn.items():
+        first, last = branch.fork_step, branch.end if wish.last is None else min(wish.last, branch.end)
+        ancestor = known.get(branch.parent or "")
+        while ancestor is not None and ancestor.name not in drawn:
+            first, ancestor = min(first, ancestor.fork_step), known.get(ancestor.parent or "")
+        first = max(wish.first or 0, branch.start if ancestor is None else first)
+        if first <= last:
+            spans[name] = (branch, first, last)
+    return spans
 
 
 def _line_of(branch: Branch, branches: Mapping[str, Branch]) -> list[str]:
@@ -193,13 +205,15 @@ def _branch_series(
     debugger: Debugger, branch: str, y: Expression, x: Expression | None, first: int, last: int, label: str
 ) -> list[Series]:
     """Steps of a branch as a series, or as one for each component of a short vector."""
-    steps, values = over_steps(debugger, y, first, last, branch, spread=x is not None)
-    across = steps
-    if x is not None:
-        x_steps, x_values = over_steps(debugger, x, first, last, branch, spread=True)
-        _, left, right = np.intersect1d(steps, x_steps, return_indices=True)
-        values, across = values[left], _one(x, x_values)[right]
-    return [Series(" ".join(part for part in (label, name) if part), across, column) for name, column in _components(y, values)]
+    steps = None if x is None else spread_steps(debugger, [y, x], first, last, branch)
+    across, values = over_steps(debugger, y, first, last, branch, steps)
+    thinned = len(across) < last - first  # of what is left out nobody knows how much could be drawn
+    if x is not None and len(across):
+        across = _one(x, over_steps(debugger, x, first, last, branch, steps)[1])
+    return [
+        Series(" ".join(part for part in (label, name) if part), across, column, sampled=thinned)
+        for name, column in _components(y, values)
+    ]
 
 
 def _components(expression: Expression, values: Array) -> list[tuple[str, Array]]:

@@ -22,8 +22,8 @@ from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
 
 TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-5}, "float64": {"rtol": 1e-6, "atol": 1e-10}}
-FOLDER = "folder"
-"""The member of a journal's header that names the folder in which the session was held. Session files have none."""
+FOLDERS = "folders"
+"""The member of a journal's header that names the folders in which the session looks for data. Session files have none."""
 KNOWN_KINDS = ("command", "problem", "segment", "points", "branch", "state")
 
 

@@ -299,6 +299,8 @@ class Debugger:
     def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "") -> None:
         """Change the learning rate here, in place when it was and stays a plain number; no event when it is so already."""
         spec = self.recipe.spec.with_learning_rate(rate)
+        if isinstance(rate, ScheduleSpec) and rate == self.recipe.spec.schedule:
+            return
         if isinstance(rate, ScheduleSpec) or self.recipe.spec.schedule is not None:
             self._change_spec(spec, label, None if isinstance(rate, ScheduleSpec) else rate)
             return

@@ -140,12 +140,12 @@ class Columns:
 
     def every(self, stride: int) -> Columns:
         """Each `stride`-th point, from the first on."""
-        keep = slice(None, None, stride)
+        keep = slice(None, None, stride)  # copied, so that the rest need not stay in memory
         return Columns(
-            self.step[keep],
-            self.loss[keep],
-            {name: value[keep] for name, value in self.parameters.items()},
-            {name: value[keep] for name, value in self.gradient.items()},
+            self.step[keep].copy(),
+            self.loss[keep].copy(),
+            {name: value[keep].copy() for name, value in self.parameters.items()},
+            {name: value[keep].copy() for name, value in self.gradient.items()},
             self.learning_rate[keep],
             self.norms,
         )

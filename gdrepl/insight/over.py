@@ -24,36 +24,51 @@ PIECE = 1_000_000
 
 
 def over_steps(
-    debugger: Debugger, expression: Expression, first: int, last: int, branch: str, spread: bool = False
+    debugger: Debugger, expression: Expression, first: int, last: int, branch: str, steps: Array | None = None
 ) -> tuple[Array, Array]:
     """(steps, values) of `expression` on a branch: int64 of shape (n,) and values of shape (n, ...).
 
     What was recorded comes whole up to a million steps; of those beyond, the first and last, the lowest and the highest of
-    some 4,000 stretches, and whatever is not finite. Of anything else 4,000 steps evenly spread; 400 for what the columns do
-    not hold (slots, and parameters recorded as norms). Where it asks for the point before, the first step of the branch is
-    left out.
+    some 4,000 stretches, and whatever is not finite. Of anything else the steps of `spread_steps`.
 
     Args:
-        spread: of what was recorded, too, take the steps that any other expression would have.
+        steps: those to take, rising, in place of all that.
 
     Raises:
         CommandError: the branch has no such steps, or is another one than that in force where only that can be asked.
         ExpressionError: it cannot be computed.
     """
-    low = max(first, debugger.timeline.branch(branch).start + (1 if expression.history else 0))
-    if low > last:
-        return np.empty(0, np.int64), np.empty(0)
+    plain = _is_recorded(debugger, expression)
+    if plain and steps is None and first <= last:
+        all_steps, values = recorded(debugger, [expression.text], first, last, branch)
+        return all_steps, values
+    if steps is None:
+        steps = spread_steps(debugger, [expression], first, last, branch)
+    if not len(steps):
+        return steps, np.empty(0)
     if needs_snapshots(debugger, expression):
-        return _by_snapshots(debugger, expression, low, last, branch)
-    if _is_recorded(debugger, expression) and not spread:
-        steps, values = recorded(debugger, [expression.text], low, last, branch)
-        return steps, values
-    chosen = _spread(last - low + 1, MOST_POINTS) + low
-    found = [
-        _by_columns(debugger, expression, columns, chosen[(chosen >= start) & (chosen <= columns.step[-1])] - columns.step[0])
-        for start, columns in _pieces(debugger, low, last, branch, before=1 if expression.history else 0)
-    ]
-    return chosen, np.concatenate(found)
+        return steps, _by_snapshots(debugger, expression, steps, branch)
+    found = []
+    for start, columns in _pieces(debugger, int(steps[0]), int(steps[-1]), branch, before=1 if expression.history else 0):
+        chosen = steps[(steps >= start) & (steps <= columns.step[-1])] - columns.step[0]
+        found.append(_column(columns, expression.text)[chosen] if plain else _by_columns(debugger, expression, columns, chosen))
+    return steps, np.concatenate(found)
+
+
+def spread_steps(debugger: Debugger, expressions: Sequence[Expression], first: int, last: int, branch: str) -> Array:
+    """The steps at which all the expressions are taken, int64 of shape (n,).
+
+    At most 4,000, or 400 where one reads what the columns do not hold (slots, and parameters recorded as norms): the first
+    half as they come, since a descent is fastest there, the rest evenly. Up to a million where all were recorded themselves.
+    Where one asks for the point before, the first step of the branch is left out.
+    """
+    history = any(expression.history for expression in expressions)
+    low = max(first, debugger.timeline.branch(branch).start + (1 if history else 0))
+    if any(needs_snapshots(debugger, expression) for expression in expressions):
+        most = MOST_SNAPSHOTS
+    else:
+        most = PIECE if all(_is_recorded(debugger, expression) for expression in expressions) else MOST_POINTS
+    return _spread(max(0, last - low + 1), most) + low
 
 
 def needs_snapshots(debugger: Debugger, expression: Expression) -> bool:
@@ -80,7 +95,9 @@ def recorded(debugger: Debugger, names: Sequence[str], first: int, last: int, br
 
 def every(debugger: Debugger, first: int, last: int, stride: int) -> Columns:
     """Each `stride`-th point of `first` to `last` of the branch in force, from the first on."""
-    size = max(1, PIECE // stride) * stride
+    if stride >= PIECE:
+        return Columns.joined([debugger.columns(step, step) for step in range(first, last + 1, stride)])
+    size = PIECE // stride * stride
     starts = range(first, last + 1, size)
     return Columns.joined([debugger.columns(start, min(start + size - 1, last)).every(stride) for start in starts])
 
@@ -109,6 +126,10 @@ def _pieces(debugger: Debugger, first: int, last: int, branch: str, before: int 
 
 
 def _is_recorded(debugger: Debugger, expression: Expression) -> bool:
+    return not needs_snapshots(debugger, expression) and _names_column(debugger, expression)
+
+
+def _names_column(debugger: Debugger, expression: Expression) -> bool:
     return expression.text in ("loss", "lr", "step") or expression.text in debugger.problem.parameters
 
 
@@ -117,7 +138,10 @@ def _column(columns: Columns, name: str) -> Array:
 
 
 def _spread(length: int, most: int) -> Array:
-    return np.unique(np.linspace(0, length - 1, min(length, most)).astype(np.int64))
+    if length <= most:
+        return np.arange(length, dtype=np.int64)
+    half = most // 2
+    return np.unique(np.concatenate([np.arange(half), np.linspace(half, length - 1, most - half).astype(np.int64)]))
 
 
 def _by_columns(debugger: Debugger, expression: Expression, columns: Columns, chosen: Array) -> Array:
@@ -151,11 +175,10 @@ def _tensors(tf: Any, columns: Columns) -> dict[str, Any]:
     return {**tensors, "loss": tf.constant(columns.loss), "lr": tf.constant(columns.learning_rate), "step": steps}
 
 
-def _by_snapshots(debugger: Debugger, expression: Expression, first: int, last: int, branch: str) -> tuple[Array, Array]:
+def _by_snapshots(debugger: Debugger, expression: Expression, steps: Array, branch: str) -> Array:
     if branch != debugger.position.branch:
         raise CommandError(f"'{expression.text[:40]}' can be asked of the branch in force only", "go to the other branch first")
-    steps = _spread(last - first + 1, MOST_SNAPSHOTS) + first
     try:
-        return steps, np.stack([debugger.ask(expression, int(step)) for step in steps])
+        return np.stack([debugger.ask(expression, int(step)) for step in steps])
     except ValueError:
         raise ExpressionError("the shape changes from step to step", expression.text) from None

@@ -46,7 +46,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
 
     Raises:
         CommandError: the file cannot be read or is separated by something else, a column is unknown or there twice, a row
-            is longer or shorter than the first, or a cell is not a number (its row is named).
+            is longer than the first or lacks a column asked for, or a cell is not a number (its row is named).
     """
     try:
         if path.stat().st_size > MAX_BYTES:

@@ -17,7 +17,7 @@ from prompt_toolkit.document import Document
 from gdrepl.commands.arguments import complete_expression, complete_files
 from gdrepl.commands.registry import Argument, Command, registry
 from gdrepl.commands.session import Session
-from gdrepl.commands.values import MAKERS
+from gdrepl.commands.values import MAKERS, is_schedule
 from gdrepl.engine.hyperparameter import arguments_of
 from gdrepl.engine.optimizer import catalogue, settable
 from gdrepl.engine.program import ENGINES
@@ -145,9 +145,17 @@ def _keywords(what: str, typed: str, session: Session) -> tuple[list[str], str]:
         return [], typed
     name, _, typed = typed.partition("(")
     name = name.strip()
-    names = ["learning_rate", *settable(name)] if what == "optimizer" else list(arguments_of(schedule_catalogue()[name]))
+    if what == "optimizer":
+        names = ["learning_rate", *settable(name)]
+    elif is_schedule(name):
+        plain = {known.replace("_", ""): kind for known, kind in schedule_catalogue().items()}
+        names = list(arguments_of(plain[name.replace("_", "").lower()]))
+    else:  # a rate may be computed
+        return list(complete_expression(session)), typed
     *given, begun = typed.split(",")
     taken = {each.split("=")[0].strip() for each in given}
+    if "lr" in taken:
+        taken.add("learning_rate")
     return [f"{each}=" for each in names if each not in taken], begun.lstrip()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 
-from gdrepl.commands.saving import FOLDER, header
+from gdrepl.commands.saving import FOLDERS, header
 from gdrepl.commands.session import Event, Session
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.journal import Journal, journal_folder, prune
@@ -66,17 +65,17 @@ class Keeper:
     def _create(self, events: list[Event]) -> None:
         folder = journal_folder()
         body = self._session.header_body or header(self._session.start)
-        self._journal = Journal.create(folder, {**body, **_here()})
+        self._journal = Journal.create(folder, {**body, **_folders(self._session)})
         for event in events:
             self._journal.append("command", {"line": event.line, "result": event.result})
         prune(folder)
 
 
-def _here() -> dict[str, str]:
-    """The folder in which data files were found, since `gdrepl resume` may be typed elsewhere; `save` leaves it out."""
+def _folders(session: Session) -> dict[str, list[str]]:
+    """Where the session looks for data files, since `gdrepl resume` may be typed elsewhere; `save` leaves it out."""
     try:
-        folder = str(Path.cwd())
-        folder.encode()
-    except (OSError, UnicodeEncodeError):  # it was removed meanwhile, or its name is no text
+        folders = [str(folder.resolve()) for folder in session.folders]
+        "".join(folders).encode()
+    except (OSError, UnicodeEncodeError):  # one was removed meanwhile, or its name is no text
         return {}
-    return {FOLDER: folder}
+    return {FOLDERS: list(dict.fromkeys(folders))}

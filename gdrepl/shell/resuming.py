@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
-from gdrepl.commands.saving import FOLDER
+from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_bodies
@@ -73,7 +74,7 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
 
 def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
-    session = session_of(document, [*_folder_of(document), Path(), path.resolve().parent])
+    session = session_of(document, [*_folders_of(document), Path(), path.resolve().parent])
     for record in document.records:
         if record.kind != "command":
             continue
@@ -85,13 +86,11 @@ def _rerun(path: Path) -> Session:
     return session
 
 
-def _folder_of(document: Document) -> list[Path]:
-    """The folder in which the session was held, if it is still there."""
-    folder = document.header.body.get(FOLDER)
-    try:
-        return [Path(folder)] if isinstance(folder, str) and Path(folder).is_dir() else []
-    except (OSError, ValueError):
-        return []
+def _folders_of(document: Document) -> list[Path]:
+    """The folders in which the session found its data, those that are still there."""
+    folders = document.header.body.get(FOLDERS)
+    named = [folder for folder in folders if isinstance(folder, str)] if isinstance(folders, list) else []
+    return [Path(folder) for folder in named if "\0" not in folder and os.path.isdir(folder)]
 
 
 def _warn_of_difference(session: Session, record: Record) -> None:
@@ -103,7 +102,7 @@ def _warn_of_difference(session: Session, record: Record) -> None:
     event = session.events[-1]
     got = json.loads(dumps({"line": event.line, "result": event.result}))
     differences = list(compare_bodies(record, got, Tolerance()))
-    if any(difference.field == "sha256" for difference in differences):
+    if any(difference.field == "sha256" for difference in differences) or (differences and "csv" in event.line):
         hint = "put the file back as it was, or go to the folder of the session and resume there"
         raise SessionFileError(f"'{event.line[:60]}' finds another file than the session did", record.line, hint)
     if differences:

@@ -429,7 +429,25 @@ def test_a_long_span_is_thinned_to_what_a_line_shows(in_pieces: Session):
             assert {max(stretch, key=stretch.get), min(stretch, key=stretch.get)} <= set(whole["x"])
 
 
-def test_an_expression_over_a_long_span_is_taken_at_even_steps_across_its_pieces(in_pieces: Session):
+@pytest.mark.parametrize("line", ["plot step vs prev(step)", "plot loss vs prev(loss)", "plot x vs slot.iteration"])
+def test_both_sides_of_vs_are_taken_at_the_same_steps(line: str, in_pieces: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gdrepl.insight.over.MOST_SNAPSHOTS", 8)
+    (series,) = do(in_pieces, line)["chart"]["series"]
+    assert len(series["x"]) == 8
+    if "step" in line:
+        assert [y - x for x, y in zip(series["x"], series["y"])] == [1] * 8
+
+
+def test_the_branch_in_force_is_drawn_without_a_hole_though_its_parents_are_not():
+    session = hill(engine="eager")
+    do(session, "step 10", *(f"goto {9 * k} ;; set x {k} ;; step 10" for k in range(1, 11)))
+    chart = do(session, "plot step")["chart"]
+    drawn = {step for series in chart["series"] for step in series["x"]}
+    assert drawn == set(range(101))
+    assert chart["note"]
+
+
+def test_an_expression_over_a_long_span_is_taken_at_spread_steps_across_its_pieces(in_pieces: Session):
     history = do(in_pieces, "history 0:")["points"]
     x = dict(zip(history["step"], np.float32(history["parameters"]["x"])))
     for line, wanted in (
@@ -440,7 +458,7 @@ def test_an_expression_over_a_long_span_is_taken_at_even_steps_across_its_pieces
         assert len(series["x"]) == 8
         assert series["y"] == pytest.approx([wanted(step) for step in series["x"]], rel=1e-5)
     (series,) = do(in_pieces, "plot loss vs x from 3 to 40")["chart"]["series"]
-    assert len(series["x"]) == 8
+    assert len(series["x"]) == 16  # what was recorded itself, up to a piece
     assert series["y"] == pytest.approx([(each - 50) ** 2 for each in series["x"]], rel=1e-3)
 
 
@@ -458,6 +476,8 @@ def test_a_part_of_the_curve_is_labelled_by_its_steps_and_a_point_that_cannot_be
     do(session, "step 30")
     assert [each["label"] for each in do(session, "plot from 10 to 20")["chart"]["series"]][2:] == ["step 10", "step 20"]
     assert [each["label"] for each in do(session, "plot from 10")["chart"]["series"]][2:] == ["step 10", "current"]
+    do(session, "goto 5")
+    assert [each["label"] for each in do(session, "plot from 10")["chart"]["series"]][2:] == ["step 10", "step 30"]
     do(session, "loss log(x - 2)", "set lr 20", "step")
     assert do(session, "plot")["chart"]["note"] == "current: x = -17, loss = nan, not drawn"
 
@@ -488,6 +508,7 @@ def test_options_of_plot_come_in_any_order():
     assert charts[0]["log"]
     assert len(charts[0]["series"][0]["x"]) == 4
     assert charts[1:] == [charts[0]] * 3
+    assert do(session, "plot x to 6 from 3 log vs loss")["chart"] == charts[0]
     assert do(session, "plot x to 6")["chart"] == do(session, "plot x from start to 6")["chart"]
 
 
@@ -546,6 +567,27 @@ def test_what_was_wrong_with_a_value_is_said_by_its_name(line: str, message: str
     assert contents(session) == before
 
 
+def test_a_schedule_set_again_makes_no_event():
+    session = hill(engine="eager")
+    do(session, "set lr cosine_decay(0.1, decay_steps=100)", "step 4", "goto 2", "set lr cosine_decay(0.1, decay_steps=100)")
+    assert list(session.debugger.timeline.branches) == ["main"]
+
+
+def test_a_branch_hangs_below_the_ancestor_whose_step_it_left():
+    session = hill(engine="eager")
+    do(session, "step 9", "goto 6 ;; set x 1 ;; step 3", "goto 8 ;; set x 2 ;; step 3", "goto 3 ;; set x 3 ;; step")
+    do(session, "goto b2:7 ;; set x 4 ;; step", "goto b1:6 ;; set x 5")
+    branches = {each["name"]: (each["parent"], each["fork_step"]) for each in do(session, "info branches")["branches"]}
+    assert branches == {
+        "main": (None, 0),
+        "b1": ("main", 6),
+        "b2": ("b1", 8),
+        "b3": ("main", 3),
+        "b4": ("b1", 7),
+        "b5": ("b1", 6),
+    }
+
+
 @pytest.mark.parametrize("line", ["set lr 0.1", "set x x", "set momentum 0"])
 def test_setting_what_is_so_already_makes_no_event_and_no_branch(line: str):
     session = hill(engine="eager")
@@ -566,6 +608,9 @@ def test_setting_what_is_so_already_makes_no_event_and_no_branch(line: str):
         ("set lr exponential_decay(0.1, decay_", ["decay_rate=", "decay_steps="]),
         ("set lr cosine_decay(x", []),
         ("set optimizer nosuch(x", []),
+        ("set optimizer adam(lr=0.1, learn", []),
+        ("set lr ExponentialDecay(0.1, decay_r", ["decay_rate="]),
+        ("set lr min(0.1, logs", ["logsumexp"]),
     ],
 )
 def test_tab_offers_the_hyperparameters_that_are_not_given_yet(typed: str, wanted: list[str], eager: Session):

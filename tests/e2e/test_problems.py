@@ -163,6 +163,7 @@ def test_a_cell_that_is_no_number_is_named_by_its_row(folder: Path):
             "the columns of csv are names or numbers, separated by commas",
             "points.csv",
         ),
+        ("x,y\n1,2\n", 'csv("t.csv", [x])', "the columns of csv are names or numbers, separated by commas", ".csv"),
         ("x,y\n1,2\n", 'csv("")', "the name of the file is empty", "points.csv"),
     ],
 )
@@ -199,6 +200,12 @@ def test_a_session_whose_data_have_changed_says_so_when_it_is_loaded_and_keeps_i
 def test_an_operator_that_stretches_both_sides_is_told_of(lines: tuple[str, str], note: str | None):
     notes = do(quick(), "const y = [1, 2, 3]", *lines)["notes"]
     assert notes == ([note] if note else [])
+
+
+def test_a_column_may_have_its_unit_in_brackets(folder: Path):
+    (folder / "t.csv").write_text("area (m2),y=z\n1,2\n3,4\n", encoding="utf-8")
+    assert do(quick(), 'const k = csv("t.csv", "area (m2)")')["after"] == [1, 3]
+    assert do(quick(), 'const k = csv("t.csv", area (m2), y=z)')["after"] == [[1, 2], [3, 4]]
 
 
 def test_empty_cells_at_the_end_of_a_row_are_no_columns(folder: Path):

@@ -209,6 +209,30 @@ def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(tmp_path: Path
     assert str(tmp_path) not in (tmp_path / "fit.gds").read_text(encoding="utf-8").splitlines()[0]
 
 
+def test_a_closed_session_resumed_elsewhere_hands_its_folder_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,5\n", monkeypatch)
+    path = left_behind(*FIT)
+    _, keeper = resume_session(path, quiet=True)
+    keeper.close()
+    for folder in ("two", "three"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        known = set(journal_folder().glob("*.gds"))
+        session, keeper = resume_session(path, quiet=True)
+        do(session, "step")
+        keeper.close()
+        ((path),) = set(journal_folder().glob("*.gds")) - known
+    assert session.debugger.step == 7
+
+
+def test_data_that_redefine_what_is_in_force_are_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n", monkeypatch)
+    left_behind("const A = [1, 2]", "loss sum((x - A)**2)", 'const A = csv("table.csv", v)', "step 3")
+    in_folder(tmp_path / "one", "u,v\n1,2\n2,5\n", monkeypatch)
+    with pytest.raises(SessionFileError, match="finds another file"):
+        resume_session(None, quiet=True)
+
+
 def test_a_session_in_a_folder_that_is_gone_has_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
