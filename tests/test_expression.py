@@ -137,6 +137,24 @@ def test_the_gradient_is_finite_where_a_formula_of_a_textbook_would_divide_by_ze
     assert gradient["x"].numpy().tolist() == wanted
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("exponent", [-37, -20, -10, 0, 10, 18, 20, 37])
+def test_a_norm_neither_overflows_nor_vanishes_where_the_numbers_do_not(dtype: str, exponent: int) -> None:
+    at = [3.0 * 10.0**exponent, -4.0 * 10.0**exponent]
+    problem = make_problem("norm(x)", {"x": at}, dtype=dtype)
+    backend.load()
+    import tensorflow as tf
+
+    loss, gradient = problem.loss_and_gradient({"x": tf.constant(at, dtype)})
+    assert float(loss) == pytest.approx(5.0 * 10.0**exponent, rel=1e-6)
+    assert gradient["x"].numpy() == pytest.approx([0.6, -0.8], rel=1e-6)
+
+
+def test_a_norm_of_what_is_not_finite_is_not_finite() -> None:
+    assert np.isinf(value("norm(x)", x=[np.inf, 1.0]))
+    assert np.isnan(value("norm(x)", x=[np.nan, 1.0]))
+
+
 # ------------------------------------------------------------------------------------------------- values
 
 

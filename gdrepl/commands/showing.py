@@ -32,6 +32,8 @@ def _facts(path: Path, document: Document) -> SessionInfo:
     body = document.header.body
     counts = Counter(record.kind for record in document.records)
     points = sum(record.body["count"] for record in document.records if record.kind == "points")
+    # A segment that an edit or a branch began starts at a point of the one before it.
+    roots = {record.body["stretches"][0][0] for record in document.records if record.kind == "branch"}
     rate = body["optimizer"]["learning_rate"]
     facts: dict[str, Any] = {
         "file": str(path),
@@ -43,7 +45,7 @@ def _facts(path: Path, document: Document) -> SessionInfo:
         "seed": body["seed"],
         "versions": ", ".join(f"{name} {version}" for name, version in body["versions"].items()),
         "commands": counts["command"],
-        "points": points + counts["segment"],
+        "points": points + len(roots),
         "closed": document.closed,
     }
     if document.damage:

@@ -35,15 +35,24 @@ STATIC = frozenset({"size", "arange"})
 """Functions whose argument or result is a whole number known before anything runs; `evaluate` treats them itself."""
 
 
+_LEAST = {"float32": 2.0**-126, "float64": 2.0**-1022}
+"""The least number of each type that is not taken for 0."""
+
+
 def _dot(tf: Any, a: Tensor, b: Tensor) -> Tensor:
     return total(tf, a * b)
 
 
 def _norm(tf: Any, x: Tensor) -> Tensor:
+    # Numbers whose squares would overflow, or vanish, are scaled by the largest; all others by 1, which changes no bit.
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(x)))
+    too_large = (largest > math.sqrt(x.dtype.max / max(1, x.shape.num_elements() or 1))) & tf.math.is_finite(largest)
+    too_small = (largest > 0) & (largest < math.sqrt(_LEAST[x.dtype.name]))
+    scale = tf.where(too_large | too_small, largest, tf.ones_like(largest))
     # The square root of a sum of squares has no gradient at 0, where the norm has a kink: there the subgradient 0 is used.
-    squares = total(tf, tf.square(x))
+    squares = total(tf, tf.square(x / scale))
     positive = squares > 0
-    return tf.where(positive, tf.sqrt(tf.where(positive, squares, tf.ones_like(squares))), squares)
+    return scale * tf.where(positive, tf.sqrt(tf.where(positive, squares, tf.ones_like(squares))), squares)
 
 
 def _mean(tf: Any, x: Tensor) -> Tensor:

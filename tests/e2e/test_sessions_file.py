@@ -418,6 +418,12 @@ def test_show_tells_facts_branches_and_commands(small: Path):
     assert [line for line, _ in commands["items"]] == list(LINES)
 
 
+def test_show_counts_the_points_that_save_counts(folder: Path, cli):
+    saved = do(hill(engine="eager"), "step 5", "goto 2", "set lr 0.3", "step 5", "run 2", "save c")
+    facts, *_ = [json.loads(line) for line in cli("show", "c.gds", "--json")[1].splitlines()]
+    assert facts["facts"]["points"] == saved["points"]
+
+
 def test_show_tells_of_damage_and_refuses_what_is_no_session(lines: list[str], folder: Path, cli):
     (folder / "cut.gds").write_text(joined(lines[:5]), encoding="utf-8")
     (folder / "text.gds").write_text("hello\n", encoding="utf-8")
