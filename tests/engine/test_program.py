@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from gdrepl.engine import backend
 from gdrepl.engine import program as program_module
 from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import Problem, make_problem
@@ -297,3 +298,13 @@ def test_no_chunk_outlasts_the_patience_of_ctrl_c(
         pace.end(size)
     assert max(took) < max(0.3, 1.1 * cost)
     assert min(took[20:]) > 0.002  # and chunks have grown, so that the calls themselves cost little
+
+
+def test_a_reciprocal_square_root_has_the_same_bits_on_every_processor() -> None:
+    """An estimate of the processor's own, refined, would differ between makers, and with it RMSprop."""
+    backend.load()
+    import tensorflow as tf
+
+    values = np.exp(np.random.default_rng(0).uniform(-30, 30, 10_000)).astype(np.float32)
+    found = tf.function(tf.math.rsqrt, jit_compile=True)(values).numpy()
+    assert found.tobytes() == (np.float32(1) / np.sqrt(values)).tobytes()  # IEEE 754 rounds both operations exactly
