@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
-import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
 
 from gdrepl.commands import all as _all
 from gdrepl.commands.session import Session
@@ -16,6 +14,7 @@ from gdrepl.display.style import Style
 from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.lines import INTERRUPTED, LineRunner
 from gdrepl.shell.screen import is_dumb, style_from
+from gdrepl.shell.signals import Signals
 
 _ = _all  # importing it registers the commands
 
@@ -24,18 +23,17 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
     """Run a session as the options say; returns the exit status."""
     if sys.stdin is None:  # closed, as under some job schedulers
         sys.stdin = io.StringIO()
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        if signal.getsignal(number) == signal.SIG_DFL:  # not under nohup
-            signal.signal(number, _leave)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     prompting = at_terminal and not options.batch and not options.json
 
     def style() -> Style:
         return style_from(options, session.settings.print_precision)
 
-    runner = LineRunner(session, style, options.json, options.echo, stop_on_error=not prompting)
+    signals = Signals()
+    runner = LineRunner(session, style, signals, as_json=options.json, echo=options.echo, stop_on_error=not prompting)
     try:
-        status = _run(runner, session, options, prompting)
+        with signals.installed():
+            status = _run(runner, session, options, prompting)
         if status != INTERRUPTED:
             keeper.close()
         return status
@@ -50,13 +48,6 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
         keeper.abandon()
 
 
-def _leave(number: int, frame: object) -> NoReturn:
-    # No I/O here: this may come in the middle of any statement. A second signal must not cut short the cleaning up.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(128 + number)
-
-
 def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prompting: bool) -> int:
     for option, text in options.inputs or []:
         status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
@@ -68,7 +59,7 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
     if prompting and not is_dumb():
         from gdrepl.shell.prompt import run_prompt
 
-        return run_prompt(session, runner.style, history_file())
+        return run_prompt(session, runner.style, runner.signals, history_file())
     status = runner.run_terminal() if prompting else runner.run(_piped_lines())
     if status is None and not session.ready and not prompting:
         return runner.check_start()  # nothing was typed, and yet what was asked for may be wrong

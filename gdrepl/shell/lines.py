@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Iterable
-from types import FrameType
 from typing import Any
 
 from gdrepl.commands.results import Quit
@@ -19,6 +17,7 @@ from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
 from gdrepl.shell.parts import repeatable
 from gdrepl.shell.progress import Activity
+from gdrepl.shell.signals import Signals
 
 INTERRUPTED = 130
 
@@ -26,14 +25,22 @@ INTERRUPTED = 130
 class LineRunner:
     """Executes lines and prints what comes of them."""
 
-    def __init__(self, session: Session, style: Callable[[], Style], as_json: bool, echo: bool, stop_on_error: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        style: Callable[[], Style],
+        signals: Signals,
+        *,
+        as_json: bool,
+        echo: bool,
+        stop_on_error: bool,
+    ) -> None:
         self.session = session
         self.style = style
+        self.signals = signals
         self.as_json = as_json
         self.echo = echo
         self.stop_on_error = stop_on_error
-        self._interrupted = False
-        self._busy = False
         self._activity: Activity | None = None
         session.prepare = self._watch
         if session.built is not None:
@@ -41,14 +48,10 @@ class LineRunner:
 
     def run(self, lines: Iterable[str]) -> int | None:
         """Run the lines; returns the exit status when the session is over, else None."""
-        before = signal.signal(signal.SIGINT, self._interrupt)
-        try:
-            for line in lines:
-                status = self._line(line)
-                if status is not None:
-                    return status
-        finally:
-            signal.signal(signal.SIGINT, before)
+        for line in lines:
+            status = self._line(line)
+            if status is not None:
+                return status
         return None
 
     def check_start(self) -> int:
@@ -80,21 +83,16 @@ class LineRunner:
             if status is not None:
                 return status
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """End a run at a whole step; loading, and waiting for a line, are given up."""
-        self._interrupted = True
-        debugger = self.session.built
-        if debugger is None or not self._busy:
-            raise KeyboardInterrupt
-        debugger.interrupt.set()
-
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")
         if self.echo and not self.as_json:
             print(f"(gd) {text}", flush=True)
         with Activity("working", sys.stdout, lambda: self.style().width, after=0.5) as activity:
             self._activity = None if self.as_json else activity
-            return self._build_and_execute(text)
+            try:
+                return self._build_and_execute(text)
+            except KeyboardInterrupt:
+                return INTERRUPTED
 
     def _build_and_execute(self, text: str) -> int | None:
         if self._needs_debugger(text):
@@ -103,18 +101,14 @@ class LineRunner:
             except GdreplError as error:
                 self._show(Outcome("", error=error))  # it is the start that is wrong, not this line
                 return 2
-        self._interrupted, self._busy = False, True
         try:
-            return self._execute(text)
+            with self.signals.command():
+                return self._execute(text)
         except OSError:
             raise  # nobody reads any more, or nothing can be written; commands have errors of their own for their files
         except Exception as error:
             self._show(Outcome(text, error=internal_error(error, text)))
             return 1 if self.stop_on_error else None
-        finally:
-            self._busy = False
-            if self.session.ready:
-                self.session.debugger.interrupt.clear()
 
     def _execute(self, text: str) -> int | None:
         for outcome in self.session.execute(text):
@@ -123,7 +117,7 @@ class LineRunner:
                 return 0
             if outcome.error is not None and self.stop_on_error:
                 return 1
-            if self._interrupted:  # what follows on the line was meant, too
+            if self.signals.interrupted:  # what follows on the line was meant, too
                 return INTERRUPTED
         return None
 
@@ -153,9 +147,11 @@ class LineRunner:
             sys.stderr.flush()
 
     def _watch(self, debugger: Debugger) -> None:
+        self.signals.watch(debugger)
         debugger.progress = self._on_progress
 
     def _on_progress(self, progress: Progress) -> None:
+        self.signals.run_goes_on()
         if self._activity is not None:
             self._activity.update(progress)
 

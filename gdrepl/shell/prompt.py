@@ -38,12 +38,13 @@ CANNOT_START = 2
 _LEAVE = " Ctrl-D or quit leaves"
 
 
-def run_prompt(session: Session, style_of: Callable[[], Style], history_file: Path | None) -> int:
+def run_prompt(session: Session, style_of: Callable[[], Style], signals: Signals, history_file: Path | None) -> int:
     """Read and run lines until the user leaves.
 
     Args:
         session: what the commands work on; its debugger is built in a thread if it is not yet.
         style_of: how results are drawn now; asked for each of them, since a terminal may be resized.
+        signals: their handlers, installed already.
         history_file: where the lines are remembered; None forgets them at the end.
 
     Returns:
@@ -52,16 +53,16 @@ def run_prompt(session: Session, style_of: Callable[[], Style], history_file: Pa
     Raises:
         SystemExit: SIGTERM or SIGHUP came. What is to be closed is closed by the caller's `finally`.
     """
-    return _Shell(session, style_of, history_file).run()
+    return _Shell(session, style_of, signals, history_file).run()
 
 
 class _Shell:
     """One prompt and what happens between two lines."""
 
-    def __init__(self, session: Session, style_of: Callable[[], Style], history_file: Path | None) -> None:
+    def __init__(self, session: Session, style_of: Callable[[], Style], signals: Signals, history_file: Path | None) -> None:
         self.session = session
         self.style_of = style_of
-        self.signals = Signals()
+        self.signals = signals
         self.history = QuietHistory(history_file) if history_file is not None else None
         self.prompt = self._make_prompt()
         self.loader = Loader(session, self.prompt.app.invalidate)
@@ -123,7 +124,7 @@ class _Shell:
     def run(self) -> int:
         """Read and run until somebody leaves; returns the status."""
         self._write("\r")  # over the prompt that stood there early
-        with self.signals.installed():
+        with self.signals.prompting():
             try:
                 return self._loop()
             finally:

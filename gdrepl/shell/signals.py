@@ -1,5 +1,8 @@
 """What signals mean at each moment: Ctrl-C at the prompt, in a wait, in a run, while a result is printed; SIGTERM and SIGHUP.
 
+SIGTERM and SIGHUP, which a lost connection sends, end the session at once; a run they end as Ctrl-C does, at a whole step, so
+that it is written to the journal before the session ends.
+
 A handler may run between any two bytecodes of the main thread, also inside code that holds a lock. So no handler here takes
 a lock, writes anything, or asks the session for its debugger.
 """
@@ -35,11 +38,11 @@ class Signals:
 
     def __init__(self) -> None:
         self.interrupted = False
-        self._moment = _Moment.PROMPT
+        self._moment = _Moment.WAITING
         self._flag = Flag()
         self._since = 0.0
         self._in_run = False
-        self._ending = False
+        self._ending = 0
         self._early = False
 
     def watch(self, debugger: Debugger) -> None:
@@ -66,12 +69,22 @@ class Signals:
             signal.signal(signal.SIGINT, before)
 
     @contextlib.contextmanager
+    def prompting(self) -> Iterator[None]:
+        """Inside, Ctrl-C belongs to prompt_toolkit, but for `command` and `waiting`; outside it is a KeyboardInterrupt."""
+        with self._at(_Moment.PROMPT):
+            yield
+
+    @contextlib.contextmanager
     def command(self) -> Iterator[None]:
         """Inside, Ctrl-C ends a run at a whole step; the second one gives up what is no run by KeyboardInterrupt."""
         self.forget()
-        with self._at(_Moment.COMMAND):
-            yield
-        self._flag.clear()
+        try:
+            with self._at(_Moment.COMMAND):
+                yield
+        finally:
+            self._flag.clear()
+            if self._ending:  # a run was let come to a whole step, and is in the journal now
+                raise SystemExit(self._ending)
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -109,12 +122,22 @@ class Signals:
         if self._moment is _Moment.WAITING:
             raise KeyboardInterrupt
         if not again:
-            self._since = time.monotonic()
-            self._flag.set()
-        elif not self._in_run or (self._flag.is_set() and time.monotonic() - self._since > STUCK_SECONDS):
+            self._ask_to_end()
+        elif not self._in_run or self._is_stuck():
             raise KeyboardInterrupt
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if not self._ending:
-            self._ending = True
-            raise SystemExit(128 + number)
+        in_run = self._moment is _Moment.COMMAND and self._in_run
+        if self._ending and not (in_run and self._is_stuck()):
+            return
+        self._ending, self.interrupted = 128 + number, True
+        if not in_run or self._is_stuck():
+            raise SystemExit(self._ending)
+        self._ask_to_end()
+
+    def _ask_to_end(self) -> None:
+        self._since = time.monotonic()
+        self._flag.set()
+
+    def _is_stuck(self) -> bool:
+        return self._flag.is_set() and time.monotonic() - self._since > STUCK_SECONDS

@@ -95,6 +95,24 @@ def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(tmp_pat
         assert process.end(signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(tmp_path: Path, number: signal.Signals):
+    env = environment(tmp_path)
+    with Conversation(DEBUG, env) as process:
+        process.ask("step 5")
+        before = process.cpu_ticks()
+        process.say("continue 100000000000 ;; print x")
+        while process.cpu_ticks() < before + 20:
+            assert process.process.poll() is None
+        status, out, err = process.end(number)
+    assert (status, err) == (128 + number, "")
+    [ended] = [read_json(line)["result"] for line in out.splitlines()]
+    assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
+    with Conversation(["resume", "--json"], env) as process:
+        assert process.ask("print step")["result"]["value"] == ended["point"]["step"] > 5
+        assert process.ask("print x")["result"]["value"] == ended["point"]["parameters"]["x"]
+
+
 def test_after_three_violent_ends_every_command_is_there(chain):
     status, [session, stops] = chain["last"]
     assert status == 0

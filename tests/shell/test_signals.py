@@ -22,7 +22,7 @@ def signals() -> Iterator[Signals]:
     for number, _ in before:  # in a worker of pytest they may belong to somebody
         signal.signal(number, signal.SIG_DFL)
     own = Signals()
-    with own.installed():
+    with own.installed(), own.prompting():
         yield own
     for number, handler in before:
         signal.signal(number, handler)
@@ -36,18 +36,24 @@ def flag(signals: Signals) -> threading.Event:
     return debugger.interrupt
 
 
-def press(times: int = 1) -> None:
-    """Ctrl-C; the handler has run when this returns."""
+def press(times: int = 1, number: int = signal.SIGINT) -> None:
+    """Ctrl-C, or another signal; the handler has run when this returns."""
     for _ in range(times):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
 
-def command(signals: Signals, presses: int, in_run: bool) -> None:
+END: list[tuple[bool, bool]] = []
+"""What a command saw that came to its end: whether its run was asked to end, and the rest of the line dropped."""
+
+
+def command(signals: Signals, presses: int, in_run: bool, number: int = signal.SIGINT) -> None:
     """A command during which Ctrl-C is pressed."""
+    END.clear()
     with signals.command():
         if in_run:
             signals.run_goes_on()
-        press(presses)
+        press(presses, number)
+        END.append((signals._flag.is_set(), signals.interrupted))
 
 
 def test_the_first_one_in_a_command_asks_its_run_to_end(signals, flag):
@@ -101,6 +107,27 @@ def test_sigterm_ends_once(signals):
         os.kill(os.getpid(), signal.SIGTERM)
     assert ended.value.code == 128 + signal.SIGTERM
     os.kill(os.getpid(), signal.SIGTERM)  # the cleaning up after the first goes on
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_end_lets_a_run_come_to_a_whole_step_first(signals, flag, number):
+    with pytest.raises(SystemExit) as ended:
+        command(signals, 2, in_run=True, number=number)
+    assert ended.value.code == 128 + number
+    assert END.pop() == (True, True)
+
+
+def test_the_end_does_not_wait_for_a_run_that_is_stuck(signals, flag, monkeypatch):
+    monkeypatch.setattr(module, "STUCK_SECONDS", -1.0)
+    with pytest.raises(SystemExit):
+        command(signals, 2, in_run=True, number=signal.SIGTERM)
+    assert not END
+
+
+def test_the_end_comes_at_once_in_a_command_that_is_no_run(signals, flag):
+    with pytest.raises(SystemExit):
+        command(signals, 1, in_run=False, number=signal.SIGTERM)
+    assert not END
 
 
 def test_the_flag_can_be_put_up_by_a_handler_at_any_line_of_its_own_methods():
