@@ -169,11 +169,15 @@ Question = Annotated[
         "expression", lambda text, session: session.debugger.parse(text, session.waiting()), complete_expression, rest=True
     ),
 ]
-LossText = Annotated[str, Argument("expression", plain, complete_expression, rest=True)]
+LossText = Annotated[
+    str, Argument("expression", lambda text, session: text.removeprefix("=").lstrip(), complete_expression, rest=True)
+]
 BranchName = Annotated[str, Argument("name", plain, _branches)]
 FilePath = Annotated[Path, Argument("file", parse_path, complete_files, rest=True)]
-CommandName = Annotated[str, Argument("command", plain, lambda session: [*registry.commands, *sorted(TOPICS)], rest=True)]
+CommandName = Annotated[
+    str, Argument("command", plain, lambda session: ["all", *registry.commands, *sorted(TOPICS)], rest=True)
+]
 Word = Annotated[str, Argument("word", plain, rest=True)]
 
-TOPICS = ("expressions", "optimizers", "problems", "schedules", "sessions")
+TOPICS = ("expressions", "functions", "optimizers", "problems", "schedules", "sessions")
 """Help topics that are not commands."""

@@ -71,7 +71,8 @@ def _nothing_to_set(session: Session, name: str) -> CommandError:
         hint = f"{listed} {'have it' if len(owners) > 1 else 'has it'}: set optimizer {owners[0].lower()}({name}=...)"
         return CommandError(f"{own} has no {name}", hint)
     known = [*_settable(session), "learning_rate"]
-    return CommandError(f"there is nothing to set called '{name[:40]}'", did_you_mean(name.lower(), known))
+    hint = did_you_mean(name.lower(), known) or "info variables lists the parameters, info optimizer its hyperparameters"
+    return CommandError(f"there is nothing to set called '{name[:40]}'", hint)
 
 
 def _label(what: str, value: str) -> str:

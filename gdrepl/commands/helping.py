@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gdrepl.commands.arguments import TOPICS, CommandName, Word
 from gdrepl.commands.registry import Command, registry
@@ -15,23 +16,28 @@ GROUPS = ("running", "stops", "data", "insight", "editing", "files", "help")
 
 
 def _expressions() -> str:
-    functions = "\n".join(f"  {function.usage:<24} {function.help}" for function in FUNCTIONS.values())
     return f"""Numbers, names, + - * / // % ** @, comparisons, and, or, not, lists such as [1, 2], indices such as w[0] and
-W[:, 1:3], and calls of the functions below. Losses, conditions, print, display and plot all use it.
+W[:, 1:3], and calls of functions. Losses, conditions, print, display and plot all use it.
 
 At a point (not inside a loss) these mean something too:
-  step loss lr             the step, the loss there, the rate of the next update
+  step loss lr             the step, the loss there, the coming rate
   grad, grad(x)            the gradient; of one parameter
   update, update(x)        what the last update changed
   prev(E)                  E at the point before
   slot.NAME, slot.NAME(x)  an optimizer slot; info optimizer lists them
   pi, e                    constants
 
-{functions}"""
+The functions, of which `help functions` and help NAME tell more:
+{", ".join(FUNCTIONS)}"""
+
+
+def _functions() -> str:
+    return "\n".join(f"  {function.usage:<24} {function.help}" for function in FUNCTIONS.values())
 
 
 TOPIC_TEXT: Mapping[str, tuple[str, str]] = {
     "expressions": ("the language of losses, conditions, print, display and plot", _expressions()),
+    "functions": ("what can be called in an expression", _functions()),
     "optimizers": (
         "every optimizer class that the installed Keras exports",
         "set optimizer adam(beta_1=0.8) puts one in force here, with new slots; set NAME VALUE changes one hyperparameter;\n"
@@ -61,23 +67,35 @@ assert set(TOPIC_TEXT) == set(TOPICS)
 def help_(session: Session, command: CommandName | None = None) -> HelpList | HelpPage:
     """List the commands, or explain one, or a topic.
 
-    The topics are expressions, optimizers, problems, schedules and sessions. Commands may be shortened to any prefix that
-    only one of them has. `;;` joins commands. On a terminal an empty line does the last line again, if that ran, moved or
+    `help all` lists them with a line each, help running those of a group. Commands may be shortened to any prefix that only
+    one of them has. `;;` joins commands. On a terminal an empty line does the last line again, if that ran, moved or
     asked, and changed nothing else.
 
     Example: help step
     """
     if command is None:
-        return HelpList(tuple((group, _listed(group)) for group in GROUPS))
+        return replace(_everything(), brief=True, note=_MORE)
+    if command == "all":
+        return _everything()
     if command in TOPIC_TEXT:
         summary, text = TOPIC_TEXT[command]
         return HelpPage(command, command, summary, text)
     if command in GROUPS and command not in registry.commands:
         return HelpList(((command, _listed(command)),))
+    if command in FUNCTIONS and command not in registry.commands:
+        return HelpPage(command, FUNCTIONS[command].usage, FUNCTIONS[command].help, "")
     try:
         return _page(registry.find(command.split()[0]))  # help info branches, help plot loss: what follows is no page
     except CommandError as error:
-        raise CommandError(error.message, did_you_mean(command, [*registry.commands, *TOPICS]) or error.hint) from None
+        message = error.message.replace("unknown command", "there is no help for")
+        raise CommandError(message, did_you_mean(command, [*registry.commands, *TOPICS]) or error.hint) from None
+
+
+_MORE = f"help all tells a line of each, help step all of one. Topics: {', '.join(TOPICS)}."
+
+
+def _everything() -> HelpList:
+    return HelpList(tuple((group, _listed(group)) for group in GROUPS))
 
 
 def _listed(group: str) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.timeline import Branch
-from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curve import curve_chart, interval, visited
@@ -89,10 +89,10 @@ def plot(session: Session, what: What | None = None) -> Plotted:
     """Draw a chart in the terminal.
 
     Alone it chooses: for a problem of one number the loss as a curve over it, with the points visited in blue, the start and
-    the current point in red; otherwise the loss over the steps. `plot curve` draws the curve alone. WHAT is loss, grad, lr or
-    any expression; it is drawn over the steps, or over another expression with `vs`, all branches overlaid, each from where it
-    left another. `from A to B` takes a part of the steps, and `log` makes the y axis logarithmic:
-    plot norm(grad) vs loss from 10 to 50 log.
+    the current point in red; otherwise the loss over the steps. `plot curve` draws the curve alone, `plot to 0` the curve with
+    the start. WHAT is loss, grad, lr or any expression; it is drawn over the steps, or over another expression with `vs`, all
+    branches overlaid, each from where it left another. `from A to B` takes a part of the steps, and `log` makes the y axis
+    logarithmic: plot norm(grad) vs loss from 10 to 50 log.
 
     Example: plot loss log
     """
@@ -124,7 +124,7 @@ def _curve(session: Session, wish: Wish) -> Chart:
     entry = zoo_entry_of(problem)
     minima = [float(np.ravel(minimum[name])[0]) for minimum in entry.minima if name in minimum] if entry else []
     chart = replace(curve_chart(problem, *interval(values, tuple(minima))), log=wish.log)
-    if wish.what == "curve":
+    if wish.what == "curve" and wish.first is None and wish.last is None:
         return chart
     ends = ("start" if first == branch.start else f"step {first}", "current" if last == debugger.step else f"step {last}")
     note = "" if np.isfinite(losses[-1]) else f"{ends[1]}: {name} = {values[-1]:.7g}, loss = {losses[-1]}, not drawn"
@@ -139,8 +139,8 @@ def _check_span(first: int, last: int, branch: Branch) -> None:
 
 def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
     text = "norm(grad)" if wish.what == "grad" and debugger.problem.numbers > 1 else wish.what
-    y = debugger.parse(text)
-    x = debugger.parse(wish.over) if wish.over else None
+    y = _parse(debugger, text)
+    x = _parse(debugger, wish.over) if wish.over else None
     alone = any(needs_snapshots(debugger, each) for each in (y, x) if each is not None)
     branches, left_out = _to_draw(debugger, wish, alone)
     series: list[Series] = []
@@ -150,6 +150,16 @@ def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
     title = f"{y_label} over {wish.over or 'steps'}"
     note = f"not drawn, as the chart holds {MOST_BRANCHES} branches: {', '.join(left_out)}" if left_out else ""
     return Chart(title, wish.over or "step", y_label, tuple(series), wish.log, note)
+
+
+def _parse(debugger: Debugger, text: str) -> Expression:
+    try:
+        return debugger.parse(text)
+    except ExpressionError as error:
+        if len(text.split()) > 1 and not error.hint:
+            near = did_you_mean(text.split()[-1], ("vs", "from", "to", "log"))
+            error.hint = near or "what follows WHAT is vs EXPR, from A, to B or log"
+        raise
 
 
 def _to_draw(debugger: Debugger, wish: Wish, alone: bool) -> tuple[list[tuple[Branch, int, int]], list[str]]:

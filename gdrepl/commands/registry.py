@@ -111,7 +111,8 @@ class Command:
             if word:
                 values[parameter.key] = parameter.argument.parse(word, session)
             elif parameter.required:
-                raise CommandError(f"{self.name} needs {parameter.argument.name.upper()}", f"usage: {self.usage}")
+                hint = f"for example {self.example}" if self.example else f"usage: {self.usage}"
+                raise CommandError(f"{self.name} needs {parameter.argument.name.upper()}", hint)
         if rest:
             raise CommandError(f"{self.name} does not take '{rest[:40]}'", f"usage: {self.usage}")
         return values

@@ -25,7 +25,8 @@ class Displayed:
 class Stepped:
     """A run or a move: signed steps taken, the point arrived at, why it ended, the point left, and the displays.
 
-    When the run ended at a value that is not finite, `last_finite` is the point before it.
+    When the run ended at a value that is not finite, `last_finite` is the point before it. A jump to another branch names the
+    one that it left in `came_from`.
     """
 
     taken: int
@@ -35,6 +36,7 @@ class Stepped:
     branch: str
     displays: tuple[Displayed, ...] = ()
     last_finite: Point | None = None
+    came_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,9 +284,11 @@ class HelpPage:
 
 @dataclass(frozen=True, slots=True)
 class HelpList:
-    """Commands by group: (group, ((usage, summary), ...))."""
+    """Commands by group: (group, ((usage, summary), ...)); `brief` asks for their names alone, and a note."""
 
     groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    brief: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

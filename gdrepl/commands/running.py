@@ -81,6 +81,7 @@ def goto(session: Session, step: Where) -> Stepped:
     Example: goto 0
     """
     place, debugger = step, session.debugger
+    left = debugger.position.branch
     move = debugger.goto(place.step, place.branch)
     branch = debugger.branch
     stops = []
@@ -91,7 +92,7 @@ def goto(session: Session, step: Where) -> Stepped:
     if not stops:
         stops.append(Stop("count", None, f"step {place.step}"))
     result = session.stepped(move)
-    return replace(result, stops=tuple(stops))
+    return replace(result, stops=tuple(stops), came_from=left if left != branch.name else "")
 
 
 @registry.command("run", group="running")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gdrepl.commands.meant import meant
 from gdrepl.commands.registry import Command, registry
 from gdrepl.commands.results import Displayed, Listed, SessionInfo, Stepped
 from gdrepl.commands.setup import Setup, Start
@@ -151,7 +152,7 @@ class Session:
 
     def _execute_one(self, text: str) -> Iterator[Outcome]:
         try:
-            command, rest = registry.split(text)
+            command, rest = self._split(text)
             if command.name == "source":
                 yield from self._source(command.parse(rest, self)["path"], text)
                 return
@@ -162,6 +163,13 @@ class Session:
             yield Outcome(text, error=error)
             return
         yield Outcome(text, result)
+
+    def _split(self, text: str) -> tuple[Command, str]:
+        try:
+            return registry.split(text)
+        except CommandError as error:
+            error.hint = meant(text, self.complete_names()) or error.hint
+            raise
 
     def _record(self, text: str, result: Any) -> None:
         if isinstance(result, VIEWS):
@@ -226,7 +234,7 @@ class Session:
     def complete_names(self) -> list[str]:
         """Parameters and constants, for Tab."""
         if not self.ready:
-            return []
+            return self.setup.names()
         return [*self.debugger.problem.parameters, *self.debugger.problem.constants, *self.waiting()]
 
 

@@ -42,6 +42,12 @@ class Setup:
     seed: int = 0
     folders: tuple[Path, ...] = (Path(),)
 
+    def names(self) -> list[str]:
+        """The parameters and constants that are known before anything is built."""
+        word = (self.problem.split() or [FIRST_PROBLEM])[0]
+        entry = zoo.entry(word) if word in zoo.names() else None
+        return list(dict.fromkeys([*self.variables, *self.constants, *(entry.start if entry else ())]))
+
     def build(self) -> Start:
         """Check everything and build the start.
 

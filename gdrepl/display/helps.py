@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, Quit, Saved
@@ -51,11 +53,24 @@ def _filled(text: str, style: Style) -> list[Line]:
 
 def help_list(result: HelpList, style: Style) -> list[Line]:
     """The commands by group."""
+    if result.brief:
+        return _names_by_group(result, style)
     usages = [usage for _, commands in result.groups for usage, _ in commands]
     lines: list[Line] = []
     for group, commands in result.groups:
         lines += [[(group, "bold")], *_two_columns(commands, _left_cells(usages, style), style)]
     return lines
+
+
+def _names_by_group(result: HelpList, style: Style) -> list[Line]:
+    """A line for each group, so that the whole of it fits on a screen."""
+    cells = max(len(group) for group, _ in result.groups)
+    lines: list[Line] = []
+    for group, commands in result.groups:
+        names = prose(" ".join(usage.split()[0] for usage, _ in commands), replace(style, width=style.width - cells - 2))
+        heads = [(pad(group, cells), "bold"), *([(" " * cells, "")] * (len(names) - 1))]
+        lines += [[head, ("  ", ""), *line] for head, line in zip(heads, names)]
+    return [*lines, *prose(result.note, style, "dim")]
 
 
 def listed(result: Listed, style: Style) -> list[Line]:

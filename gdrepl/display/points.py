@@ -36,6 +36,8 @@ def stepped(result: Stepped, style: Style) -> list[Line]:
 
 def _header(result: Stepped, style: Style) -> Line:
     before, here, count = result.before.step, result.point.step, counted(abs(result.taken), "step")
+    if result.came_from:
+        return [("to ", ""), (f"step {here}", "bold"), (f" of {result.branch}, from step {before} of {result.came_from}", "")]
     branch: Line = [(f"   on {result.branch}", "dim")] if result.branch != FIRST_BRANCH else []
     if result.taken < 0:
         return [("back to ", ""), (f"step {here}", "bold"), (f"   {count}", "dim"), *branch]
@@ -51,7 +53,8 @@ def _comparable(result: Stepped) -> bool:
     """True when the point left and the point arrived at belong side by side."""
     before, here = result.before, result.point
     shapes = [{name: value.shape for name, value in _named_values(point).items()} for point in (before, here)]
-    return result.taken != 0 and here.step - result.taken == before.step and shapes[0] == shapes[1]
+    moved = result.came_from != "" or (result.taken != 0 and here.step - result.taken == before.step)
+    return moved and shapes[0] == shapes[1]
 
 
 def _change_table(result: Stepped, style: Style) -> list[Line]:
@@ -78,8 +81,8 @@ def _change(after: Array, before: Array, style: Style) -> str:
     delta = numbers.difference(after, before)
     if not delta.shape:
         return numbers.signed(delta, style.precision)
-    size = numbers.norm(delta)
-    return "norm " + numbers.fit(size, _CHANGE_CELLS - 5, style.precision) if np.isfinite(size) else ""
+    size, label = numbers.norm(delta), "|d| " if style.ascii_only else "|Δ| "
+    return label + numbers.fit(size, _CHANGE_CELLS - len(label), style.precision) if np.isfinite(size) else ""
 
 
 def _named_values(point: Point) -> dict[str, Array]:

@@ -299,7 +299,9 @@ def check_condition(value: Tensor, condition: Expression) -> Tensor:
         ExpressionError: it is a number, or has more than one element.
     """
     if value.dtype != "bool":
-        raise ExpressionError("this is a number, not a condition", condition.text, 0, "compare it, for example loss < 1e-3")
+        raise ExpressionError(
+            "this is a number, not a condition", condition.text, 0, "compare it, for example loss < 1e-3 or step == 50"
+        )
     if value.shape.rank != 0:
         raise ExpressionError("this condition has many truth values", condition.text, 0, "wrap it in all(...) or any(...)")
     return value

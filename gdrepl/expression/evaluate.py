@@ -114,7 +114,7 @@ class _Evaluator:
         """The value of `node` as a condition."""
         tensor = self.value(node, scope)
         if tensor.dtype != self.tf.bool:
-            self._fail(node, "a condition is needed here, not a number", "compare it, for example loss < 1e-3")
+            self._fail(node, "a condition is needed here, not a number", "compare it, for example loss < 1e-3 or step == 50")
         return tensor
 
     def _name(self, node: ast.expr, name: str, scope: Scope) -> Tensor:

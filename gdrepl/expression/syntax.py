@@ -219,8 +219,7 @@ class _Checker:
                 self._index(index)
             case _ if isinstance(node, _SHAPES):
                 if isinstance(node, ast.Tuple | ast.Slice):
-                    comma = "a comma is not allowed here" if getattr(node, "elts", ()) else "empty brackets have no value"
-                    self._fail(node, comma if isinstance(node, ast.Tuple) else "a slice needs a value")
+                    self._separated(node)
                 self._operators(node)
                 if isinstance(node, ast.List) and not node.elts:
                     self._fail(node, "an empty list has no value")
@@ -230,6 +229,16 @@ class _Checker:
             case _:
                 message, hint = _REFUSED.get(type(node), (f"{type(node).__name__} is not part of the language", ""))
                 self._fail(node, message, hint)
+
+    def _separated(self, node: ast.Tuple | ast.Slice) -> NoReturn:
+        """Refuse what only makes sense as an index."""
+        if isinstance(node, ast.Slice):
+            self._fail(node, "a slice needs a value")
+        if not node.elts:
+            self._fail(node, "empty brackets have no value")
+        column = operator_column(self.text, node.elts[0])
+        listed = self.text[node.elts[0].col_offset : node.elts[-1].end_col_offset]
+        raise ExpressionError("a comma is not allowed here", self.text, column, f"a vector is written [{listed[:60]}]")
 
     def _operators(self, node: ast.AST) -> None:
         """Refuse an operator where it stands."""
@@ -248,7 +257,8 @@ class _Checker:
 
     def _number(self, node: ast.Constant, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self._fail(node, "only numbers can be written here", "comparisons give true and false")
+            hint = "a comparison is true or false by itself: x > 1, not isfinite(x)" if isinstance(value, bool) else ""
+            self._fail(node, "only numbers can be written here", hint)
         try:
             finite = isinstance(value, int | float) and abs(float(value)) < float("inf")
         except OverflowError:

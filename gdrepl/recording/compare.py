@@ -127,12 +127,15 @@ def _step_at(body: Mapping[str, Any], field: str) -> int | None:
 
 
 def _differences(wanted: Any, got: Any, tolerance: Tolerance, field: str) -> Iterator[tuple[str, int | None, Any, Any]]:
-    """(path, index in the outermost list, wanted, got) of every leaf that differs."""
+    """(path, index in the outermost list, wanted, got) of every leaf that differs.
+
+    What only the new side has is no difference: a later gdrepl tells more than the one that wrote the file.
+    """
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
-        for key in [*wanted, *(key for key in got if key not in wanted)]:
+        for key in wanted:
             path = f"{field}.{key}" if field else str(key)
-            if key not in got or key not in wanted:
-                yield path, None, wanted.get(key, None), got.get(key, None)
+            if key not in got:
+                yield path, None, wanted[key], None
             else:
                 yield from _differences(wanted[key], got[key], tolerance, path)
     elif isinstance(wanted, list | tuple) and isinstance(got, list | tuple):
