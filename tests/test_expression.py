@@ -364,7 +364,7 @@ def test_an_expression_says_what_it_reads() -> None:
         ("x + 1e999", 4, "the number is too large for a float"),
         ("x[y]", 2, "an index is a whole number or a slice"),
         ("x[1:2:0]", 2, "a slice cannot step by 0"),
-        ("x, y", 0, "a comma is not allowed here"),
+        ("x, y", 1, "a comma is not allowed here"),
         ("x + []", 4, "an empty list has no value"),
         ("sin(x=3)", 0, "arguments are given by position"),
         ("  x + z", 4, "unknown name 'z'"),

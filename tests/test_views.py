@@ -41,10 +41,12 @@ from gdrepl.commands.results import (
     Saved,
     SessionInfo,
     SlotInfo,
+    Sourced,
     Stepped,
     StopInfo,
     Stops,
     StopSet,
+    Variables,
 )
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
@@ -185,7 +187,11 @@ SAMPLES = {
     "begun": Begun("(x - 50)**2", "hill", START, "b1", ("breakpoint 1 is disabled",)),
     "done": Done("on branch b1 from step 40"),
     "plotted": Plotted(Chart("loss", "step", "loss", (Series("loss", np.arange(30), np.arange(30) ** 2.0),))),
-    "saved": Saved("hill.gd", 1, 300),
+    "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),
+    "sourced": Sourced("steps.gd", 3),
+    "variables": Variables(
+        (ParameterInfo("x", (), f32(1), f32(2)),), (ConstantInfo("a", (2,), f32([1, 2]), 'csv("a.csv")', "0f" * 32),)
+    ),
     "loaded": Loaded("sessions/hill.gd", 12, 2, NEAR),
     "help page": HelpPage("step", "step [COUNT]", "Make COUNT updates.", "One.\n\n  a  b\n- two\nlong " * 9, "step 10", ("s",)),
     "help list": HelpList((("running", (("step [COUNT]", "Make COUNT updates, stopping early."), ("run", ""))), ("none", ()))),
@@ -355,7 +361,7 @@ def test_many_steps_say_how_many_and_why_they_ended():
 def test_a_vector_changes_by_a_norm_and_gradients_are_named():
     lines = fields(drawn(SAMPLES["vector"]))
     assert lines[0] == ["step 0 → 40", "40 steps", "on b1"]
-    assert lines[1] == ["w", "[-1.2 1]", "→", "[0.85 0.73]", "norm 2.067704"]
+    assert lines[1] == ["w", "[-1.2 1]", "→", "[0.85 0.73]", "|Δ| 2.067704"]
     assert [line[0] for line in lines[1:7]] == ["w", "b", "loss", "grad(w)", "grad(b)", "lr"]
     assert lines[6] == ["lr", "1", "→", "0.1", "-0.9"]
 

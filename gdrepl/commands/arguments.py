@@ -20,7 +20,7 @@ MOST_STEPS = 10**12
 
 def parse_count(text: str, session: Session) -> int:
     """A whole number from 1, also as 1_000 or 1e6."""
-    number = _whole(text)
+    number = whole_number(text)
     if number is None or not 1 <= number <= MOST_STEPS:
         raise CommandError(f"'{text[:40]}' is not a number of steps", "type a whole number from 1, such as 10 or 1e6")
     return number
@@ -31,7 +31,7 @@ def parse_step(text: str, session: Session) -> int:
     branch, here = session.debugger.branch, session.debugger.step
     if text in ("start", "end"):
         return branch.start if text == "start" else branch.end
-    number = _whole(text)
+    number = whole_number(text)
     if number is None:
         raise CommandError(f"'{text[:40]}' is not a step", "type a step such as 40, or start, end, +5, -5")
     if text[0] == "-" and here + number < branch.start:
@@ -54,23 +54,24 @@ def parse_place(text: str, session: Session) -> Place:
     if name not in branches:
         if colon:
             session.debugger.timeline.branch(name)
-        near = did_you_mean(text, branches) if _whole(text) is None and text not in ("start", "end") else ""
+        near = did_you_mean(text, branches) if whole_number(text) is None and text not in ("start", "end") else ""
         if near:
             raise CommandError(f"'{text[:40]}' is neither a step nor a branch", near)
-        if _whole(text) is None and text not in ("start", "end"):
+        if whole_number(text) is None and text not in ("start", "end"):
             hint = f"type a step such as 40, or start, end, +5, -5; branches: {', '.join(branches)[:60]}"
             raise CommandError(f"'{text[:40]}' is neither a step nor a branch", hint)
         return Place(parse_step(text, session))
     branch = branches[name]
     if step in ("", "end", "start"):
         return Place(branch.start if step == "start" else branch.end, name)
-    number = _whole(step)
+    number = whole_number(step)
     if number is None:
         raise CommandError(f"'{step[:40]}' is not a step", f"for example {name}:40, or {name} alone for its end")
     return Place(number, name)
 
 
-def _whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
+    """A whole number as people write it: 1000, 1_000 or 1e3; None for anything else."""
     try:
         value = float(text.replace("_", ""))
         return int(value) if value == int(value) else None
@@ -94,7 +95,7 @@ def parse_ids(text: str, session: Session) -> tuple[int, ...]:
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 12:
             raise CommandError(f"'{word[:40]}' is not a number", "numbers are listed by info break and info display")
         ids += range(int(first), min(int(last or first), int(first) + 1000) + 1)
-    return tuple(ids)
+    return tuple(dict.fromkeys(ids))
 
 
 def complete_expression(session: Session) -> Iterable[str]:

@@ -26,11 +26,11 @@ from gdrepl.commands.results import (
     SlotInfo,
     StopInfo,
     Stops,
+    Variables,
 )
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine import optimizer, zoo
-from gdrepl.engine.problem import as_array
 from gdrepl.engine.rows import array_norm
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.engine.timeline import Branch
@@ -52,7 +52,7 @@ def print_(session: Session, expression: Question) -> Printed:
 
     Example: print norm(grad)
     """
-    return Printed(expression.text, _value(session, expression))
+    return Printed(expression.text, session.ask(expression))
 
 
 @registry.command("whatis", group="data", repeats=True)
@@ -61,14 +61,8 @@ def whatis(session: Session, expression: Question) -> Described:
 
     Example: whatis x
     """
-    value = _value(session, expression)
+    value = session.ask(expression)
     return Described(expression.text, _kind(session, expression), tuple(value.shape), str(value.dtype))
-
-
-def _value(session: Session, expression: Expression) -> Any:
-    dtype = session.debugger.problem.dtype
-    waiting = {name: as_array(value, dtype, name) for name, value in session.waiting().items() if name in expression.names}
-    return session.debugger.ask(expression, others=waiting)
 
 
 def _kind(session: Session, expression: Expression) -> str:
@@ -199,15 +193,23 @@ def _info_optimizer(session: Session) -> OptimizerInfo:
     return OptimizerInfo(spec.name, spec.text(), debugger.point().learning_rate, schedule, spec.hyperparameters, slots)
 
 
-def _info_variables(session: Session) -> ProblemInfo:
+def _info_variables(session: Session) -> Variables:
     info = _info_problem(session)
-    return ProblemInfo(info.name, info.loss, info.dtype, info.engine, info.parameters, info.constants)
+    return Variables(info.parameters, info.constants)
 
 
 def _info_break(session: Session) -> Stops:
     return Stops(
         tuple(
-            StopInfo(item.id, "breakpoint", item.condition.text, item.enabled, item.hits, 0, item.temporary)
+            StopInfo(
+                item.id,
+                "breakpoint",
+                item.condition.text,
+                item.enabled,
+                item.hits,
+                temporary=item.temporary,
+                note=session.debugger.meaningless(item.condition),
+            )
             for item in session.debugger.stops
         )
     )
@@ -260,7 +262,7 @@ def _info_session(session: Session) -> SessionInfo:
             "max-steps": debugger.max_steps,
             "history-limit (MB)": session.settings.history_limit,
             "history in use (MB)": round(sum(map(sum, held)) / 2**20, 3),
-            **({"waiting for a loss that reads them": ", ".join(waiting)} if waiting else {}),
+            **({"waiting for a loss": ", ".join(waiting)} if waiting else {}),
         }
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from gdrepl.commands.arguments import parse_count
+from gdrepl.commands.arguments import parse_count, whole_number
 from gdrepl.commands.assignment import Assignment, parse_setting
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Changed
@@ -17,7 +17,7 @@ from gdrepl.engine import optimizer
 from gdrepl.engine.problem import make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
-from gdrepl.expression import FUNCTIONS, Call, parse_call, parse_value
+from gdrepl.expression import FUNCTIONS, POINT_FUNCTIONS, Call, parse_call, parse_value
 
 
 def _settable(session: Session) -> list[str]:
@@ -55,7 +55,7 @@ def set_(session: Session, what: Setting) -> Changed:
         return SETTINGS[what.name](session, what.value)
     if what.name in optimizer.settable(session.debugger.spec.name):
         return _set_hyperparameter(session, what.name, what.value)
-    for word, waiting in (("var", session.variables), ("const", session.constants)):
+    for word, waiting in (("var", session.definitions.variables), ("const", session.definitions.constants)):
         if what.name in waiting:
             hint = f"type {word} {what.name} = {what.value[:40]}"
             raise CommandError(f"'{what.name}' is no parameter of the problem in force", hint)
@@ -83,7 +83,7 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.point().parameters[what.name]
     _refuse_non_finite(what.name, what.value)
-    given = debugger.ask(debugger.parse(what.value))
+    given = session.ask(debugger.parse(what.value, session.waiting()))
     if given.dtype == bool:
         raise CommandError(f"{what.name} is a number, not a condition")
     if not np.isfinite(given).all():
@@ -131,7 +131,7 @@ def _set_rate(session: Session, value: str) -> Changed:
     _refuse_non_finite("lr", value)
     if is_schedule(value):
         raise CommandError(f"{value} needs arguments", "for example exponential_decay(0.1, decay_steps=100, decay_rate=0.9)")
-    if is_call(value) and value.split("(")[0].strip() not in FUNCTIONS:
+    if is_call(value) and value.split("(")[0].strip() not in (*FUNCTIONS, *POINT_FUNCTIONS):
         debugger.set_learning_rate(make_schedule(parse_call(value)), _label("lr", value))
     else:
         debugger.set_learning_rate(_number(session, value), _label("lr", value))
@@ -161,7 +161,12 @@ def _set_optimizer(session: Session, value: str) -> Changed:
     before = debugger.spec
     spec = make_spec(value, before.rate)
     debugger.set_optimizer(spec, _label("optimizer", value))
-    return Changed("optimizer", before.text(), debugger.spec.text(), ("its slots are new", *_branch_note(session, branch)))
+    return Changed(
+        "optimizer",
+        before.text(),
+        debugger.spec.text(),
+        ("its slots are new", *_branch_note(session, branch), *debugger.passed_over()),
+    )
 
 
 def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:
@@ -178,8 +183,8 @@ def _whole(name: str, text: str, low: int, high: int) -> int:
     Raises:
         CommandError: it is none, or outside of low to high.
     """
-    number = parse_value(text)
-    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+    number = whole_number(text)
+    if number is None or not low <= number <= high:
         raise CommandError(f"{name} cannot be '{text[:40]}'", f"{name} is a whole number from {low} to {high}")
     return number
 
@@ -209,16 +214,18 @@ def _set_engine(session: Session, value: str) -> Changed:
         raise CommandError(f"unknown engine '{value[:40]}'", ", ".join(ENGINES))
     before = debugger.recipe.engine
     debugger.set_engine(value, _label("engine", value))
-    return Changed("engine", before, value, ("engines differ in the last bits", *_branch_note(session, branch)))
+    notes = ("engines differ in the last bits",) if value != before else ()
+    return Changed("engine", before, value, (*notes, *_branch_note(session, branch)))
 
 
 def _set_dtype(session: Session, value: str) -> Changed:
     problem = session.debugger.problem
-    parameters = {name: session.variables.get(name, start) for name, start in problem.parameters.items()}
-    constants = {name: session.constants.get(name, constant) for name, constant in problem.constants.items()}
-    new = make_problem(problem.loss.text, parameters, constants, value, problem.name, problem.origins)
-    notes = session.debugger.set_problem(new, _label("dtype", value))
-    return Changed("dtype", problem.dtype, value, ("begun again at step 0", *notes))
+    if value == problem.dtype:
+        return Changed("dtype", value, value)
+    typed = session.definitions.at(problem)
+    new = make_problem(problem.loss.text, typed.variables, typed.constants, value, problem.name, typed.origins)
+    session.debugger.set_problem(new, _label("dtype", value))
+    return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.passed_over()))
 
 
 def _set_seed(session: Session, value: str) -> Changed:

@@ -8,9 +8,9 @@ from pathlib import Path
 from gdrepl.commands.arguments import FilePath
 from gdrepl.commands.loading import restore
 from gdrepl.commands.registry import registry
-from gdrepl.commands.results import Done, Loaded, Saved
+from gdrepl.commands.results import Loaded, Saved
 from gdrepl.commands.saving import save_as
-from gdrepl.commands.session import Session
+from gdrepl.commands.session import Script, Session
 from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError
 from gdrepl.recording.files import read_bytes
@@ -24,6 +24,12 @@ def with_suffix(path: Path) -> Path:
     return path if path.suffix else path.with_name(path.name + SUFFIX)
 
 
+def session_file(path: Path) -> Path:
+    """The file that `path` names for reading: with .gds added, as `save` does, unless only one without it is there."""
+    named = with_suffix(path)
+    return path if os.path.exists(path) and not os.path.exists(named) else named
+
+
 @registry.command("save", group="files", recorded=False)
 def save(session: Session, path: FilePath) -> Saved:
     """Write the session to FILE (.gds).
@@ -34,8 +40,9 @@ def save(session: Session, path: FilePath) -> Saved:
     Example: save hill
     """
     target = with_suffix(path)
-    save_as(session, target)
-    return Saved(str(target), len(session.events), session.debugger.timeline.points())
+    kept = save_as(session, target)
+    notes = (f"the recording that was there is {kept.name} now",) if kept is not None else ()
+    return Saved(str(target), len(session.events), session.debugger.timeline.points(), notes)
 
 
 @registry.command("load", group="files", recorded=False)
@@ -46,33 +53,33 @@ def load(session: Session, path: FilePath) -> Loaded:
 
     Example: load hill
     """
-    target = path if os.path.exists(path) else with_suffix(path)
+    target = session_file(path)
     content = read_bytes(target)  # its errors name the file
     try:
-        restore(session, decode(content))
+        restore(session, decode(content), target)
     except SessionFileError as error:
         error.message = f"{target}: {error.message}"
         raise
-    folder = target.resolve().parent
-    if folder not in session.folders:
-        session.folders = (*session.folders, folder)
+    session.files.add(target.resolve())
     debugger = session.debugger
     notes = [
         f"{name}: the file of {then.text} {'has changed' if now else 'cannot be read'}; the session's values are used"
-        for name, then, now in changed_data(session.origins, session.seed, session.folders)
+        for name, then, now in changed_data(session.definitions.origins, session.seed, session.folders)
     ]
     return Loaded(str(target), len(session.events), len(debugger.timeline.branches), debugger.point(), tuple(notes))
 
 
 @registry.command("source", group="files", recorded=False)
-def source(session: Session, path: FilePath) -> Done:
+def source(session: Session, path: FilePath) -> Script:
     """Run the commands in FILE, a line each.
 
     Lines that begin with # are comments. An error names file and line, and ends it.
 
     Example: source steps.gd
     """
-    raise CommandError("source is run line by line")  # the session does so before it comes here
-
-
-__all__ = ["SUFFIX", "load", "save", "source", "with_suffix"]
+    try:
+        return Script(path.name, tuple(read_bytes(path).decode("utf-8-sig").splitlines()))
+    except SessionFileError as error:
+        raise CommandError(error.message, error.hint) from error
+    except UnicodeDecodeError:
+        raise CommandError(f"cannot read {path}: it is not text in UTF-8") from None

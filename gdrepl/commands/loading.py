@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.saving import FOLDERS, KNOWN_KINDS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
@@ -21,7 +24,7 @@ from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records
 from gdrepl.recording.format import Document, Record
-from gdrepl.recording.numbers import array_from_json, to_json
+from gdrepl.recording.numbers import array_from_json
 
 
 def start_from_header(record: Record) -> Start:
@@ -36,17 +39,27 @@ def start_from_header(record: Record) -> Start:
         engine, seed = _text(body["engine"]), _whole(body["seed"])
         variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
         spec = OptimizerSpec.from_plain(body["optimizer"])
-        return Start(problem, spec, engine, seed, variables, constants, problem.origins)
+        origins = {**_origins(body.get("origins", {})), **problem.origins}
+        return Start(problem, spec, engine, seed, variables, constants, origins)
 
 
-def restore(session: Session, document: Document) -> None:
-    """Make `session` what the file says; nothing is changed when the file is not in order.
+def folders_of(header: Record, file: Path) -> list[Path]:
+    """The folders in which a session found its data beside those where every session looks, as its file or journal says."""
+    named = header.body.get(FOLDERS)
+    folders = [folder for folder in named if isinstance(folder, str)] if isinstance(named, list) else []
+    found = [file.resolve().parent / folder for folder in folders if "\0" not in folder]
+    return [folder for folder in found if os.path.isdir(folder)]
+
+
+def restore(session: Session, document: Document, file: Path) -> None:
+    """Make `session` what `file` says; nothing is changed when the file is not in order.
 
     Raises:
         SessionFileError: with the line of what is wrong.
     """
     start = start_from_header(document.header)
-    fresh = Session(Setup(folders=session.folders))
+    folders = [*session.folders, file.resolve().parent, *folders_of(document.header, file)]
+    fresh = Session(Setup(folders=tuple(dict.fromkeys(folders))))
     with _Reading(document.header):
         debugger = fresh.adopt(start)
     fresh.events = [_event(record) for record in document.records if record.kind == "command"]
@@ -183,26 +196,25 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     )
     debugger.stops = Stops(items, _whole(body["next_stop"]))
     session.displays = tuple(
-        Display(_whole(item["id"]), debugger.parse(_text(item["expression"]))) for item in body["displays"]
+        Display(_whole(item["id"]), parse(_text(item["expression"]), at_point=True)) for item in body["displays"]
     )
     session.next_display = _whole(body["next_display"])
     session.settings.history_limit = _whole(body["history_limit"])
     debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
     session.settings.print_precision = _whole(body["print_precision"])
     session.seed = _whole(body["seed"])
-    problem = debugger.problem
-    session.variables = {**to_json(dict(problem.parameters)), **body["variables"]}
-    session.constants = {**to_json(dict(problem.constants)), **body["constants"]}
-    origins = {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body["origins"].items()}
-    session.origins = {**problem.origins, **origins}
+    session.definitions = Definitions(body["variables"], body["constants"], _origins(body["origins"])).at(debugger.problem)
+
+
+def _origins(body: Mapping[str, Any]) -> dict[str, Origin]:
+    return {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body.items()}
 
 
 def _problem_from_plain(body: Mapping[str, Any]) -> Problem:
-    origins = {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body["origins"].items()}
     dtype = _text(body["dtype"])
     parameters = {name: array_from_json(value, dtype) for name, value in body["parameters"].items()}
     constants = {name: array_from_json(value, dtype) for name, value in body["constants"].items()}
-    return make_problem(_text(body["loss"]), parameters, constants, dtype, _text(body["name"]), origins)
+    return make_problem(_text(body["loss"]), parameters, constants, dtype, _text(body["name"]), _origins(body["origins"]))
 
 
 def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:

@@ -148,7 +148,8 @@ def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
         series += _branch_series(debugger, branch.name, y, x, first, last, branch.name if len(branches) > 1 else "")
     y_label = _label(text)
     title = f"{y_label} over {wish.over or 'steps'}"
-    note = f"not drawn, as the chart holds {MOST_BRANCHES} branches: {', '.join(left_out)}" if left_out else ""
+    why = "it needs more than what was recorded" if alone else f"the chart holds {MOST_BRANCHES} branches"
+    note = f"not drawn, as {why}: {', '.join(left_out)}" if left_out else ""
     return Chart(title, wish.over or "step", y_label, tuple(series), wish.log, note)
 
 
@@ -171,13 +172,13 @@ def _to_draw(debugger: Debugger, wish: Wish, alone: bool) -> tuple[list[tuple[Br
     here, same = debugger.branch, debugger.problem.program_key
     span = (max(wish.first or 0, here.start), here.end if wish.last is None else min(wish.last, here.end))
     _check_span(*span, here)
-    if alone:
-        return [(here, *span)], []
     all_branches = debugger.timeline.branches
     known = {
         name: branch for name, branch in all_branches.items() if branch.stretches[-1].segment.recipe.problem.program_key == same
     }
     spans = _spans(known, known, wish)
+    if alone:
+        return [(here, *span)], [name for name in spans if name != here.name]
     chosen = [name for name in [*_line_of(here, all_branches), *reversed(spans)] if name in spans]
     chosen = list(dict.fromkeys(chosen))[:MOST_BRANCHES]
     drawn = _spans({name: known[name] for name in known if name in chosen}, known, wish)

@@ -18,6 +18,8 @@ from gdrepl.errors import CommandError, did_you_mean
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
+
 Completer = Callable[["Session"], Iterable[str]]
 
 
@@ -150,6 +152,9 @@ class Registry:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             command = Command(name, short, group, function, _parameters(function), recorded, repeats, instant, syntax)
+            taken = {name, *short} & {*self.commands, *self._short}
+            if taken:
+                raise ValueError(f"{name}: {', '.join(taken)} names another command already")
             self.commands[name] = command
             self._short.update(dict.fromkeys(short, command))
             return function
@@ -180,12 +185,9 @@ class Registry:
         Raises:
             CommandError: the command is unknown or ambiguous.
         """
-        word, rest = _first_word(line.strip())
-        match = re.match(r"[A-Za-z][A-Za-z-]*", word)
-        if match and match.end() < len(word) and not word[match.end()].isalnum():
-            # print(x) and break(...) are read as people mean them: the name ends where the bracket begins.
-            word, rest = word[: match.end()], f"{word[match.end() :]} {rest}"
-        return self.find(word), rest.strip()
+        body = line.strip()
+        word = command_word(body)
+        return self.find(word), body[len(word) :].strip()
 
 
 registry = Registry()
@@ -205,6 +207,13 @@ def _metadata(annotation: Any) -> Iterable[Any]:
     yield from getattr(annotation, "__metadata__", ())
     for inner in typing.get_args(annotation):
         yield from getattr(inner, "__metadata__", ())
+
+
+def command_word(body: str) -> str:
+    """The first word; print(x) and break(...) are read as people mean them: the name ends where the bracket begins."""
+    word = _first_word(body)[0]
+    match = _NAME.match(word)
+    return word[: match.end()] if match and match.end() < len(word) and not word[match.end()].isalnum() else word
 
 
 def _first_word(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
-from gdrepl.commands.loading import start_from_header, unknown_records
+from gdrepl.commands.loading import folders_of, start_from_header, unknown_records
 from gdrepl.commands.saving import records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
@@ -32,8 +32,8 @@ class Replay:
     Attributes:
         file: as named.
         status: match, mismatch or unreadable.
-        mismatches: the first twenty.
-        message: why it is unreadable, or how it was compared.
+        mismatches: the first twenty; `more` tells that there are others.
+        message: why it is unreadable, or how it matches: bit for bit, or within a tolerance.
         line: where it is unreadable; 0 stands for the whole file.
         commands: how many were run.
         updated: True when the file was rewritten.
@@ -42,6 +42,7 @@ class Replay:
     file: str
     status: str
     mismatches: tuple[Mismatch, ...] = ()
+    more: bool = False
     message: str = ""
     commands: int = 0
     updated: bool = False
@@ -57,10 +58,10 @@ def replay_file(path: Path, update: bool = False) -> Replay:
     """Run a session file again and compare every result and every point; with `update`, write what came out in its place."""
     try:
         document = decode(read_bytes(path), strict=False)
-        serious = [damage for damage in document.damage if not _is_checksum(damage.message)]
+        serious = [damage for damage in document.damage if damage.kind not in ("checksum", "digest")]
         if serious:
             raise SessionFileError(serious[0].message, serious[0].line)
-        session = session_of(document, [path.resolve().parent, Path()])
+        session = session_of(document, [path.resolve().parent, *folders_of(document.header, path), Path()])
         tolerances = _tolerances(document.header)
         # what no rewriting of this file could cure
         mismatches = [*_changed_data(session, document.header), *_rerun(session, document.records)]
@@ -68,36 +69,34 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         tolerance = tolerances[0]
         if not mismatches:
             tolerance, mismatches = _compare(document.records, plain_records(session), tolerances)
-        mismatches = [*_changed_lines(document, mismatches), *mismatches][:MOST_MISMATCHES]
+        mismatches = [*_changed_lines(document, mismatches), *mismatches]
         updated = updated and bool(mismatches or document.damage or tolerance != Tolerance())
         if updated:
+            session.files.add(path.resolve())
             session.extra_records = list(unknown_records(document.records))
             save_as(session, path)
     except GdreplError as error:
         return Replay(str(path), "unreadable", message=error.message, line=getattr(error, "line", 0))
     how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
     status = "mismatch" if mismatches and not updated else "match"
-    return Replay(str(path), status, tuple(mismatches), how, len(session.events), updated)
-
-
-def _is_checksum(message: str) -> bool:
-    return "checksum" in message or "digest" in message
+    more, shown = len(mismatches) > MOST_MISMATCHES, tuple(mismatches[:MOST_MISMATCHES])
+    return Replay(str(path), status, shown, more, how if status == "match" else "", len(session.events), updated)
 
 
 def _changed_lines(document: Document, mismatches: Iterable[Mismatch]) -> Iterator[Mismatch]:
     """The lines that differ from what was written, unless a value in them is named already."""
     named = {mismatch.line for mismatch in mismatches}
-    lines = {damage.line for damage in document.damage if "digest" not in damage.message}
+    lines = {damage.line for damage in document.damage if damage.kind == "checksum"}
     for line in sorted(lines or {damage.line for damage in document.damage}):
         if line not in named:
             yield Mismatch(line, "file", "checksum", None, "the line as written", "another")
 
 
 def _changed_data(session: Session, record: Record) -> Iterator[Mismatch]:
-    """Data files of the header that are not what they were; the header holds their numbers, so a missing one is no loss."""
+    """Data files of the header that are not what they were, or not there."""
     for name, then, now in changed_data(session.start.origins, session.seed, session.folders):
-        if now is not None:
-            yield Mismatch(record.line, f"'const {name} = {then.text}'", "sha256", None, then.sha256, now.sha256)
+        found = "no such file" if now is None else now.sha256
+        yield Mismatch(record.line, f"'const {name} = {then.text}'", "sha256", None, then.sha256, found)
 
 
 def session_of(document: Document, folders: Iterable[Path]) -> Session:
@@ -168,7 +167,7 @@ def _compare(
     """The first tolerance within which all agrees; else the last, with the mismatches."""
     mismatches: list[Mismatch] = []
     for tolerance in tolerances:
-        mismatches = list(islice(compare_records(wanted, got, tolerance), MOST_MISMATCHES))
+        mismatches = list(islice(compare_records(wanted, got, tolerance), MOST_MISMATCHES + 1))
         if not mismatches:
             return tolerance, []
     return tolerances[-1], mismatches

@@ -37,6 +37,7 @@ class Stepped:
     displays: tuple[Displayed, ...] = ()
     last_finite: Point | None = None
     came_from: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class StopInfo:
-    """One breakpoint as `info break` lists it."""
+    """One breakpoint as `info break` lists it; `note` says why it is passed over here, if it is."""
 
     id: int
     kind: str
@@ -90,6 +91,7 @@ class StopInfo:
     hits: int
     ignore: int = 0
     temporary: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,14 @@ class ConstantInfo:
     value: Array
     origin: str = ""
     sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variables:
+    """The parameters and constants of the problem in force."""
+
+    parameters: tuple[ParameterInfo, ...]
+    constants: tuple[ConstantInfo, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,6 +267,7 @@ class Saved:
     path: str
     commands: int
     points: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,6 +279,14 @@ class Loaded:
     branches: int
     point: Point
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A script came to its end after so many commands."""
+
+    name: str
+    commands: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,20 +12,22 @@ from typing import Any
 from gdrepl import __version__
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
+from gdrepl.commands.values import data_folder
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.engine.timeline import Segment
 from gdrepl.recording.columns import columns_to_records
-from gdrepl.recording.files import write_atomically
+from gdrepl.recording.files import explain, write_atomically
 from gdrepl.recording.format import Encoder
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
 
 TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-5}, "float64": {"rtol": 1e-6, "atol": 1e-10}}
 FOLDERS = "folders"
-"""The member of a journal's header that names the folders in which the session looks for data. Session files have none."""
+"""The member of a header that names folders in which data is looked for: in a journal all of them, in a session file those in
+which data was found that does not lie beside it, as they are reached from there."""
 KNOWN_KINDS = ("command", "problem", "segment", "points", "branch", "state")
 
 
@@ -37,10 +41,17 @@ def header(start: Start) -> dict[str, Any]:
         "seed": start.seed,
         "variables": _leftover(start.variables, start.problem.parameters),
         "constants": _leftover(start.constants, start.problem.constants),
+        **_origins_left(start),
         "versions": versions(),
         **machine(),
         "tolerance": TOLERANCE[start.problem.dtype],
     }
+
+
+def _origins_left(start: Start) -> dict[str, Any]:
+    """Where the values came from that the problem does not read; nothing where there are none."""
+    left = {name: origin for name, origin in start.origins.items() if name not in start.problem.origins}
+    return {"origins": {name: {"text": origin.text, "sha256": origin.sha256} for name, origin in left.items()}} if left else {}
 
 
 def versions() -> dict[str, str]:
@@ -133,7 +144,7 @@ def _snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
 
 def _state(session: Session) -> dict[str, Any]:
     debugger = session.debugger
-    position = debugger.position
+    position, definitions = debugger.position, session.definitions.at(debugger.problem)
     return {
         "branch": position.branch,
         "index": position.index,
@@ -155,11 +166,11 @@ def _state(session: Session) -> dict[str, Any]:
         "history_limit": session.settings.history_limit,
         "print_precision": session.settings.print_precision,
         "seed": session.seed,
-        "variables": _leftover(session.variables, debugger.problem.parameters),
-        "constants": _leftover(session.constants, debugger.problem.constants),
+        "variables": _leftover(definitions.variables, debugger.problem.parameters),
+        "constants": _leftover(definitions.constants, debugger.problem.constants),
         "origins": {
             name: {"text": origin.text, "sha256": origin.sha256}
-            for name, origin in session.origins.items()
+            for name, origin in definitions.origins.items()
             if name not in debugger.problem.origins
         },
     }
@@ -172,13 +183,40 @@ def _leftover(values: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, A
     return {name: plain[name] for name in sorted(plain) if name not in used or plain[name] != to_json(used[name])}
 
 
-def save_as(session: Session, path: Path) -> None:
-    """Write the session whole to `path`.
+def save_as(session: Session, path: Path) -> Path | None:
+    """Write the session whole to `path`; returns where another session's file that was there is kept, if one was.
 
     Raises:
         SessionFileError: it cannot be written; what was there stays.
     """
     encoder = Encoder()
-    lines = [encoder.header(session.header_body or header(session.start))]
-    lines += [encoder.record(kind, body) for kind, body in records(session)]
-    write_atomically(path, [*lines, encoder.end()])
+    body = {**(session.header_body or header(session.start)), **_data_folders(session, path)}
+    lines = [encoder.header(body), *(encoder.record(kind, body) for kind, body in records(session)), encoder.end()]
+    kept = None if path.resolve() in session.files else _keep_aside(path, "".join(lines).encode())
+    write_atomically(path, lines)
+    session.files.add(path.resolve())
+    return kept
+
+
+def _keep_aside(path: Path, new: bytes) -> Path | None:
+    """Copy the file that is at `path` to `path~`, unless it is what will be written."""
+    try:
+        if not path.is_file() or path.read_bytes() == new:
+            return None
+        return Path(shutil.copy2(path, path.with_name(path.name + "~")))
+    except OSError as error:
+        raise explain("keep a copy of", path, error) from error
+
+
+def _data_folders(session: Session, path: Path) -> dict[str, list[str]]:
+    """The folders of data files that do not lie beside `path`, as they are reached from there; nothing where there are none."""
+    problems = {
+        id(problem): problem for problem in (segment.recipe.problem for segment in session.debugger.timeline.segments())
+    }
+    origins = [session.start.origins, session.definitions.origins, *(problem.origins for problem in problems.values())]
+    here, reached = path.resolve().parent, set()
+    for origin in (origin for table in origins for origin in table.values()):
+        folder = data_folder(origin, session.folders)
+        if folder is not None and folder.resolve() != here:
+            reached.add(Path(os.path.relpath(folder.resolve(), here)).as_posix())
+    return {FOLDERS: sorted(reached)} if reached else {}

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.line import parts
 from gdrepl.commands.meant import meant
 from gdrepl.commands.registry import Command, registry
-from gdrepl.commands.results import Displayed, Listed, SessionInfo, Stepped
+from gdrepl.commands.results import Displayed, Listed, SessionInfo, Sourced, Stepped
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Move
-from gdrepl.engine.problem import Origin
+from gdrepl.engine.problem import as_array
+from gdrepl.engine.snapshot import Array
 from gdrepl.engine.stops import Display
-from gdrepl.errors import CommandError, ExpressionError, GdreplError, SessionFileError
-from gdrepl.recording.files import read_bytes
+from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.expression import Expression
 from gdrepl.recording.numbers import result_to_json
 
 MAX_SOURCE_DEPTH = 10
+_CHANGING = ("_debugger", "_start", "header_body", "events", "extra_records", "definitions", "displays", "next_display", "seed")
+"""What commands put something else in place of."""
 VIEWS = (Listed, SessionInfo)
 """Results that say nothing of the descent: they are not recorded."""
 
@@ -43,6 +49,14 @@ class Event:
     result: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a command returns that asks for lines to be run next."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Settings:
     """What `set` can change beside the optimizer and the parameters."""
@@ -61,6 +75,7 @@ class Session:
         on_reload: called after another session was loaded into this one.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
+        files: the session files that are this session's own, saved or loaded by it.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -73,10 +88,9 @@ class Session:
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
         self.settings = Settings()
+        self.files: set[Path] = set()
         self.folders: tuple[Path, ...] = setup.folders
-        self.variables: dict[str, Any] = {}
-        self.constants: dict[str, Any] = {}
-        self.origins: dict[str, Origin] = {}
+        self.definitions = Definitions()
         self.seed = setup.seed
         self.header_body: dict[str, Any] | None = None
         self._start: Start | None = None
@@ -122,14 +136,12 @@ class Session:
         self.prepare(debugger)
         self._start, self._debugger = start, debugger
         self.seed = start.seed
-        self.variables = {**start.problem.parameters, **start.variables}
-        self.constants = {**start.problem.constants, **start.constants}
-        self.origins = dict(start.origins)
+        self.definitions = Definitions(start.variables, start.constants, start.origins).at(start.problem)
         return debugger
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "folders", "setup", "_building", "_depth")
+        kept = ("on_event", "on_reload", "prepare", "setup", "files", "_building", "_depth")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
@@ -141,11 +153,10 @@ class Session:
 
     def execute(self, line: str) -> Iterator[Outcome]:
         """Run one line: commands joined by `;;`, each recorded before it is handed out; the first error ends the line."""
-        for part in line.split(";;"):
-            text = part.strip()
-            if not text or text.startswith("#"):
+        for part in parts(line):
+            if not part.text or part.is_comment:
                 continue
-            for outcome in self._execute_one(text):
+            for outcome in self._execute_one(part.text):
                 yield outcome
                 if outcome.error is not None:
                     return
@@ -153,16 +164,34 @@ class Session:
     def _execute_one(self, text: str) -> Iterator[Outcome]:
         try:
             command, rest = self._split(text)
-            if command.name == "source":
-                yield from self._source(command.parse(rest, self)["path"], text)
-                return
-            result = command.function(self, **command.parse(rest, self))
-            if command.recorded:
-                self._record(text, result)
+            if not command.instant:
+                _ = self.debugger  # so that there is something to come back to
+            with self._all_or_nothing():
+                result = command.function(self, **command.parse(rest, self))
+                if command.recorded:
+                    self._record(f"{command.name} {rest}".strip(), result)
         except GdreplError as error:
             yield Outcome(text, error=error)
             return
-        yield Outcome(text, result)
+        if isinstance(result, Script):
+            yield from self._run_script(result, text)
+        else:
+            yield Outcome(text, result)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Whatever fails inside, also by an interrupt, leaves the session as it was."""
+        undo = self._debugger.undo() if self._debugger is not None else lambda: None
+        kept, settings, count = {name: getattr(self, name) for name in _CHANGING}, replace(self.settings), len(self.events)
+        try:
+            yield
+        except BaseException:
+            undo()
+            for name, value in kept.items():
+                setattr(self, name, value)
+            self.settings = settings
+            del self.events[count:]
+            raise
 
     def _split(self, text: str) -> tuple[Command, str]:
         try:
@@ -178,29 +207,24 @@ class Session:
         self.events.append(event)
         self.on_event(event)
 
-    def _source(self, path: Path, text: str) -> Iterator[Outcome]:
-        """Run a file of commands; an error names the file and the line."""
+    def _run_script(self, script: Script, text: str) -> Iterator[Outcome]:
+        """Run the lines of a script; an error names it and the line. At the end stands how many commands were run."""
         if self._depth >= MAX_SOURCE_DEPTH:
             yield Outcome(text, error=CommandError(f"source is nested more than {MAX_SOURCE_DEPTH} files deep"))
             return
-        try:
-            lines = read_bytes(path).decode("utf-8-sig").splitlines()
-        except SessionFileError as error:
-            yield Outcome(text, error=CommandError(error.message, error.hint))
-            return
-        except UnicodeDecodeError:
-            yield Outcome(text, error=CommandError(f"cannot read {path}: it is not text in UTF-8"))
-            return
+        count = 0
         self._depth += 1
         try:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(script.lines, 1):
                 for outcome in self.execute(line):
-                    place = outcome.place or f"{path.name} line {number}"
+                    count += 1
+                    place = outcome.place or f"{script.name} line {number}"
                     yield replace(outcome, place=place if outcome.error is not None else "")
                     if outcome.error is not None:
                         return
         finally:
             self._depth -= 1
+        yield Outcome(text, Sourced(script.name, count))
 
     # What several commands need
 
@@ -211,7 +235,7 @@ class Session:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None
         branch = debugger.position.branch
-        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite)
+        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
 
     def displayed(self) -> tuple[Displayed, ...]:
         """The enabled displays with their values here; what cannot be computed says so."""
@@ -225,25 +249,18 @@ class Session:
                 shown.append(Displayed(display.id, display.expression.text, None, error.message))
         return tuple(shown)
 
+    def ask(self, expression: Expression) -> Array:
+        """The value of an expression here; it may read what waits for a loss, too."""
+        dtype = self.debugger.problem.dtype
+        waiting = {name: as_array(value, dtype, name) for name, value in self.waiting().items() if name in expression.names}
+        return self.debugger.ask(expression, others=waiting)
+
     def waiting(self) -> dict[str, Any]:
         """The values of the variables and constants that no loss reads yet."""
-        problem = self.debugger.problem
-        defined = {**self.constants, **self.variables}
-        return {name: value for name, value in defined.items() if name not in {**problem.parameters, **problem.constants}}
+        return self.definitions.waiting(self.debugger.problem).values()
 
     def complete_names(self) -> list[str]:
         """Parameters and constants, for Tab."""
         if not self.ready:
             return self.setup.names()
         return [*self.debugger.problem.parameters, *self.debugger.problem.constants, *self.waiting()]
-
-
-def find_command(line: str) -> Command | None:
-    """The command of a line, or None when there is none."""
-    try:
-        return registry.split(line)[0]
-    except CommandError:
-        return None
-
-
-__all__ = ["Event", "Outcome", "Session", "Settings", "find_command"]

@@ -54,6 +54,9 @@ class Setup:
         Raises:
             GdreplError: something given is wrong.
         """
+        for name in self.variables:
+            if name in self.constants:
+                raise CommandError(f"{name} is given by --var and by --const", "leave one of them out")
         values: dict[str, Any] = {}
         origins: dict[str, Origin] = {}
         for option, named in (("--var", self.variables), ("--const", self.constants)):

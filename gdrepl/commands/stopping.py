@@ -57,9 +57,6 @@ def enable(session: Session, ids: StopIds = ()) -> Done:
 
     Example: enable 1
     """
-    for item in session.debugger.stops:
-        if not ids or item.id in ids:
-            session.debugger.condition(item.condition.text)
     session.debugger.stops = session.debugger.stops.enabled(True, ids)
     return Done(_switched(session, ids, "enabled"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,15 @@ def _made(call: Call, name: str, seed: int) -> Any:
         "ones": np.ones,
     }
     return makers[call.name](tuple(shape))
+
+
+def data_folder(origin: Origin, folders: Sequence[Path]) -> Path | None:
+    """Which of `folders` holds the data file of an origin; None where it has none, names it absolutely, or it is not there."""
+    data = _CSV.fullmatch(origin.text)
+    name = os.path.expanduser((data.group(1) or data.group(2) or "") if data else "")
+    if not name or os.path.isabs(name):
+        return None
+    return next((folder for folder in folders if os.path.isfile(folder / name)), None)
 
 
 def changed_data(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, Quit, Saved
+from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, Quit, Saved, Sourced
 from gdrepl.display import numbers
 from gdrepl.display.series import counted
 from gdrepl.display.style import Style
@@ -140,7 +140,13 @@ def done(result: Done, style: Style) -> list[Line]:
 def saved(result: Saved, style: Style) -> list[Line]:
     """Where the session went and what it holds."""
     what = f"{counted(result.commands, 'command')}, {counted(result.points, 'point')}"
-    return prose(f"saved {result.path}: {what}", style, then="  ")
+    lines = prose(f"saved {result.path}: {what}", style, then="  ")
+    return lines + [line for note in result.notes for line in prose(note, style, "dim", first="  ", then="    ")]
+
+
+def sourced(result: Sourced, style: Style) -> list[Line]:
+    """That a script came to its end."""
+    return prose(f"{result.name}: {counted(result.commands, 'command')}", style, "dim", then="  ")
 
 
 def quit_(result: Quit, style: Style) -> list[Line]:

@@ -31,6 +31,7 @@ def stepped(result: Stepped, style: Style) -> list[Line]:
     lines += _change_table(result, style) if compared else point_table(result.point, style)
     lines += [line for stop in result.stops for line in _stop(stop, style)]
     lines += _last_finite(result, style, compared)
+    lines += [line for note in result.notes for line in prose(note, style, "dim", then="  ")]
     return [*lines, *displayed(result.displays, style)]
 
 
@@ -59,7 +60,8 @@ def _comparable(result: Stepped) -> bool:
 
 def _change_table(result: Stepped, style: Style) -> list[Line]:
     before, here = _named_values(result.before), _named_values(result.point)
-    if np.array_equal(before["lr"], here["lr"], equal_nan=True):
+    common = min(before["lr"].dtype, here["lr"].dtype)  # a rate that only came into another dtype did not change
+    if np.array_equal(before["lr"].astype(common), here["lr"].astype(common), equal_nan=True):
         del before["lr"], here["lr"]
     names, left_out = _shown(here, style)
     if style.width < _LEAST_FOR_BOTH:

@@ -17,6 +17,7 @@ from gdrepl.commands.results import (
     StopInfo,
     Stops,
     StopSet,
+    Variables,
 )
 from gdrepl.display import numbers
 from gdrepl.display.points import displayed, equation
@@ -64,6 +65,7 @@ def stops(result: Stops, style: Style) -> list[Line]:
 
 def _stop_cells(stop: StopInfo) -> tuple[str, ...]:
     extra = ("   (once)" if stop.temporary else "") + (f"   (skips {stop.ignore} more)" if stop.ignore else "")
+    extra += f"   (passed over here: {stop.note})" if stop.note else ""
     return str(stop.id), stop.kind, "y" if stop.enabled else "n", str(stop.hits), stop.text + extra
 
 
@@ -91,7 +93,12 @@ def problem(result: ProblemInfo, style: Style) -> list[Line]:
     facts += [(name, text) for name, text in known if text]
     lines = [[("problem ", ""), (result.name, "bold")]] if result.name else [[("problem", "")]]
     lines += _facts(facts, style)
-    lines += _titled("parameters", [_parameter(info, style) for info in result.parameters], style)
+    return lines + variables(Variables(result.parameters, result.constants), style)
+
+
+def variables(result: Variables, style: Style) -> list[Line]:
+    """The parameters with their values, and the constants with where they came from."""
+    lines = _titled("parameters", [_parameter(info, style) for info in result.parameters], style)
     lines += _titled("constants", [_constant(info, style) for info in result.constants], style)
     return lines + _titled("files", [_file(info) for info in result.constants if info.origin], style)
 

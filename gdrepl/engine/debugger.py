@@ -49,6 +49,7 @@ class Debugger:
         self.stops = Stops()
         self.max_steps = 1_000_000
         self.interrupt_after: int | None = None
+        self._meaningless: dict[tuple[object, ...], str] = {}
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
         self._programs = programs or Programs()
@@ -114,6 +115,17 @@ class Debugger:
 
     # Running
 
+    def undo(self) -> Callable[[], None]:
+        """A function that puts everything back as it is now; for whoever does several things of which one may fail."""
+        kept, undo = (self.position, self._snapshot, self.stops, self.max_steps), self.timeline.undo()
+
+        def back() -> None:
+            undo()
+            self.interrupt.clear()
+            self.position, self._snapshot, self.stops, self.max_steps = kept
+
+        return back
+
     def run(self, count: int | None = None, until: Expression | None = None) -> Move:
         """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
 
@@ -121,30 +133,28 @@ class Debugger:
         at the step of an edit stands after the edit, as `goto` does.
 
         Within the recorded future of a branch the same program walks the same steps again, and every one of them is compared
-        with its recording.
+        with its recording. A breakpoint that means nothing for the problem and optimizer in force is passed over, and told of.
 
         Raises:
             ProblemError, ExpressionError: the program cannot run; we stand where we stood.
             RecordingDiffersError: a step came out differently than it was recorded.
         """
-        before, origin, began = self._snapshot, self.position, time.perf_counter()
+        before, began = self._snapshot, time.perf_counter()
         allowed = self.max_steps if count is None else count
         if self.interrupt_after is not None:
             allowed = min(allowed, self.interrupt_after)
-        enabled = [item for item in self.stops if item.enabled]
-        conditions = [item.condition for item in enabled] + ([until] if until is not None else [])
+        notes: dict[str, None] = {}
         taken = 0
         # Decided once a run, not once a chunk: where chunks end depends on the clock.
         through = count is not None and not before.is_finite()
         stops: list[Stop] = []
-        undo = self.timeline.undo(origin)
+        undo = self.undo()
         try:
             while taken < allowed and not stops and not self.interrupt.is_set():
-                moved, fired, finite = self._chunk(conditions, allowed - taken, through)
+                recorded = self._enter_next_stretch()
+                notes |= dict.fromkeys(self.passed_over())
+                moved, stops, finite = self._chunk(until, allowed - taken, recorded, through)
                 taken += moved
-                stops = [Stop("breakpoint", item.id, item.condition.text) for item, held in zip(enabled, fired) if held]
-                if until is not None and fired and fired[-1]:
-                    stops.append(Stop("until", None, until.text))
                 if not finite:
                     stops.append(Stop("non-finite", None, self._non_finite()))
                 self.timeline.trim()
@@ -152,8 +162,6 @@ class Debugger:
                 self.progress(Progress(taken, allowed, self.step, loss, seconds))
         except BaseException:
             undo()
-            self.interrupt.clear()
-            self.position, self._snapshot = origin, before
             raise
         if through and not self._snapshot.is_finite():
             stops.append(Stop("non-finite", None, self._non_finite()))
@@ -163,7 +171,7 @@ class Debugger:
         stops += self._ending(taken, count, bool(stops), interrupted)
         self.stops = self.stops.hit(tuple(stop.id for stop in stops if stop.id is not None))
         self.timeline.trim()
-        return Move(before.point(), self.point(), taken, tuple(stops))
+        return Move(before.point(), self.point(), taken, tuple(stops), tuple(notes))
 
     def _ending(self, taken: int, count: int | None, stopped: bool, interrupted: bool) -> list[Stop]:
         """Why a run ended, beyond the conditions."""
@@ -185,9 +193,10 @@ class Debugger:
                 names.append(f"grad({name}) is {value if value.ndim == 0 else 'not finite'}")
         return ", ".join(names)
 
-    def _chunk(self, conditions: Sequence[Expression], wanted: int, through: bool) -> tuple[int, tuple[bool, ...], bool]:
-        """Advance by one call of the program; returns updates made, conditions that held, and whether all is finite."""
-        recorded = self._enter_next_stretch()
+    def _chunk(self, until: Expression | None, wanted: int, recorded: int, through: bool) -> tuple[int, list[Stop], bool]:
+        """Advance by one call of the program; returns updates made, the conditions that held, and whether all is finite."""
+        watched = [item for item in self.stops if item.enabled and not self.meaningless(item.condition)]
+        conditions = [item.condition for item in watched] + ([until] if until is not None else [])
         program = self._program(self.recipe, conditions)
         program.load(self._snapshot)
         size = program.pace.begin(min(wanted, recorded) if recorded else wanted)
@@ -201,7 +210,10 @@ class Debugger:
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
-        return advance.taken, advance.fired, advance.finite or through
+        stops = [Stop("breakpoint", item.id, item.condition.text) for item, held in zip(watched, advance.fired) if held]
+        if until is not None and advance.fired and advance.fired[-1]:
+            stops.append(Stop("until", None, until.text))
+        return advance.taken, stops, advance.finite or through
 
     def _enter_next_stretch(self) -> int:
         """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""
@@ -241,7 +253,6 @@ class Debugger:
         index = target.index_of(step)
         snapshot = self.past.reach(target.stretches[index].segment, step)
         self.position, self._snapshot = Position(target.name, index, step), snapshot
-        self.timeline.trim()
         return Move(before.point(), snapshot.point(), step - before.step, ())
 
     def back(self, count: int) -> Move:
@@ -256,9 +267,7 @@ class Debugger:
         before = self._snapshot
         recipe = Recipe(self.problem, self.spec, self.recipe.engine)
         start = self._program(recipe).fresh(self.problem.parameters, 0, recipe.spec.learning_rate)
-        old = self.branch
-        self.position = self.timeline.begin(recipe, start, "run")
-        self.branch.parent = old.name
+        self.position = self.timeline.begin(recipe, start, "run", parent=self.position.branch)
         self._snapshot = start
         return Move(before.point(), start.point(), -before.step, ())
 
@@ -274,8 +283,7 @@ class Debugger:
         branch = self.branch
         if not branch.start <= step <= branch.end:
             raise CommandError(f"branch {branch.name} has steps {branch.start} to {branch.end}, not {step}")
-        index = min(branch.index_of(step), self.position.index) if step <= self.step else branch.index_of(step)
-        return self.past.reach(branch.stretches[index].segment, step)
+        return self.past.reach(branch.stretches[branch.index_of(step)].segment, step)
 
     def stand_on(self, branches: Sequence[Branch], position: Position) -> None:
         """Put saved branches in place of our own and stand at `position`."""
@@ -326,22 +334,20 @@ class Debugger:
         self._edit(recipe, self._same_point(snapshot), label)
 
     def set_engine(self, engine: str, label: str = "") -> None:
-        """Go on from here with another engine; loss and gradient are computed by it."""
+        """Go on from here with another engine, unless it is in force already; loss and gradient are computed by it."""
+        if engine == self.recipe.engine:
+            return
         recipe = replace(self.recipe, engine=engine)
         here = self._snapshot
         self._edit(recipe, self._program(recipe).evaluated(here.parameters, here.slots, here.step), label)
 
-    def set_problem(self, problem: Problem, label: str = "") -> list[str]:
-        """Begin a branch with another problem at step 0. Returns what had to be switched off, a line each.
-
-        A timeline in which nothing was run yet is replaced.
-        """
+    def set_problem(self, problem: Problem, label: str = "") -> None:
+        """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
         start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
         if all(segment.last == segment.start.step for segment in self.timeline.segments()):
             self.timeline.branches.clear()
         self.position, self._snapshot = self.timeline.begin(recipe, start, label), start
-        return self._recheck_stops()
 
     def _change_spec(self, spec: OptimizerSpec, label: str, rate: float | None) -> None:
         """Another configuration of the optimizer; every slot that both have keeps its value."""
@@ -414,6 +420,22 @@ class Debugger:
         check_condition(evaluate(expression, replace(here, previous=here), self.problem.dtype), expression)
         return expression
 
+    def meaningless(self, condition: Expression) -> str:
+        """Why a condition cannot be computed for the problem and optimizer in force; empty when it can."""
+        key = (self.problem.program_key, self.recipe.spec.key, condition.text)
+        if key not in self._meaningless:
+            try:
+                self.condition(condition.text)
+                self._meaningless[key] = ""
+            except ExpressionError as error:
+                self._meaningless[key] = error.message
+        return self._meaningless[key]
+
+    def passed_over(self) -> tuple[str, ...]:
+        """The enabled breakpoints that a run from here passes over, since they mean nothing here, a line each."""
+        reasons = [(item, self.meaningless(item.condition)) for item in self.stops if item.enabled]
+        return tuple(f"breakpoint {item.id} ({item.condition.text}) is passed over: {why}" for item, why in reasons if why)
+
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
         return self.past.columns(self.timeline.branch(branch or self.position.branch), first, last)
@@ -430,15 +452,3 @@ class Debugger:
 
     def _program(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
         return self._programs.get(recipe, conditions)
-
-    def _recheck_stops(self) -> list[str]:
-        """Switch off the breakpoints that mean nothing for the problem in force."""
-        notes = []
-        for item in self.stops:
-            try:
-                self.condition(item.condition.text)
-            except ExpressionError as error:
-                if item.enabled:
-                    notes.append(f"breakpoint {item.id} ({item.condition.text}) is disabled: {error.message}")
-                self.stops = self.stops.enabled(False, (item.id,))
-        return notes

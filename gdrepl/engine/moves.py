@@ -10,12 +10,16 @@ from gdrepl.errors import GdreplError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Move:
-    """What a run or a jump did: the point left, the point arrived at, the signed number of steps between, and why it ended."""
+    """What a run or a jump did: the point left, the point arrived at, the signed number of steps between, and why it ended.
+
+    `notes` says which breakpoints were passed over, and why.
+    """
 
     before: Point
     point: Point
     taken: int
     stops: tuple[Stop, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Past:
             raise _differs(segment, step)
         snapshot = program.capture()
         segment.keep(snapshot)
+        self._timeline.trim()
         return snapshot
 
     def columns(self, branch: Branch, first: int, last: int) -> Columns:

@@ -120,6 +120,8 @@ def make_problem(
     constants = constants or {}
     for given in [*parameters, *constants]:
         check_name(given)
+        if given in parameters and given in constants:
+            raise CommandError(f"{given} is given as a parameter and as a constant", "leave one of them out")
     expression = parse(loss, [*parameters, *constants])
     used = expression.names
     problem = Problem(

@@ -146,7 +146,7 @@ class Columns:
             self.loss[keep].copy(),
             {name: value[keep].copy() for name, value in self.parameters.items()},
             {name: value[keep].copy() for name, value in self.gradient.items()},
-            self.learning_rate[keep],
+            self.learning_rate[keep].copy(),
             self.norms,
         )
 

@@ -82,19 +82,6 @@ class Snapshot:
         arrays = [*self.parameters.values(), *self.gradient.values(), *self.slots]
         return sum(array.nbytes for array in arrays) + 120 * len(arrays) + 400
 
-    def same_bits(self, other: Snapshot) -> bool:
-        """True when both hold the same step and the same bits everywhere; NaN equals the same NaN."""
-        mine, theirs = self._arrays(), other._arrays()
-        return (
-            self.step == other.step
-            and list(self.parameters) == list(other.parameters)
-            and len(mine) == len(theirs)
-            and all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(mine, theirs))
-        )
-
-    def _arrays(self) -> list[Array]:
-        return [*self.parameters.values(), *self.slots, self.loss, *self.gradient.values(), self.learning_rate]
-
 
 @dataclass(frozen=True, slots=True)
 class Stop:

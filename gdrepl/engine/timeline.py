@@ -283,11 +283,11 @@ class Timeline:
         roots = {branch.stretches[0].segment.id for branch in self.branches.values()}
         return len(roots) + sum(segment.last - segment.start.step for segment in self.segments())
 
-    def begin(self, recipe: Recipe, start: Snapshot, label: str, name: str = "") -> Position:
-        """A branch with a step 0 of its own."""
-        chosen = name or self.free_name()
-        self.branches[chosen] = Branch(chosen, None, 0, [Stretch(self._segment(recipe, start, label), start.step)])
-        return Position(chosen, 0, start.step)
+    def begin(self, recipe: Recipe, start: Snapshot, label: str, parent: str | None = None) -> Position:
+        """A branch with a step 0 of its own; `parent` is the branch that it begins again, if it does."""
+        name = self.free_name()
+        self.branches[name] = Branch(name, parent, 0, [Stretch(self._segment(recipe, start, label), start.step)])
+        return Position(name, 0, start.step)
 
     def fork(self, position: Position, name: str = "") -> Position:
         """A branch that shares everything up to `position` with the branch there."""
@@ -322,18 +322,20 @@ class Timeline:
         branch.stretches.append(Stretch(self._segment(recipe, start, label), start.step))
         return Position(branch.name, len(branch.stretches) - 1, start.step)
 
-    def undo(self, position: Position) -> Callable[[], None]:
-        """A function that forgets whatever a run from `position` adds from now on."""
+    def undo(self) -> Callable[[], None]:
+        """A function that forgets whatever is added from now on, and brings back what is taken away."""
         branches, number = dict(self.branches), self._next_segment
-        branch = self.branches[position.branch]
-        stretches, segment = list(branch.stretches), branch.stretches[-1].segment
-        last, tip = branch.end, segment.tip
+        ends = [(branch, list(branch.stretches), branch.end) for branch in branches.values()]
+        tips = [(segment, segment.tip) for segment in self.segments()]
 
         def undo() -> None:
             self.branches, self._next_segment = branches, number
-            branch.stretches[:] = stretches
-            branch.stretches[-1].last = last
-            segment.cut(tip)
+            for branch, stretches, last in ends:
+                branch.stretches[:] = stretches
+                branch.stretches[-1].last = last
+            for segment, tip in tips:
+                if segment.tip is not tip:
+                    segment.cut(tip)
 
         return undo
 

@@ -80,11 +80,11 @@ def _arguments(
 
 
 def _arithmetic(node: ast.expr, text: str) -> Value:
-    """A number spelled as arithmetic, such as -1, 1/3 or 2**-10; a whole number stays whole."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+    """A number spelled as arithmetic, such as -1, 1/3 or 2**-10; a whole number with a sign stays whole."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd) and isinstance(node.operand, ast.Constant):
         value = node.operand.value
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return -value
+            return -value if isinstance(node.op, ast.USub) else value
     try:
         folded = constant(node)
     except (OverflowError, RecursionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from gdrepl.errors import ExpressionError
+from gdrepl.expression.functions import NAMED_CONSTANTS
 
 
 def integer(node: ast.expr) -> int | None:
@@ -36,9 +37,11 @@ def constant(node: ast.expr) -> float | None:
     match node:
         case ast.Constant(value=int() | float() as value):
             return float(value)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
+        case ast.Name(id=name) if name in NAMED_CONSTANTS:
+            return NAMED_CONSTANTS[name]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             inner = constant(operand)
-            return None if inner is None else -inner
+            return -inner if inner is not None and isinstance(sign, ast.USub) else inner
         case ast.BinOp(left=left, op=operator, right=right):
             first, second = constant(left), constant(right)
             return None if first is None or second is None else _fold(first, operator, second)

@@ -61,6 +61,11 @@ _REFUSED = {
     ast.LShift: ("'<<' is not part of the language", "use x * 2**n"),
     ast.RShift: ("'>>' is not part of the language", "use x / 2**n"),
 }
+_LOOK_ALIKES = {
+    "\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "\u00f7": "/", "\u00b2": "**2", "\u00b3": "**3",
+    "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u03c0": "pi",
+}  # fmt: skip
+"""What texts about mathematics print in place of what is typed here."""
 _PREFIX_RUN = re.compile(rf"(?:[-+~]|not\b|\s){{{MAX_DEPTH + 1},}}")
 
 
@@ -132,8 +137,9 @@ def check_text(text: str) -> None:
         raise ExpressionError(f"the expression has {len(text)} characters; {MAX_LENGTH} are allowed")
     for column, character in enumerate(text):
         if not character.isascii() or not character.isprintable():
-            shown = f"U+{ord(character):04X}"
-            raise ExpressionError(f"character {shown} at column {column + 1} is not part of the language", text, column)
+            shown, meant = f"U+{ord(character):04X}", _LOOK_ALIKES.get(character)
+            hint = f"type {meant} in its place" if meant else ""
+            raise ExpressionError(f"character {shown} at column {column + 1} is not part of the language", text, column, hint)
         if character in "\"'`":
             raise ExpressionError("strings are not part of the language", text, column)
     _check_nesting(text)
@@ -176,6 +182,8 @@ def _hint(text: str, message: str) -> str:
     for other, ours in (("&&", "conditions are joined by and"), ("||", "conditions are joined by or")):
         if other in text:
             return ours
+    if ";" in text:
+        return "commands are joined by ;;"
     if re.search(r"!(?!=)", text):
         return "a condition is turned round by not"
     return "a comparison is written ==" if _looks_like_assignment(text) else ""

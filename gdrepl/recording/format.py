@@ -46,10 +46,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong at a line of a file that can be read all the same."""
+    """What is wrong at a line of a file that can be read all the same.
+
+    Attributes:
+        kind: "end" (there is no end record), "torn" (the last line), "checksum" of a line, "digest" of the whole, "structure".
+    """
 
     line: int
     message: str
+    kind: str = "structure"
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message}"
@@ -100,7 +105,7 @@ class Encoder:
         if document.closed:
             raise SessionFileError("the file has an end record, so nothing can be added")
         for damage in document.damage:
-            if damage.message != NO_END:
+            if damage.kind != "end":
                 raise SessionFileError(damage.message, line=damage.line)
         encoder = cls()
         encoder._state = "open"
@@ -259,13 +264,13 @@ class _Reader1:
         for place, line in enumerate(lines[1:], 2):
             self._event(line, torn_is_damage=not self.strict and place == len(lines))
         if not self.ended:
-            self._report(lines[-1].number, NO_END)
+            self._report(lines[-1].number, NO_END, "end")
         return Document(first, tuple(self.records), self.closed, tuple(self.damage))
 
-    def _report(self, line: int, message: str) -> None:
+    def _report(self, line: int, message: str, kind: str = "structure") -> None:
         if self.strict:
             raise SessionFileError(message, line=line)
-        self.damage.append(Damage(line, message))
+        self.damage.append(Damage(line, message, kind))
 
     def _event(self, line: _Line, torn_is_damage: bool) -> None:
         try:
@@ -273,7 +278,7 @@ class _Reader1:
         except SessionFileError:
             if not torn_is_damage:
                 raise
-            self._report(line.number, "this last line is torn, and left out")
+            self._report(line.number, "this last line is torn", "torn")
             return
         if self.ended:
             self.closed = False
@@ -306,7 +311,7 @@ class _Reader1:
             raise SessionFileError('"sum" must be a string', line=line.number)
         text, tail = line.text[:-_SUM_LENGTH] + b"}", line.text[-_SUM_LENGTH:]
         if tail != _SUM_BEGINS + _checksum(text).encode() + _SUM_ENDS:
-            self._report(line.number, "this line was changed after it was written (its checksum differs)")
+            self._report(line.number, "this line was changed after it was written (its checksum differs)", "checksum")
 
     def _sequence(self, line: _Line, value: dict[str, Any]) -> None:
         """Lines without a number may stand between numbered ones, in the place of numbers or beside them."""
@@ -329,9 +334,9 @@ class _Reader1:
             self._report(line.number, "the counts of the end record do not match the lines before it")
         if "digest" in value and value["digest"] != self.digest.hexdigest():
             self.closed = False
-            self._report(line.number, "the digest of the end record does not match the lines before it")
+            self._report(line.number, "the digest of the end record does not match the lines before it", "digest")
         if "digest" in value and "sum" not in value:  # else one changed byte in the name "sum" would pass unseen
-            self._report(line.number, "the end record has a digest but no checksum")
+            self._report(line.number, "the end record has a digest but no checksum", "checksum")
 
 
 def _gap(first: int, number: int) -> str:

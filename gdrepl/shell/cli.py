@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gdrepl.commands.setup import Setup
 
 COMMANDS = ("debug", "replay", "show", "resume")
+_MINUS = re.compile(r"-[^-].")
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a full or failing disk behind standard output says. Commands that write files have their own errors."""
 
@@ -29,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
         arguments.insert(0, "debug")
+    # A loss may begin with a minus: -x**2 is no option, nor is -cos(x). Behind a blank argparse takes it for an argument.
+    arguments = [f" {argument}" if _MINUS.match(argument) else argument for argument in arguments]
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")

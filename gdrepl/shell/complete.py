@@ -15,6 +15,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from gdrepl.commands.arguments import complete_expression, complete_files
+from gdrepl.commands.line import parts
 from gdrepl.commands.registry import Argument, Command, registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.values import MAKERS, is_schedule
@@ -23,7 +24,6 @@ from gdrepl.engine.optimizer import catalogue, settable
 from gdrepl.engine.program import ENGINES
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.errors import CommandError
-from gdrepl.shell.parts import parts
 
 SUFFIXES = (".gds", ".gd", ".csv")
 MOST = 200

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator
+from enum import Enum
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 
+from gdrepl.commands.line import Part, parts
+from gdrepl.commands.registry import registry
 from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES
-from gdrepl.shell.parts import Part, Standing, parts, standing
 
 COLORS = {
     "gd.prompt": "ansidefault",  # a cell with a colour is written out; else the blank would be a cursor movement
@@ -31,6 +33,16 @@ PLAIN = {
 
 _BUILT_IN = frozenset([*POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, "slot"])
 _TOKEN = re.compile(r"(?P<name>[^\W\d]\w*)|(?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<other>.)", re.DOTALL)
+
+
+class Standing(Enum):
+    """How a command word stands: it names a command, could still become one, or cannot."""
+
+    KNOWN = "known"
+    OPEN = "open"
+    UNKNOWN = "unknown"
+
+
 _STANDING = {Standing.KNOWN: "class:gd.command", Standing.OPEN: "", Standing.UNKNOWN: "class:gd.unknown"}
 
 
@@ -81,3 +93,15 @@ def _token_style(match: re.Match[str], known: Collection[str]) -> str:
     if match.lastgroup == "number":
         return "class:gd.number"
     return "class:gd.name" if match.lastgroup == "name" and match.group() in known else ""
+
+
+def standing(word: str) -> Standing:
+    """How `word` stands; asked at every key, so it looks for no suggestion as `registry.find` does."""
+    starting = 0
+    for command in registry:
+        if word == command.name or word in command.short:
+            return Standing.KNOWN
+        starting += command.name.startswith(word)
+    if starting == 1:
+        return Standing.KNOWN
+    return Standing.OPEN if starting else Standing.UNKNOWN

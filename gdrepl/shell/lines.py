@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from gdrepl.commands.line import needs_debugger, repeatable
 from gdrepl.commands.results import Quit
-from gdrepl.commands.session import Outcome, Session, find_command
+from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
 from gdrepl.errors import GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
-from gdrepl.shell.parts import repeatable
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
 
@@ -95,7 +95,7 @@ class LineRunner:
                 return INTERRUPTED
 
     def _build_and_execute(self, text: str) -> int | None:
-        if self._needs_debugger(text):
+        if not self.session.ready and needs_debugger(text):
             try:
                 _ = self.session.debugger
             except GdreplError as error:
@@ -120,12 +120,6 @@ class LineRunner:
             if self.signals.interrupted:  # what follows on the line was meant, too
                 return INTERRUPTED
         return None
-
-    def _needs_debugger(self, text: str) -> bool:
-        if self.session.ready:
-            return False
-        commands = [find_command(part) for part in text.split(";;") if part.strip() and not part.strip().startswith("#")]
-        return any(command is not None and not command.instant for command in commands)
 
     def _show(self, outcome: Outcome) -> None:
         if self.as_json:

@@ -15,6 +15,7 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colors
 
+from gdrepl.commands.line import needs_debugger, repeatable
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -28,7 +29,6 @@ from gdrepl.shell.history import QuietHistory
 from gdrepl.shell.keys import interrupted_ahead, make_bindings
 from gdrepl.shell.loader import Loader
 from gdrepl.shell.output import make_output
-from gdrepl.shell.parts import parts, repeatable
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
 from gdrepl.shell.status import status
@@ -164,7 +164,7 @@ class _Shell:
         try:
             if interrupted_ahead(self.prompt.app.input) or self.signals.came_early():
                 raise KeyboardInterrupt
-            if _needs_debugger(line) and not self._wait_for_debugger(line):
+            if needs_debugger(line) and not self._wait_for_debugger(line):
                 return CANNOT_START
             return self._run(line)
         except KeyboardInterrupt:
@@ -237,9 +237,3 @@ class _Shell:
         with contextlib.suppress(OSError):
             sys.stdout.write(text)
             sys.stdout.flush()
-
-
-def _needs_debugger(line: str) -> bool:
-    """True when a command of the line cannot do without TensorFlow; an unknown one is told so at once."""
-    commands = [part.command for part in parts(line) if not part.is_comment]
-    return any(command is not None and not command.instant for command in commands)

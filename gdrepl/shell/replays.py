@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gdrepl.commands.files import with_suffix
+from gdrepl.commands.files import SUFFIX, session_file
 from gdrepl.commands.replaying import Replay, replay_file
 from gdrepl.commands.showing import show_file
 from gdrepl.display.series import counted
@@ -24,11 +24,18 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
         print("gdrepl: --update is refused when CI is set: a recording is renewed by a person", file=sys.stderr)
         return 2
     worst = 0
-    for file in files:
-        replay = replay_file(file if file.exists() else with_suffix(file), update)
+    for file in _each(files):
+        replay = replay_file(file, update)
         print(dumps(_to_json(replay)) if as_json else _text(replay, update), flush=True)
         worst = max(worst, replay.exit_status)
     return worst
+
+
+def _each(files: Sequence[Path]) -> Iterator[Path]:
+    """The files, and for a folder the session files in it."""
+    for file in files:
+        inside = sorted(file.rglob(f"*{SUFFIX}")) if file.is_dir() else []
+        yield from inside or [session_file(file)]
 
 
 def _to_json(replay: Replay) -> dict[str, object]:
@@ -40,11 +47,12 @@ def _to_json(replay: Replay) -> dict[str, object]:
 def _text(replay: Replay, update: bool) -> str:
     if replay.status == "unreadable":
         return replay.message if replay.file in replay.message else f"{replay.file}: cannot be read: {replay.message}"
+    listed = [f"  {mismatch}" for mismatch in replay.mismatches] + (["  and more"] if replay.more else [])
     if replay.updated:
-        return f"{replay.file}: rewritten ({counted(len(replay.mismatches), 'difference')})"
+        return "\n".join([f"{replay.file}: rewritten", *listed])
     if replay.mismatches:
         refused = ", and is left as it was: rewriting would not mend this" if update else ""
-        return "\n".join([f"{replay.file}: does not match{refused}", *(f"  {mismatch}" for mismatch in replay.mismatches)])
+        return "\n".join([f"{replay.file}: does not match{refused}", *listed])
     kept = ", left as it is" if update else ""
     return f"{replay.file}: matches {replay.message} ({counted(replay.commands, 'command')}){kept}"
 
@@ -53,7 +61,7 @@ def show(options: argparse.Namespace) -> int:
     """Print the summary of a session file."""
     style = style_from(options)
     try:
-        results = show_file(options.file if options.file.exists() else with_suffix(options.file))
+        results = show_file(session_file(options.file))
     except SessionFileError as error:
         error.message = error.message if str(options.file) in error.message else f"{options.file}: {error.message}"
         if options.json:

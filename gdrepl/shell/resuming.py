@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
+from gdrepl.commands.loading import folders_of
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
-from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_bodies
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import NO_END, Document, Record, decode
+from gdrepl.recording.format import Record, decode
 from gdrepl.recording.journal import Journal, damage_of, journal_folder, open_journals
 from gdrepl.recording.numbers import dumps
 from gdrepl.shell.keeper import Keeper
@@ -60,8 +59,8 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
             raise
         keeper = Keeper(session, journal)
     for damage in document.damage:
-        if damage.message != NO_END:  # a journal that was not closed has none
-            print(f"warning: {damage}", file=sys.stderr)
+        if damage.kind != "end":  # a journal that was not closed has none
+            print(f"warning: {damage}{', and left out' if damage.kind == 'torn' else ''}", file=sys.stderr)
     if not quiet:
         from gdrepl.display.numbers import show
         from gdrepl.display.series import counted
@@ -74,7 +73,7 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
 
 def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
-    session = session_of(document, [*_folders_of(document), Path(), path.resolve().parent])
+    session = session_of(document, [*folders_of(document.header, path), Path(), path.resolve().parent])
     for record in document.records:
         if record.kind != "command":
             continue
@@ -84,13 +83,6 @@ def _rerun(path: Path) -> Session:
             raise SessionFileError(f"'{line[:60]}' fails now: {error.message}", record.line, error.hint)
         _warn_of_difference(session, record)
     return session
-
-
-def _folders_of(document: Document) -> list[Path]:
-    """The folders in which the session found its data, those that are still there."""
-    folders = document.header.body.get(FOLDERS)
-    named = [folder for folder in folders if isinstance(folder, str)] if isinstance(folders, list) else []
-    return [Path(folder) for folder in named if "\0" not in folder and os.path.isdir(folder)]
 
 
 def _warn_of_difference(session: Session, record: Record) -> None:
@@ -103,7 +95,7 @@ def _warn_of_difference(session: Session, record: Record) -> None:
     got = json.loads(dumps({"line": event.line, "result": event.result}))
     differences = list(compare_bodies(record, got, Tolerance()))
     if any(difference.field == "sha256" for difference in differences) or (differences and "csv" in event.line):
-        hint = "put the file back as it was, or go to the folder of the session and resume there"
+        hint = "put the file back as it was; to give the session up, remove its journal"
         raise SessionFileError(f"'{event.line[:60]}' finds another file than the session did", record.line, hint)
     if differences:
         print(f"warning: {differences[0]}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from driving import environment, gdrepl
+from driving import environment, gdrepl, read_json
 
 from gdrepl import __version__
 
@@ -128,8 +128,16 @@ def test_commands_and_scripts_run_in_the_order_given(tmp_path: Path, cli):
     (tmp_path / "two.gd").write_text("step 2\nprint step\n", encoding="utf-8")
     _, out, _ = cli(*QUICK, "--batch", "--json", "-c", "step", "-x", str(tmp_path / "two.gd"), "-c", "goto 0")
     assert [line.partition('"result"')[0] for line in out.splitlines()] == [
-        f'{{"command":"{line}",' for line in ("step", "step 2", "print step", "goto 0")
+        f'{{"command":"{line}",' for line in ("step", "step 2", "print step", f"source {tmp_path / 'two.gd'}", "goto 0")
     ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"), [("-x**2", -9.0), ("-cos(x)", 0.98999), ("-(x-5)**2", -4.0), ("-exp(x)", -20.085537)]
+)
+def test_a_loss_may_begin_with_a_minus(loss: str, value: float, cli):
+    status, out, _ = cli(loss, "--var", "x=3", "--engine", "eager", "--batch", "--json", "-c", "print loss")
+    assert (status, read_json(out)["result"]["value"]) == (0, pytest.approx(value, rel=1e-5))
 
 
 def test_batch_ends_at_the_first_error_with_status_1(cli):

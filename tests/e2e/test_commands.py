@@ -149,7 +149,9 @@ def test_the_first_error_ends_the_rest_of_the_line():
 
 def test_a_script_runs_line_by_line(folder: Path):
     session = hill()
-    assert do(session, "source steps.gd")["value"] == pytest.approx(50 - 47 * 0.8**3)
+    *_, printed, ended = session.execute("source steps.gd")
+    assert float(printed.result.value) == pytest.approx(50 - 47 * 0.8**3)
+    assert (ended.command, ended.result.commands) == ("source steps.gd", 2)
 
 
 def test_an_error_in_a_script_names_file_and_line(folder: Path):
@@ -618,7 +620,7 @@ def test_tab_offers_the_hyperparameters_that_are_not_given_yet(typed: str, wante
     assert sorted(item.text for item in completer.get_completions(Document(typed), CompleteEvent())) == wanted
 
 
-@pytest.mark.parametrize(("line", "topic"), [("info o", "SGD"), ("info p", "(x-50)**2"), ("i var", "(x-50)**2")])
+@pytest.mark.parametrize(("line", "topic"), [("info o", "SGD"), ("info p", "(x-50)**2"), ("i var", "Variables")])
 def test_a_topic_that_is_short_of_another_stands_for_itself(line: str, topic: str, eager: Session):
     assert topic in str(do(eager, line))
     assert "problem, optimizer" in error_of(eager, "info").hint

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +214,9 @@ def in_folder(folder: Path, table: str, monkeypatch: pytest.MonkeyPatch) -> None
 FIT = ('const X = csv("table.csv", u)', 'const y = csv("table.csv", v)', "var w = 0.5", "loss mean((X*w - y)**2)", "step 5")
 
 
-def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, assert_same_bits: Callable[..., None]
+):
     in_folder(tmp_path / "one", "u,v\n1,2\n2,4\n3,5\n", monkeypatch)
     left_behind(*FIT)
     session, keeper = resume_session(None, quiet=True)
@@ -221,7 +224,7 @@ def test_a_session_is_resumed_elsewhere_with_the_data_that_it_had(tmp_path: Path
     wanted = session.debugger.snapshot()
     in_folder(tmp_path / "two", "u,v\n7,9\n", monkeypatch)
     session, keeper = resume_session(None, quiet=True)
-    assert session.debugger.snapshot().same_bits(wanted)
+    assert_same_bits(session.debugger.snapshot(), wanted)
     do(session, f"save {tmp_path / 'fit.gds'}")
     keeper.abandon()
     assert str(tmp_path) not in (tmp_path / "fit.gds").read_text(encoding="utf-8").splitlines()[0]

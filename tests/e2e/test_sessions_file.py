@@ -534,3 +534,92 @@ def test_a_version_of_tomorrow_is_refused_by_its_number(lines: list[str], folder
 def test_the_files_of_old_versions_are_what_was_written():
     for path in DATA.glob("*.gds"):
         assert decode(read_bytes(path)).closed
+
+
+# --- files and folders --------------------------------------------------------------------------------------------------
+
+FIT = ('const X = csv("table.csv", u)', "var w = 0.5", "loss mean((X*w - 1)**2)", "step 5")
+
+
+def test_a_recording_saved_elsewhere_finds_its_data_from_anywhere(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    (folder / "table.csv").write_text("u\n1\n2\n", encoding="utf-8")
+    (folder / "runs").mkdir()
+    (folder / "far").mkdir()
+    do(hill(engine="eager"), *FIT, "save runs/fit")
+    recording = folder / "runs" / "fit.gds"
+    monkeypatch.chdir(folder / "far")
+    assert replay_file(recording).status == "match"
+    assert str(folder) not in recording.read_text(encoding="utf-8")
+    session = loaded(recording)
+    do(session, "step", "save again")
+    assert replay_file(folder / "far" / "again.gds").status == "match"
+    (folder / "table.csv").write_text("u\n1\n3\n", encoding="utf-8")
+    assert replay_file(recording).status == "mismatch"
+
+
+@pytest.mark.parametrize("change", ["gone", "another"])
+def test_data_that_no_loss_reads_is_watched_like_any_other(change: str, folder: Path):
+    (folder / "table.csv").write_text("u\n1\n2\n", encoding="utf-8")
+    constants = {"X": 'csv("table.csv", u)', "v": "normal(2)"}
+    session = Session(Setup("w**2", {"w": "1"}, constants, optimizer="sgd", engine="eager"))
+    do(session, "step", "save unread")
+    assert replay_file(folder / "unread.gds").status == "match"
+    do(loaded(folder / "unread.gds"), "step", "save unread-too")
+    assert replay_file(folder / "unread-too.gds").status == "match"
+    if change == "gone":
+        (folder / "table.csv").unlink()
+    else:
+        (folder / "table.csv").write_text("u\n1\n3\n", encoding="utf-8")
+    [mismatch] = replay_file(folder / "unread.gds").mismatches
+    assert (mismatch.line, mismatch.field) == (1, "sha256")
+    assert (mismatch.got == "no such file") == (change == "gone")
+
+
+def test_a_file_of_another_session_is_kept_aside_and_ones_own_is_not(folder: Path):
+    first, second = hill(engine="eager"), hill(engine="eager")
+    do(first, "step", "save one")
+    before = (folder / "one.gds").read_bytes()
+    assert do(first, "step", "save one")["notes"] == []
+    assert not (folder / "one.gds~").exists()
+    before = (folder / "one.gds").read_bytes()
+    assert do(second, "step 5", "save one")["notes"] == ["the recording that was there is one.gds~ now"]
+    assert (folder / "one.gds~").read_bytes() == before
+    third = loaded(folder / "one.gds")
+    assert do(third, "step", "save one")["notes"] == []
+    (folder / "one.gds~").unlink()
+    again = hill(engine="eager")
+    do(again, "step", "save two")
+    again = hill(engine="eager")
+    assert do(again, "step", "save two")["notes"] == []  # the same bytes are no loss
+
+
+def test_load_reads_what_save_wrote_though_a_file_without_the_suffix_is_there(folder: Path):
+    (folder / "one").write_text("a note", encoding="utf-8")
+    session = hill(engine="eager")
+    do(session, "step 3", "save one", "step 4")
+    assert do(session, "load one")["point"]["step"] == 3
+
+
+def test_a_folder_stands_for_the_recordings_in_it(folder: Path, cli):
+    (folder / "runs" / "deep").mkdir(parents=True)
+    do(hill(engine="eager"), "step", "save runs/b", "step", "save runs/deep/a")
+    status, out, _ = cli("replay", "runs")
+    assert (status, [line.partition(":")[0] for line in out.splitlines()]) == (0, ["runs/b.gds", "runs/deep/a.gds"])
+
+
+def test_more_differences_than_are_listed_are_told_of(folder: Path, cli):
+    do(hill(engine="eager"), *["step"] * 15, "save many")
+    text = (folder / "many.gds").read_text(encoding="utf-8").replace('"parameters":{"x":3.0}', '"parameters":{"x":2.0}', 1)
+    (folder / "many.gds").write_text(without_checks(text), encoding="utf-8")
+    status, out, _ = cli("replay", "many")
+    assert (status, len(out.splitlines()), out.splitlines()[-1]) == (1, 22, "  and more")
+    _, out, _ = cli("replay", "--json", "many")
+    assert (read_json(out)["more"], read_json(out)["message"]) == (True, "")
+    status, out, _ = cli("replay", "--update", "many")
+    assert (status, out.splitlines()[0], out.splitlines()[-1]) == (0, "many.gds: rewritten", "  and more")
+
+
+def test_a_recording_may_lack_what_a_later_gdrepl_tells(lines: list[str], folder: Path):
+    older = [line.replace(',"came_from":""', "").replace(',"notes":[]', "") for line in lines]
+    assert older != lines
+    assert replay_of(without_checks(joined(older)), folder).status == "match"

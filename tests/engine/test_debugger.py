@@ -414,15 +414,21 @@ def test_another_problem_replaces_a_timeline_without_steps_and_branches_from_one
     assert len(debugger.columns(0, 3)) == 4
 
 
-def test_breakpoints_that_mean_nothing_for_another_problem_are_switched_off_and_told(
+def test_breakpoints_that_mean_nothing_for_another_problem_are_passed_over_there_and_told(
     start_debugger: Start, rosenbrock: Problem
 ) -> None:
     debugger = start_debugger(rosenbrock)
-    for text in ("y > 1", "loss < 1e-9", "x > 99"):
+    for text in ("y > -99", "loss < 1e-9", "x > 99"):
         debugger.stops = debugger.stops.add(debugger.condition(text))
-    notes = debugger.set_problem(make_problem("x**2", {"x": 1.0}))
-    assert notes == ["breakpoint 1 (y > 1) is disabled: unknown name 'y'"]
-    assert [item.enabled for item in debugger.stops] == [False, True, True]
+    debugger.run(1)
+    debugger.set_problem(make_problem("x**2", {"x": 1.0}))
+    told = ("breakpoint 1 (y > -99) is passed over: unknown name 'y'",)
+    assert debugger.passed_over() == told
+    move = debugger.run(2)
+    assert (move.taken, move.notes) == (2, told)
+    debugger.goto(1, "main")
+    move = debugger.run(2)
+    assert (move.taken, move.notes, [stop.id for stop in move.stops]) == (1, (), [1])
 
 
 # ---------------------------------------------------------------------------------------------------- questions
@@ -462,18 +468,28 @@ def refused(debugger: Debugger, error: type[GdreplError], action: Callable[[], o
 
 
 @pytest.mark.parametrize("engine", ["xla", "eager"])
-def test_a_condition_that_lost_its_slot_fails_without_a_step(engine: str, start_debugger: Start) -> None:
+def test_a_breakpoint_is_passed_over_from_where_its_slot_is_missing(engine: str, start_debugger: Start) -> None:
     debugger = start_debugger(optimizer="adam", engine=engine)
     debugger.stops = debugger.stops.add(debugger.condition("slot.velocity(x) < -1"))
     debugger.run(3)
     debugger.set_optimizer(OptimizerSpec.make("sgd", {}, 0.1))
-    here = debugger.snapshot()
-    error = refused(debugger, ExpressionError, lambda: debugger.run(5))
+    debugger.run(3)
+    debugger.goto(0)
+    move = debugger.run(5)  # three steps that watch it, and two that cannot
+    assert move.taken == 5
+    [told] = move.notes
+    assert told.startswith("breakpoint 1 (slot.velocity(x) < -1) is passed over: the optimizer has no slot 'velocity'")
+
+
+def test_a_condition_to_run_until_that_loses_its_slot_fails_without_a_step(start_debugger: Start) -> None:
+    debugger = start_debugger(optimizer="adam")
+    debugger.run(3)
+    debugger.set_optimizer(OptimizerSpec.make("sgd", {}, 0.1))
+    debugger.run(3)
+    debugger.goto(0)
+    until = debugger.condition("slot.velocity(x) < -1")
+    error = refused(debugger, ExpressionError, lambda: debugger.run(None, until))
     assert "the optimizer has no slot 'velocity'" in error.message
-    debugger.stops = debugger.stops.without()
-    debugger.run(1)
-    wanted = float(here.parameters["x"] - 0.1 * here.gradient["x"])
-    assert float(debugger.point().parameters["x"]) == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize(

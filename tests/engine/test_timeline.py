@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -405,3 +406,47 @@ def test_a_point_counts_once_however_many_branches_and_edits_it_has(start_debugg
     debugger.restart()  # a step 0 of its own
     debugger.run(2)
     assert debugger.timeline.points() == 18
+
+
+def test_what_several_commands_did_can_be_undone(start_debugger: Start, assert_same_bits: SameBits) -> None:
+    debugger = start_debugger(optimizer="adam")
+    debugger.run(5)
+    debugger.goto(2)
+    before, seen, points = debugger.snapshot(), bits(debugger.columns(0, 5)), debugger.timeline.points()
+    undo = debugger.undo()
+    debugger.restart()
+    debugger.run(3)
+    debugger.goto(5, "main")
+    debugger.run(4)
+    debugger.set_learning_rate(0.5)
+    debugger.run(1)
+    undo()
+    assert (branches(debugger), debugger.step, debugger.branch.end, debugger.timeline.points()) == (["main"], 2, 5, points)
+    assert_same_bits(debugger.snapshot(), before)
+    assert bits(debugger.columns(0, 5)) == seen
+    debugger.run(6)
+    assert (branches(debugger), debugger.branch.end) == (["main"], 8)
+
+
+def test_setting_the_engine_that_is_in_force_is_no_event(start_debugger: Start) -> None:
+    debugger = start_debugger()
+    debugger.run(4)
+    debugger.goto(2)
+    debugger.set_engine(debugger.recipe.engine)
+    assert (branches(debugger), debugger.position.index) == (["main"], 0)
+
+
+def test_a_comparison_of_bits_notices_one_bit(start_debugger: Start, assert_same_bits: SameBits) -> None:
+    debugger = start_debugger(optimizer="adam")
+    debugger.run(3)
+    here = debugger.snapshot()
+    assert_same_bits(here, replace(here))
+    for name in ("loss", "learning_rate"):
+        value = np.nextafter(getattr(here, name), np.float32(np.inf))
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            assert_same_bits(replace(here, **{name: value}), here)
+    for place, slot in enumerate(here.slots):
+        slots = [*here.slots]
+        slots[place] = (slot + 1).astype(slot.dtype)
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            assert_same_bits(replace(here, slots=tuple(slots)), here)

@@ -162,7 +162,7 @@ def test_damage_is_collected_when_lenient():
 def test_a_torn_last_line_is_damage_and_a_torn_middle_is_an_error():
     torn = "".join(lines()[:2]) + '{"n":2,"ki'
     document = decode(torn, strict=False)
-    assert [str(damage) for damage in document.damage] == ["line 3: this last line is torn, and left out", f"line 3: {NO_END}"]
+    assert [str(damage) for damage in document.damage] == ["line 3: this last line is torn", f"line 3: {NO_END}"]
     assert refused(torn + "\n" + lines()[3], strict=False).line == 3
 
 

@@ -13,14 +13,14 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 import gdrepl.commands.all  # noqa: F401 (registers the commands)
+from gdrepl.commands.line import parts
 from gdrepl.commands.registry import registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.engine.moves import Progress
 from gdrepl.shell.complete import LineCompleter, complete
-from gdrepl.shell.highlight import LineLexer, fragments
+from gdrepl.shell.highlight import LineLexer, Standing, fragments, standing
 from gdrepl.shell.keys import pasted_lines
-from gdrepl.shell.parts import Standing, parts, standing
 from gdrepl.shell.progress import Activity, in_short, progress_line
 from gdrepl.shell.status import status
 

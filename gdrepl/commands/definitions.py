@@ -1,0 +1,82 @@
+"""The values that `var` and `const` define, and that a `loss` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from gdrepl.engine.problem import Origin, Problem, as_array
+from gdrepl.engine.snapshot import Array
+from gdrepl.recording.numbers import to_json
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definitions:
+    """Names and their values, as typed or as arrays; a name stands in one table only.
+
+    Attributes:
+        variables: the start values of parameters.
+        constants: the other values.
+        origins: where those came from that were not typed as plain numbers.
+    """
+
+    variables: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    constants: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    origins: Mapping[str, Origin] = field(default_factory=lambda: _NOTHING)
+
+    def variable(self, name: str, value: Any, origin: Origin | None = None) -> Definitions:
+        """These, and one variable."""
+        rest = self.without({name})
+        return Definitions({**rest.variables, name: value}, rest.constants, _with(rest.origins, name, origin))
+
+    def constant(self, name: str, value: Any, origin: Origin | None = None) -> Definitions:
+        """These, and one constant."""
+        rest = self.without({name})
+        return Definitions(rest.variables, {**rest.constants, name: value}, _with(rest.origins, name, origin))
+
+    def without(self, names: Mapping[str, Any] | set[str]) -> Definitions:
+        """These but for `names`."""
+        tables = (self.variables, self.constants, self.origins)
+        variables, constants, origins = ({key: table[key] for key in table if key not in names} for table in tables)
+        return Definitions(variables, constants, origins)
+
+    def at(self, problem: Problem) -> Definitions:
+        """As a line typed while `problem` is in force reads them: its own values come first.
+
+        A value that the problem holds in fewer digits than it was typed with stays as typed.
+        """
+        rest = self.without({**problem.parameters, **problem.constants})
+        variables = {name: _as_typed(self.variables, name, value) for name, value in problem.parameters.items()}
+        constants = {name: _as_typed(self.constants, name, value) for name, value in problem.constants.items()}
+        return Definitions(
+            {**rest.variables, **variables}, {**rest.constants, **constants}, {**rest.origins, **problem.origins}
+        )
+
+    def waiting(self, problem: Problem) -> Definitions:
+        """Those that `problem` does not read."""
+        return self.without({**problem.parameters, **problem.constants})
+
+    def names(self) -> list[str]:
+        """All names, variables first."""
+        return [*self.variables, *self.constants]
+
+    def values(self) -> dict[str, Any]:
+        """All values by name."""
+        return {**self.constants, **self.variables}
+
+
+def _with(origins: Mapping[str, Origin], name: str, origin: Origin | None) -> Mapping[str, Origin]:
+    return origins if origin is None else {**origins, name: origin}
+
+
+def _as_typed(table: Mapping[str, Any], name: str, value: Array) -> Any:
+    """What was typed to get `value`, or the shortest digits that give it."""
+    if name in table:
+        array = as_array(table[name], str(value.dtype), name)
+        if array.shape == value.shape and array.tobytes() == value.tobytes():
+            return table[name]
+    return to_json(value)

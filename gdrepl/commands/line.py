@@ -1,0 +1,69 @@
+"""A line as it is typed: its commands between `;;`. Whoever runs, highlights or completes lines reads them here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gdrepl.commands.registry import Command, command_word, registry
+from gdrepl.errors import CommandError
+
+_CUTS = re.compile(r"""("[^"]*"|'[^']*')|;;""")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One command of a line: blanks, the command word, and the rest as it stands; `start` is where the part begins."""
+
+    start: int
+    indent: str
+    word: str
+    rest: str
+
+    @property
+    def text(self) -> str:
+        """The command without the blanks around it; empty where there is none."""
+        return (self.word + self.rest).strip()
+
+    @property
+    def is_comment(self) -> bool:
+        """True for a part that is skipped."""
+        return self.word.startswith("#")
+
+    @property
+    def command(self) -> Command | None:
+        """What the word names, or None."""
+        try:
+            return registry.find(self.word) if self.word else None
+        except CommandError:
+            return None
+
+
+def parts(line: str) -> Iterator[Part]:
+    """The commands of a line. `;;` inside quotes joins nothing, and a comment goes on to the end of its line."""
+    start = 0
+    for cut in _CUTS.finditer(line):
+        if cut[1] or line[start:].lstrip().startswith("#"):
+            continue
+        yield _part(start, line[start : cut.start()])
+        start = cut.end()
+    yield _part(start, line[start:])
+
+
+def _part(start: int, text: str) -> Part:
+    body = text.lstrip()
+    word = command_word(body)
+    return Part(start, text[: len(text) - len(body)], word, body[len(word) :])
+
+
+def needs_debugger(line: str) -> bool:
+    """True when a command of the line cannot do without TensorFlow; an unknown one is told so at once."""
+    commands = [part.command for part in parts(line) if not part.is_comment]
+    return any(command is not None and not command.instant for command in commands)
+
+
+def repeatable(line: str) -> str:
+    """What an empty line does next: `line` again, if each of its commands is one to repeat."""
+    commands = [part.command for part in parts(line) if part.word]
+    return line if commands and all(command is not None and command.repeats for command in commands) else ""
