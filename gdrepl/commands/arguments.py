@@ -100,12 +100,14 @@ def parse_ids(text: str, session: Session) -> tuple[int, ...]:
 
 def complete_expression(session: Session) -> Iterable[str]:
     """Names and functions."""
-    return [*session.complete_names(), *POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, "slot."]
+    slots = session.debugger.slots() if session.ready else {}
+    named = dict.fromkeys(f"slot.{name}" for name, owner in slots if owner is not None)
+    return [*session.complete_names(), *POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, *(named or ["slot."])]
 
 
 def complete_files(session: Session) -> Iterable[str]:
-    """Session files and scripts of the current folder."""
-    return sorted(path.name for path in Path().iterdir() if path.suffix in (".gds", ".gd", ".csv"))[:200]
+    """A mark: the shell completes the names of files, which depend on what is typed of one."""
+    return ()
 
 
 def complete_steps(session: Session) -> Iterable[str]:

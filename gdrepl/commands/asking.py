@@ -31,8 +31,8 @@ from gdrepl.commands.results import (
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine import optimizer, zoo
-from gdrepl.engine.rows import array_norm
 from gdrepl.engine.schedule import schedule_catalogue
+from gdrepl.engine.snapshot import norm
 from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import Expression
@@ -87,9 +87,9 @@ def grad(session: Session) -> Gradient:
     """
     debugger = session.debugger
     point = debugger.point()
-    norm = array_norm(_flat(point.gradient))
+    size = norm(_flat(point.gradient))
     terms = chain(debugger.problem, point.parameters)
-    return Gradient(point.gradient, norm, point.step, point.loss, debugger.problem.loss.text, point.parameters, terms)
+    return Gradient(point.gradient, size, point.step, point.loss, debugger.problem.loss.text, point.parameters, terms)
 
 
 def _flat(arrays: Mapping[str, Any]) -> Any:

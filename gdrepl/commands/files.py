@@ -14,9 +14,7 @@ from gdrepl.commands.session import Script, Session
 from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import decode
-
-SUFFIX = ".gds"
+from gdrepl.recording.format import SUFFIX, decode
 
 
 def with_suffix(path: Path) -> Path:

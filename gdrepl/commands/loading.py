@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdrepl.commands.definitions import Definitions
-from gdrepl.commands.saving import FOLDERS, KNOWN_KINDS
+from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
@@ -23,7 +23,7 @@ from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records
-from gdrepl.recording.format import Document, Record
+from gdrepl.recording.format import KINDS, Document, Record
 from gdrepl.recording.numbers import array_from_json
 
 
@@ -78,7 +78,7 @@ def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, M
     """Records of unknown kinds, each with the number of known ones before it."""
     known = 0
     for record in all_records:
-        if record.kind in KNOWN_KINDS:
+        if record.kind in KINDS:
             known += 1
         else:
             yield known, record.kind, record.body

@@ -15,7 +15,7 @@ from gdrepl.commands.results import Plotted
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, norms
 from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import Expression
@@ -237,7 +237,7 @@ def _components(expression: Expression, values: Array) -> list[tuple[str, Array]
     if flat.shape[1] <= MOST_COMPONENTS:
         name = expression.text if re.fullmatch(r"[\w.]+", expression.text) else f"({_label(expression.text)})"
         return [(f"{name}[{place}]", flat[:, place]) for place in range(flat.shape[1])]
-    return [("norm", np.sqrt(np.sum(np.square(flat.astype(np.float64)), axis=1)))]
+    return [("norm", norms(flat))]
 
 
 def _one(expression: Expression, values: Array) -> Array:

@@ -13,7 +13,7 @@ from gdrepl.insight.gradient import Term
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Displayed:
-    """One `display`: its number, expression and value; `value` is text when it could not be computed, as `error`."""
+    """One `display`: its number, expression and value; where that could not be computed it is None, and `error` says why."""
 
     id: int
     expression: str
@@ -255,7 +255,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plotted:
-    """A chart, and where the points in it came from."""
+    """A chart."""
 
     chart: Chart
 

@@ -28,7 +28,6 @@ TOLERANCE = {"float32": {"rtol": 1e-3, "atol": 1e-5}, "float64": {"rtol": 1e-6, 
 FOLDERS = "folders"
 """The member of a header that names folders in which data is looked for: in a journal all of them, in a session file those in
 which data was found that does not lie beside it, as they are reached from there."""
-KNOWN_KINDS = ("command", "problem", "segment", "points", "branch", "state")
 
 
 def header(start: Start) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from gdrepl.engine.optimizer import RATE_NAMES, OptimizerSpec
 from gdrepl.engine.problem import MAX_NUMBERS, Origin
-from gdrepl.engine.schedule import ScheduleSpec, schedule_catalogue
+from gdrepl.engine.schedule import ScheduleSpec, find_schedule
 from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Call, parse_call, parse_value
 from gdrepl.recording.data import find_data, read_csv
@@ -159,7 +159,7 @@ def make_spec(text: str, rate: float | ScheduleSpec | None) -> OptimizerSpec:
 
 def is_schedule(name: str) -> bool:
     """Whether this Keras has a schedule of that name, written as `cosine_decay` or `CosineDecay`."""
-    return name.replace("_", "").lower() in {known.replace("_", "") for known in schedule_catalogue()}
+    return find_schedule(name) is not None
 
 
 def names_rate(text: str) -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 
 from gdrepl.commands.results import History
 from gdrepl.display import numbers
+from gdrepl.display.points import gradient_name
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, safe
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, norms
 
 _MOST_COMPONENTS = 4
 _SAMPLE = 100
@@ -46,8 +47,7 @@ def _columns(points: Mapping[str, Any], norms: tuple[str, ...], whole: bool) -> 
     columns.append(("loss", np.asarray(points["loss"])))
     gradient = points["gradient"]
     for name, values in gradient.items():
-        title = "grad" if len(gradient) == 1 else f"grad({name})"
-        columns += _of_one(title, np.asarray(values), name in norms, whole)
+        columns += _of_one(gradient_name(name, gradient), np.asarray(values), name in norms, whole)
     rate = np.asarray(points["learning_rate"])
     if len(rate) and not np.array_equal(rate, np.broadcast_to(rate[0], rate.shape), equal_nan=True):
         columns.append(("lr", rate))
@@ -64,7 +64,7 @@ def _of_one(title: str, values: Array, is_norm: bool, whole: bool) -> Iterator[C
         for index in range(flat.shape[1]):
             yield f"{title}[{index}]", flat[:, index]
         return
-    yield f"norm({title})", np.array([numbers.norm(row) for row in flat])
+    yield f"norm({title})", norms(flat)
 
 
 def _text_columns(columns: list[Column], style: Style, precision: int) -> list[list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, norm
 
 MOST_LISTED = 6
 """A vector of up to this many numbers is listed whole."""
@@ -79,15 +79,6 @@ def difference(after: Array, before: Array) -> Array:
     """after - before in their own dtype, rounded once; Inf and NaN as they come."""
     with np.errstate(all="ignore"):
         return np.asarray(after.astype(np.float64) - before.astype(np.float64)).astype(after.dtype)
-
-
-def norm(array: Array) -> float:
-    """The square root of the sum of squares; in float64, scaled, so that no square overflows."""
-    numbers = np.abs(array.astype(np.float64)).reshape(-1)
-    largest = float(numbers.max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * float(np.sqrt(np.sum(np.square(numbers / largest))))
 
 
 def shape_of(shape: tuple[int, ...]) -> str:

@@ -13,7 +13,7 @@ from gdrepl.display import numbers
 from gdrepl.display.series import counted
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, crop, prose, safe, table, width_of
-from gdrepl.engine.snapshot import Array, Point, Stop
+from gdrepl.engine.snapshot import Array, Point, Stop, norm
 from gdrepl.insight.gradient import Term
 
 FIRST_BRANCH = "main"
@@ -83,7 +83,7 @@ def _change(after: Array, before: Array, style: Style) -> str:
     delta = numbers.difference(after, before)
     if not delta.shape:
         return numbers.signed(delta, style.precision)
-    size, label = numbers.norm(delta), "|d| " if style.ascii_only else "|Δ| "
+    size, label = norm(delta), "|d| " if style.ascii_only else "|Δ| "
     return label + numbers.fit(size, _CHANGE_CELLS - len(label), style.precision) if np.isfinite(size) else ""
 
 
@@ -93,7 +93,7 @@ def _named_values(point: Point) -> dict[str, Array]:
     return {**point.parameters, "loss": point.loss, **grads, "lr": point.learning_rate}
 
 
-def gradient_name(name: str, gradient: Mapping[str, Array]) -> str:
+def gradient_name(name: str, gradient: Mapping[str, object]) -> str:
     """`grad` when there is one parameter, else `grad(x)`."""
     return "grad" if len(gradient) == 1 else f"grad({name})"
 
@@ -154,15 +154,14 @@ def _stop_text(stop: Stop) -> str:
 
 def _last_finite(result: Stepped, style: Style, compared: bool) -> list[Line]:
     """The last point that was finite, unless the table shows it already."""
-    point: Point | None = getattr(result, "last_finite", None)
+    point = result.last_finite
     if point is None or (compared and point.step == result.before.step and style.width >= _LEAST_FOR_BOTH):
         return []
     values = _named_values(point)
     del values["lr"]
     names, _ = _shown(values, style)
     parts = [f"{name} {_fit(values[name], 32, style)}" for name in names]
-    where = "the point before" if point.step == result.point.step - 1 else "the last finite point"
-    return prose(f"{where}, step {point.step}: {', '.join(parts)}", style, first="  ", then="    ")
+    return prose(f"the point before, step {point.step}: {', '.join(parts)}", style, first="  ", then="    ")
 
 
 def displayed(displays: tuple[Displayed, ...], style: Style) -> list[Line]:

@@ -33,11 +33,6 @@ _SAME_ON_EVERY_PROCESSOR = "xla_cpu_disable_platform_dependent_math=true"
 _EXTRA_FLAG = f"--xla_backend_extra_options={_WHOLE_LOOP},{_SAME_ON_EVERY_PROCESSOR}"
 
 
-def is_loaded() -> bool:
-    """True once TensorFlow is imported and its first program has been compiled."""
-    return _loaded.is_set()
-
-
 def load() -> None:
     """Import TensorFlow and Keras and compile one small program, with no line of theirs reaching the terminal.
 

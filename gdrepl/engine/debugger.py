@@ -20,7 +20,7 @@ from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
 from gdrepl.engine.stops import Stops
 from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Timeline
-from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.errors import ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate, parse
 
 _AVERAGE = "average"
@@ -34,7 +34,7 @@ class Debugger:
         max_steps: the most updates a run without a count may make.
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
-        progress: called about ten times a second during a run.
+        progress: called after each chunk of a run, which takes some 30 ms.
     """
 
     def __init__(
@@ -245,10 +245,7 @@ class Debugger:
         Raises:
             CommandError: the branch has no such step.
         """
-        target = self.timeline.branch(branch or self.position.branch)
-        if not target.start <= step <= target.end:
-            hint = f"'advance {step}' runs on to it" if step > target.end else ""
-            raise CommandError(f"branch {target.name} has steps {target.start} to {target.end}, not {step}", hint)
+        target = self.timeline.branch(branch or self.position.branch).holding(step)
         before = self._snapshot
         index = target.index_of(step)
         snapshot = self.past.reach(target.stretches[index].segment, step)
@@ -280,9 +277,7 @@ class Debugger:
         """The snapshot of a step of the branch in force; we stay where we are."""
         if step == self.step:
             return self._snapshot
-        branch = self.branch
-        if not branch.start <= step <= branch.end:
-            raise CommandError(f"branch {branch.name} has steps {branch.start} to {branch.end}, not {step}")
+        branch = self.branch.holding(step)
         return self.past.reach(branch.stretches[branch.index_of(step)].segment, step)
 
     def stand_on(self, branches: Sequence[Branch], position: Position) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -213,31 +213,6 @@ def _unknown(owner: str, name: object, known: list[str], exists: bool) -> Comman
         return CommandError(f"{name} of {owner} is not a number or a flag, so it cannot be set", listed)
     near = did_you_mean(str(name)[:40], known)
     return CommandError(f"{owner} has no hyperparameter {show(name)}", f"{near} {listed}".strip())
-
-
-def parse(text: str) -> Value:
-    """The value typed: `0.8`, `1e-3`, `7`, `true`, `false`, `none` or `[10, 20]`, in any case of letters.
-
-    Raises:
-        CommandError: it is none of these.
-    """
-    word = text.strip().lower()
-    words: dict[str, Value] = {"none": None, "true": True, "false": False}
-    if word in words:
-        return words[word]
-    if word.startswith("[") and word.endswith("]"):
-        return tuple(_number(part.strip()) for part in word[1:-1].split(",")) if word[1:-1].strip() else ()
-    return _number(word)
-
-
-def _number(word: str) -> float | int:
-    readers: tuple[Callable[[str], float | int], ...] = (int, float)
-    for read in readers:
-        try:
-            return read(word)
-        except ValueError:
-            continue
-    raise CommandError(f"{show(word)} is not a number", "a value is a number, true, false, none or a list such as [10, 20]")
 
 
 def show(value: object) -> str:

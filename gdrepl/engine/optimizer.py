@@ -281,17 +281,6 @@ def current_rate(optimizer: Any, dtype: str) -> Any:
         return tf.cast(tf.convert_to_tensor(optimizer.learning_rate), dtype)
 
 
-def set_rate(optimizer: Any, rate: float) -> None:
-    """Change a plain rate in place: compiled programs see it.
-
-    Raises:
-        ValueError: the optimizer follows a schedule; build another one from `spec.with_learning_rate`.
-    """
-    if not hasattr(optimizer._learning_rate, "assign"):
-        raise ValueError("the learning rate follows a schedule")
-    optimizer._learning_rate.assign(rate)
-
-
 def _dtype_name(variable: Any) -> str:
     return str(getattr(variable.dtype, "name", variable.dtype))
 

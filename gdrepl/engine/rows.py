@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, norm
 from gdrepl.expression import folded
 
 WHOLE = 64
@@ -95,7 +95,7 @@ class Layout:
         """The row of a point that is already at hand as arrays, shape (width,)."""
         numbers = [loss, rate] if self.scheduled else [loss]
         for values in (parameters, gradient):
-            numbers += [value if self.whole(name) else np.asarray(array_norm(value)) for name, value in values.items()]
+            numbers += [value if self.whole(name) else np.asarray(norm(value)) for name, value in values.items()]
         with np.errstate(over="ignore"):  # a norm may be too large for float32 where no number of the array is
             return np.concatenate([np.asarray(number).astype(self.dtype).reshape(-1) for number in numbers])
 
@@ -149,11 +149,6 @@ class Columns:
             self.learning_rate[keep].copy(),
             self.norms,
         )
-
-
-def array_norm(array: Array) -> float:
-    """The square root of the sum of squares, summed in float64."""
-    return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
 
 
 def _norm(tf: Any, value: Any) -> Any:

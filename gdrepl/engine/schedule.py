@@ -54,13 +54,17 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
+def find_schedule(name: str) -> str | None:
+    """The catalogue's name for `cosine_decay`, `CosineDecay`, `cosine-decay` ...; None where there is no such schedule."""
+    wanted = re.sub(r"[_-]", "", name.lower())
+    return next((snake for snake in schedule_catalogue() if snake.replace("_", "") == wanted), None)
+
+
 def _find(name: object) -> tuple[str, type]:
-    """The catalogue's name and class for `cosine_decay`, `CosineDecay`, `cosine-decay` ..."""
     known = schedule_catalogue()
-    wanted = re.sub(r"[_-]", "", name.lower()) if isinstance(name, str) else None
-    for snake, kind in known.items():
-        if snake.replace("_", "") == wanted:
-            return snake, kind
+    snake = find_schedule(name) if isinstance(name, str) else None
+    if snake is not None:
+        return snake, known[snake]
     hint = did_you_mean(name[:40].lower(), known) if isinstance(name, str) else ""
     raise CommandError(f"unknown schedule {show(name)}", hint or f"schedules: {', '.join(known)}")
 

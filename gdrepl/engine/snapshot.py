@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+_LARGE = 1e150
 
 
 def frozen(array: object) -> Array:
@@ -17,6 +18,23 @@ def frozen(array: object) -> Array:
     copy = np.array(array)
     copy.setflags(write=False)
     return copy
+
+
+def norms(rows: Array) -> Array:
+    """The square root of the sum of squares of each row, float64 of shape (n,); `rows` has shape (n, ...).
+
+    Rows whose squares would overflow, or vanish, are scaled by their largest number; all others stay as they are, to the bit.
+    """
+    numbers = np.abs(rows.astype(np.float64)).reshape(len(rows), -1)
+    largest = numbers.max(axis=1, initial=0.0)
+    extreme = np.isfinite(largest) & (largest > 0) & ((largest > _LARGE) | (largest < 1 / _LARGE))
+    scale = np.where(extreme, largest, 1.0)
+    return np.asarray(scale * np.sqrt(np.sum(np.square(numbers / scale[:, None]), axis=1)))
+
+
+def norm(array: Array) -> float:
+    """The norm of one array of any shape."""
+    return float(norms(np.asarray(array)[None])[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -232,6 +232,17 @@ class Branch:
         """Its last step."""
         return self.stretches[-1].last
 
+    def holding(self, step: int) -> Branch:
+        """This branch, if it has `step`.
+
+        Raises:
+            CommandError: it has no such step.
+        """
+        if not self.start <= step <= self.end:
+            hint = f"'advance {step}' runs on to it" if step > self.end else ""
+            raise CommandError(f"branch {self.name} has steps {self.start} to {self.end}, not {step}", hint)
+        return self
+
     def index_of(self, step: int) -> int:
         """Which stretch holds `step`; at the step of an edit, the one after the edit."""
         starts = [stretch.segment.start.step for stretch in self.stretches]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.recording.format import Record
+from gdrepl.recording.format import KINDS, Record
 from gdrepl.recording.numbers import NON_FINITE
 
 MOST_MISMATCHES = 20
@@ -65,7 +65,7 @@ def compare_records(
     last_line = 1
     for record in wanted:
         last_line = record.line
-        if record.kind not in new and record.kind not in ("command", "problem", "segment", "points", "branch", "state"):
+        if record.kind not in new and record.kind not in KINDS:
             continue  # kept for whoever wrote it
         place = places.get(record.kind, 0)
         places[record.kind] = place + 1

@@ -27,7 +27,10 @@ from gdrepl.errors import SessionFileError
 from gdrepl.recording.numbers import dumps
 
 VERSION = 1
+SUFFIX = ".gds"
 MOST_BYTES_A_LINE = 64 << 20
+KINDS = ("command", "problem", "segment", "points", "branch", "state")
+"""The kinds of events that this version knows; others are kept as they are."""
 NO_END = "the file ends early: there is no end record"
 
 _RESERVED = ("gdrepl", "n", "kind", "sum")

@@ -17,9 +17,8 @@ from typing import Any
 
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.files import Lock, explain, is_locked, read_bytes, sync_folder
-from gdrepl.recording.format import Encoder
+from gdrepl.recording.format import SUFFIX, Encoder
 
-SUFFIX = ".gds"
 SECONDS_BETWEEN_SYNCS = 1.0
 _TAIL = 64 << 10
 _CHECKSUM = re.compile(rb'"sum":"[0-9a-f]{8}"\}\Z')
@@ -128,7 +127,7 @@ class Journal:
             self.abandon()
 
     def abandon(self) -> None:
-        """Let go without an end record, so that `latest_open` finds the journal."""
+        """Let go without an end record, so that `open_journals` finds it."""
         if self.is_open:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -18,11 +18,11 @@ from gdrepl.commands.arguments import complete_expression, complete_files
 from gdrepl.commands.line import parts
 from gdrepl.commands.registry import Argument, Command, registry
 from gdrepl.commands.session import Session
-from gdrepl.commands.values import MAKERS, is_schedule
+from gdrepl.commands.values import MAKERS
 from gdrepl.engine.hyperparameter import arguments_of
 from gdrepl.engine.optimizer import catalogue, settable
 from gdrepl.engine.program import ENGINES
-from gdrepl.engine.schedule import schedule_catalogue
+from gdrepl.engine.schedule import find_schedule, schedule_catalogue
 from gdrepl.errors import CommandError
 
 SUFFIXES = (".gds", ".gd", ".csv")
@@ -114,8 +114,6 @@ def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Compl
             words, typed = _keywords(assignment.group(1), typed, session)
     elif argument.after is not None and " " in typed:
         words = list(argument.after(session, typed[: typed.rindex(" ")]))
-    if argument.complete is complete_expression or argument.name == "condition":
-        words += _slots(session)
     for begun in (typed, _last(_WORD, typed), _last(_IDENTIFIER, typed)):
         found = [word for word in words if word.startswith(begun)]
         if found and (begun or not typed or (argument.rest and typed[-1] in " ([,+-*/<>=@")):
@@ -147,9 +145,8 @@ def _keywords(what: str, typed: str, session: Session) -> tuple[list[str], str]:
     name = name.strip()
     if what == "optimizer":
         names = ["learning_rate", *settable(name)]
-    elif is_schedule(name):
-        plain = {known.replace("_", ""): kind for known, kind in schedule_catalogue().items()}
-        names = list(arguments_of(plain[name.replace("_", "").lower()]))
+    elif schedule := find_schedule(name):
+        names = list(arguments_of(schedule_catalogue()[schedule]))
     else:  # a rate may be computed
         return list(complete_expression(session)), typed
     *given, begun = typed.split(",")
@@ -157,13 +154,6 @@ def _keywords(what: str, typed: str, session: Session) -> tuple[list[str], str]:
     if "lr" in taken:
         taken.add("learning_rate")
     return [f"{each}=" for each in names if each not in taken], begun.lstrip()
-
-
-def _slots(session: Session) -> list[str]:
-    """`slot.momentum` and the like, of the optimizer in force."""
-    if not session.ready:
-        return []
-    return list(dict.fromkeys(f"slot.{name}" for name, owner in session.debugger.slots() if owner is not None))
 
 
 def _files(typed: str) -> Iterator[Completion]:

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gdrepl.commands.files import SUFFIX, session_file
+from gdrepl.commands.files import session_file
 from gdrepl.commands.replaying import Replay, replay_file
 from gdrepl.commands.showing import show_file
 from gdrepl.display.series import counted
 from gdrepl.errors import SessionFileError
+from gdrepl.recording.format import SUFFIX
 from gdrepl.recording.numbers import dumps, result_to_json, to_json
 from gdrepl.shell.lines import refuse
 from gdrepl.shell.screen import error_line, style_from
