@@ -18,7 +18,7 @@ from gdrepl.commands.values import changed_data
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import Document, Record, decode
+from gdrepl.recording.format import Document, Record, comments, decode
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import dumps
 
@@ -57,7 +57,8 @@ class Replay:
 def replay_file(path: Path, update: bool = False) -> Replay:
     """Run a session file again and compare every result and every point; with `update`, write what came out in its place."""
     try:
-        document = decode(read_bytes(path), strict=False)
+        content = read_bytes(path)
+        document = decode(content, strict=False)
         serious = [damage for damage in document.damage if damage.kind not in ("checksum", "digest")]
         if serious:
             raise SessionFileError(serious[0].message, serious[0].line)
@@ -74,7 +75,7 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         if updated:
             session.files.add(path.resolve())
             session.extra_records = list(unknown_records(document.records))
-            save_as(session, path)
+            save_as(session, path, comments(content))
     except GdreplError as error:
         return Replay(str(path), "unreadable", message=error.message, line=getattr(error, "line", 0))
     how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +182,11 @@ def _leftover(values: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, A
     return {name: plain[name] for name in sorted(plain) if name not in used or plain[name] != to_json(used[name])}
 
 
-def save_as(session: Session, path: Path) -> Path | None:
+def save_as(session: Session, path: Path, comments: Sequence[tuple[int, str]] = ()) -> Path | None:
     """Write the session whole to `path`; returns where another session's file that was there is kept, if one was.
+
+    Args:
+        comments: lines to put between, each behind so many others.
 
     Raises:
         SessionFileError: it cannot be written; what was there stays.
@@ -191,6 +194,8 @@ def save_as(session: Session, path: Path) -> Path | None:
     encoder = Encoder()
     body = {**(session.header_body or header(session.start)), **_data_folders(session, path)}
     lines = [encoder.header(body), *(encoder.record(kind, body) for kind, body in records(session)), encoder.end()]
+    for place, comment in reversed(comments):
+        lines.insert(place, comment)
     kept = None if path.resolve() in session.files else _keep_aside(path, "".join(lines).encode())
     write_atomically(path, lines)
     session.files.add(path.resolve())

@@ -230,12 +230,14 @@ class Session:
 
     def stepped(self, move: Move) -> Stepped:
         """A move as a result, with the displays at the point arrived at."""
-        debugger, last_finite = self.debugger, None
+        debugger, last_finite, notes = self.debugger, None, move.notes
         if any(stop.kind == "non-finite" for stop in move.stops) and debugger.step > debugger.branch.start:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None
+        if move.taken > 0 and not move.before.is_finite() and not any(stop.kind == "count" for stop in move.stops):
+            notes += ("it began where a value is not finite: a run of a given count goes on, and goto goes back",)
         branch = debugger.position.branch
-        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
+        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=notes)
 
     def displayed(self) -> tuple[Displayed, ...]:
         """The enabled displays with their values here; what cannot be computed says so."""

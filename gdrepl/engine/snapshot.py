@@ -55,6 +55,10 @@ class Point:
     gradient: Mapping[str, Array]
     learning_rate: Array
 
+    def is_finite(self) -> bool:
+        """Whether the loss and every number of the gradient is finite."""
+        return bool(np.isfinite(self.loss)) and all(bool(np.isfinite(value).all()) for value in self.gradient.values())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -93,7 +97,7 @@ class Snapshot:
 
     def is_finite(self) -> bool:
         """Whether the loss and every number of the gradient is finite."""
-        return bool(np.isfinite(self.loss)) and all(bool(np.isfinite(value).all()) for value in self.gradient.values())
+        return self.point().is_finite()
 
     def nbytes(self) -> int:
         """Bytes held by the arrays, plus a flat charge for the objects around them."""

@@ -201,6 +201,18 @@ class _Line:
     text: bytes
 
 
+def comments(data: bytes) -> list[tuple[int, str]]:
+    """What decoding skips, each with the number of lines before it that say something: (number, line with its newline)."""
+    said = {line.number for line in _lines(data)}
+    found, before = [], 0
+    for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
+        if number in said:
+            before += 1
+        else:
+            found.append((before, raw.decode("utf-8", "replace").rstrip("\r\n") + "\n"))
+    return found
+
+
 def _lines(data: bytes) -> Iterator[_Line]:
     """The lines that say something, without their newline; an editor's byte order mark and CR are dropped."""
     for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):

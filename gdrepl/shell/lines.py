@@ -13,7 +13,7 @@ from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
-from gdrepl.errors import GdreplError
+from gdrepl.errors import ExpressionError, GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
 from gdrepl.shell.progress import Activity
@@ -164,4 +164,7 @@ def _to_json(outcome: Outcome) -> dict[str, Any]:
         return {"command": outcome.command, "result": result_to_json(outcome.result)}
     error = outcome.error
     message = f"{outcome.place}: {error.message}" if outcome.place else error.message
-    return {"command": outcome.command, "error": {"type": type(error).__name__, "message": message, "hint": error.hint}}
+    told: dict[str, object] = {"type": type(error).__name__, "message": message, "hint": error.hint}
+    if isinstance(error, ExpressionError) and error.text:
+        told |= {"expression": error.text, "column": error.column + 1}  # columns count from 1, as editors do
+    return {"command": outcome.command, "error": told}

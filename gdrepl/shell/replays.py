@@ -16,7 +16,7 @@ from gdrepl.errors import SessionFileError
 from gdrepl.recording.format import SUFFIX
 from gdrepl.recording.numbers import dumps, result_to_json, to_json
 from gdrepl.shell.lines import refuse
-from gdrepl.shell.screen import error_line, style_from
+from gdrepl.shell.screen import style_from
 
 
 def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
@@ -65,10 +65,7 @@ def show(options: argparse.Namespace) -> int:
         results = show_file(session_file(options.file))
     except SessionFileError as error:
         error.message = error.message if str(options.file) in error.message else f"{options.file}: {error.message}"
-        if options.json:
-            return refuse(error, as_json=True)
-        print(error_line(error.message, style), file=sys.stderr)
-        return 2
+        return refuse(error, options.json)
     if options.json:
         for result in results:
             print(dumps(result_to_json(result)))

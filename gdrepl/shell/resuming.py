@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 
 from gdrepl.commands.loading import folders_of
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
@@ -16,6 +17,7 @@ from gdrepl.recording.format import Record, decode
 from gdrepl.recording.journal import Journal, damage_of, journal_folder, open_journals
 from gdrepl.recording.numbers import dumps
 from gdrepl.shell.keeper import Keeper
+from gdrepl.shell.progress import Activity
 
 
 def resume_session(file: Path | None, quiet: bool) -> tuple[Session, Keeper]:
@@ -73,19 +75,21 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
 
 def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
-    session = session_of(document, [*folders_of(document.header, path), Path(), path.resolve().parent])
-    for record in document.records:
-        if record.kind != "command":
-            continue
-        line, result = recorded_command(record)
-        error = rerun(session, line, result)
-        if error is not None:
-            raise SessionFileError(f"'{line[:60]}' fails now: {error.message}", record.line, error.hint)
-        _warn_of_difference(session, record)
+    with Activity(f"running the commands of {path.name} again", sys.stderr, lambda: get_terminal_size().columns) as activity:
+        session = session_of(document, [*folders_of(document.header, path), Path(), path.resolve().parent])
+        session.debugger.progress = activity.update
+        for record in document.records:
+            if record.kind != "command":
+                continue
+            line, result = recorded_command(record)
+            error = rerun(session, line, result)
+            if error is not None:
+                raise SessionFileError(f"'{line[:60]}' fails now: {error.message}", record.line, error.hint)
+            _warn_of_difference(session, record, activity)
     return session
 
 
-def _warn_of_difference(session: Session, record: Record) -> None:
+def _warn_of_difference(session: Session, record: Record, activity: Activity) -> None:
     """Tell of a result that came out differently.
 
     Raises:
@@ -98,4 +102,5 @@ def _warn_of_difference(session: Session, record: Record) -> None:
         hint = "put the file back as it was; to give the session up, remove its journal"
         raise SessionFileError(f"'{event.line[:60]}' finds another file than the session did", record.line, hint)
     if differences:
-        print(f"warning: {differences[0]}", file=sys.stderr)
+        with activity.aside():
+            print(f"warning: {differences[0]}", file=sys.stderr)

@@ -33,8 +33,3 @@ def is_dumb() -> bool:
 
 def _unicode() -> bool:
     return "utf" in (sys.stdout.encoding or "").lower()
-
-
-def error_line(message: str, style: Style) -> str:
-    """`error: message`, red where there is colour."""
-    return f"\x1b[31merror:\x1b[0m {message}" if style.color and sys.stderr.isatty() else f"error: {message}"

@@ -217,3 +217,13 @@ def test_the_first_problem_is_known_before_tensorflow_is(line: str, hint: str):
     session = Session(Setup())
     assert error_of(session, line).hint == hint
     assert not session.ready
+
+
+def test_a_run_without_a_count_that_begins_where_nothing_is_finite_says_how_to_go_on():
+    session = Session(Setup("x**2", {"x": "1"}, optimizer="sgd", rate="1e30", engine="eager"))
+    stopped = do(session, "continue")
+    assert (stopped["stops"][0]["kind"], stopped["notes"]) == ("non-finite", [])
+    again = do(session, "continue")
+    assert again["taken"] == 1
+    assert again["notes"] == ["it began where a value is not finite: a run of a given count goes on, and goto goes back"]
+    assert do(session, "step 3")["notes"] == []

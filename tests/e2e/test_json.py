@@ -40,6 +40,12 @@ def test_an_error_has_type_message_and_hint(talk):
     assert error == {"type": "CommandError", "message": "unknown command 'frobnicate'", "hint": "help lists the commands"}
 
 
+def test_an_error_in_an_expression_has_its_column_too(cli):
+    _, out, _ = cli("x**2", "--var", "x=1", "--engine", "eager", "--json", "--batch", "-c", "print 2*(x - yy)")
+    error = read_json(out)["error"]
+    assert (error["message"], error["expression"], error["column"]) == ("unknown name 'yy'", "2*(x - yy)", 8)
+
+
 def test_a_run_says_how_many_updates_it_took_and_why_it_stopped(talk):
     result = talk["step 3"]["result"]
     assert (result["type"], result["taken"]) == ("Stepped", 3)

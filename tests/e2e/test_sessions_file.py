@@ -432,7 +432,7 @@ def test_show_tells_of_damage_and_refuses_what_is_no_session(lines: list[str], f
     assert (status, "there is no end record" in out) == (0, True)
     for name in ("text.gds", "odd.gds", "nosuch.gds"):
         status, out, err = cli("show", name)
-        assert (status, out, err.startswith("error: ")) == (2, "", True)
+        assert (status, out, err.startswith("gdrepl: ")) == (2, "", True)
 
 
 # --- data files ---------------------------------------------------------------------------------------------------------
@@ -623,3 +623,16 @@ def test_a_recording_may_lack_what_a_later_gdrepl_tells(lines: list[str], folder
     older = [line.replace(',"came_from":""', "").replace(',"notes":[]', "") for line in lines]
     assert older != lines
     assert replay_of(without_checks(joined(older)), folder).status == "match"
+
+
+def test_update_keeps_the_comments_of_a_recording(folder: Path, cli):
+    do(hill(engine="eager"), "step", "step 2", "save told")
+    header, first, *rest = (folder / "told.gds").read_text(encoding="utf-8").splitlines()
+    changed = without_checks(first).rstrip().replace('"loss":', '"loss":1', 1)
+    text = ["# what it shows", header, "", "# the first step", changed, *rest, "# the end"]
+    (folder / "told.gds").write_text(joined(text), encoding="utf-8")
+    assert cli("replay", "told")[0] == 1
+    assert cli("replay", "--update", "told")[0] == 0
+    new = (folder / "told.gds").read_text(encoding="utf-8").splitlines()
+    assert new == ["# what it shows", header, "", "# the first step", first, *rest, "# the end"]
+    assert replay_file(folder / "told.gds").status == "match"
