@@ -14,6 +14,7 @@ from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT
 
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
+    from gdrepl.engine.timeline import Branch
 
 MOST_STEPS = 10**12
 
@@ -68,6 +69,18 @@ def parse_place(text: str, session: Session) -> Place:
     if number is None:
         raise CommandError(f"'{step[:40]}' is not a step", f"for example {name}:40, or {name} alone for its end")
     return Place(number, name)
+
+
+def check_span(first: int, last: int, branch: Branch) -> None:
+    """See that steps `first` to `last` of a branch are some.
+
+    Raises:
+        CommandError: they are none.
+    """
+    if first > branch.end:
+        raise CommandError(f"there is no step {first}", f"{branch.name} has {branch.start} to {branch.end}")
+    if first > last:
+        raise CommandError(f"there are no steps {first} to {last}", "give the earlier step first")
 
 
 def whole_number(text: str) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from gdrepl.commands.arguments import Question
+from gdrepl.commands.arguments import Question, check_span
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
     Branches,
@@ -148,10 +148,7 @@ def history(session: Session, steps: Steps | None = None) -> History:
     branch = debugger.branch
     chosen = steps or Range(max(branch.start, branch.end - SHOWN_BY_DEFAULT + 1), branch.end)
     first, last = max(chosen.first or 0, branch.start), min(branch.end if chosen.last is None else chosen.last, branch.end)
-    if first > last:
-        backwards = chosen.last is not None and chosen.last < (chosen.first or 0)
-        hint = "give the earlier step first" if backwards else f"{branch.name} has 0 to {branch.end}"
-        raise CommandError(f"there are no steps {chosen.first} to {chosen.last}", hint)
+    check_span(first, last, branch)
     if (last - first) // chosen.every >= MOST_LISTED:
         coarser = -(-(last - first + 1) // 1000)
         raise CommandError(f"steps {first} to {last} are too many to list", f"history {first}:{last} every {coarser}")

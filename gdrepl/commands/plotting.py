@@ -9,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 
-from gdrepl.commands.arguments import complete_expression, parse_step
+from gdrepl.commands.arguments import check_span, complete_expression, parse_step
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Plotted
 from gdrepl.commands.session import Session
@@ -118,7 +118,7 @@ def _curve(session: Session, wish: Wish) -> Chart:
     first = branch.start if wish.first is None else wish.first
     here = debugger.step if first <= debugger.step else branch.end
     last = here if wish.last is None else min(wish.last, branch.end)
-    _check_span(first, last, branch)
+    check_span(first, last, branch)
     _, values, losses = recorded(debugger, [name, "loss"], first, last, branch.name)
     values = values.reshape(len(values))
     entry = zoo_entry_of(problem)
@@ -129,12 +129,6 @@ def _curve(session: Session, wish: Wish) -> Chart:
     ends = ("start" if first == branch.start else f"step {first}", "current" if last == debugger.step else f"step {last}")
     note = "" if np.isfinite(losses[-1]) else f"{ends[1]}: {name} = {values[-1]:.7g}, loss = {losses[-1]}, not drawn"
     return replace(chart, series=(*chart.series, *visited(values, losses, *ends)), note=note)
-
-
-def _check_span(first: int, last: int, branch: Branch) -> None:
-    if first > last:
-        hint = f"{branch.name} has {branch.start} to {branch.end}" if first > branch.end else "give the earlier step first"
-        raise CommandError(f"there are no steps {first} to {last}", hint)
 
 
 def _over_branches(debugger: Debugger, wish: Wish) -> Chart:
@@ -171,7 +165,7 @@ def _to_draw(debugger: Debugger, wish: Wish, alone: bool) -> tuple[list[tuple[Br
     """
     here, same = debugger.branch, debugger.problem.program_key
     span = (max(wish.first or 0, here.start), here.end if wish.last is None else min(wish.last, here.end))
-    _check_span(*span, here)
+    check_span(*span, here)
     all_branches = debugger.timeline.branches
     known = {
         name: branch for name, branch in all_branches.items() if branch.stretches[-1].segment.recipe.problem.program_key == same
