@@ -103,11 +103,9 @@ class _Shell:
             self._watch(self.session.debugger)
 
     def _watch(self, debugger: Debugger) -> None:
-        self.signals.watch(debugger)
-        debugger.progress = self._on_progress
+        self.signals.watch(debugger, self._on_progress)
 
     def _on_progress(self, progress: Progress) -> None:
-        self.signals.run_goes_on()
         if self._activity is not None:
             self._activity.update(progress)
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import FrameType
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.moves import Progress
 
 STUCK_SECONDS = 2.0
 """A run that has not ended so long after Ctrl-C is given up at the next one, and with it the steps it made."""
@@ -45,13 +46,14 @@ class Signals:
         self._ending = 0
         self._early = False
 
-    def watch(self, debugger: Debugger) -> None:
-        """Let Ctrl-C end the runs of this debugger from now on."""
-        debugger.interrupt = self._flag
+    def watch(self, debugger: Debugger, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        """Let Ctrl-C end the runs of this debugger from now on; `on_progress` hears how they are getting on."""
 
-    def run_goes_on(self) -> None:
-        """Called by each sign of life of a run: from then on Ctrl-C again and again must not throw its steps away."""
-        self._in_run = True
+        def goes_on(progress: Progress) -> None:
+            self._in_run = True  # from here on Ctrl-C again and again must not throw the run's steps away
+            on_progress(progress)
+
+        debugger.interrupt, debugger.progress = self._flag, goes_on
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.moves import Progress
 from gdrepl.shell import signals as module
 from gdrepl.shell.signals import Signals
 
@@ -31,9 +32,14 @@ def signals() -> Iterator[Signals]:
 @pytest.fixture
 def flag(signals: Signals) -> threading.Event:
     """The flag that the runs of a debugger look at."""
-    debugger = SimpleNamespace(interrupt=threading.Event())
+    debugger = SimpleNamespace()
     signals.watch(debugger)
+    RUNS.append(debugger)
     return debugger.interrupt
+
+
+RUNS: list[SimpleNamespace] = []
+"""The debuggers that are watched."""
 
 
 def press(times: int = 1, number: int = signal.SIGINT) -> None:
@@ -51,7 +57,7 @@ def command(signals: Signals, presses: int, in_run: bool, number: int = signal.S
     END.clear()
     with signals.command():
         if in_run:
-            signals.run_goes_on()
+            RUNS[-1].progress(Progress(1, 9, 1, 0.5, 0.1))
         press(presses, number)
         END.append((signals._flag.is_set(), signals.interrupted))
 
