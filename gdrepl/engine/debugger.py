@@ -200,7 +200,7 @@ class Debugger:
         program = self._program(self.recipe, conditions)
         program.load(self._snapshot)
         size = program.pace.begin(min(wanted, recorded) if recorded else wanted)
-        advance = program.advance(size, [True] * len(conditions), through)
+        advance = program.advance(size, through)
         program.pace.end(advance.taken)
         arrived = program.capture()
         if recorded:

@@ -166,8 +166,8 @@ class Program:
             )
         return self._at
 
-    def advance(self, count: int, armed: Sequence[bool] = (), through: bool = False, last_only: bool = False) -> Advance:
-        """Make up to `count` updates, fewer when an armed condition holds or, unless `through`, a value is not finite.
+    def advance(self, count: int, through: bool = False, last_only: bool = False) -> Advance:
+        """Make up to `count` updates, fewer when a condition holds or, unless `through`, a value is not finite.
 
         With `last_only` the rows but the last are not handed back, which saves their memory.
 
@@ -176,12 +176,11 @@ class Program:
             ExpressionError: a condition cannot be computed.
         """
         before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
-        flags = [int(each) for each in armed] or [0] * len(self.conditions)
         # One array for all rows: memory that is touched for the first time costs more than the updates, and less in one piece.
         rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
         taken = 0
         while True:
-            control = [min(count - taken, self.capacity), self._step, int(through), *flags]
+            control = [min(count - taken, self.capacity), self._step, int(through)]
             status, loss, gradient, last_row = self._guarded(
                 before,
                 self._compiled_loop,
@@ -225,13 +224,13 @@ class Program:
         return loss, list(gradient.values())
 
     def _loop(self, control: Tensor, loss: Tensor, gradient: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-        """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite, 1 for each armed.
+        """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite.
 
         Returns the updates made, 1 if all is finite and 1 for each condition that held, as one int64 vector, then the loss, the
         gradient and the row of the point arrived at.
         """
         tf = self.tf
-        count, base, through, armed = tf.cast(control[0], tf.int32), control[1], control[2] > 0, control[3:] > 0
+        count, base, through = tf.cast(control[0], tf.int32), control[1], control[2] > 0
         xla = self.engine == "xla"
         # Inside XLA a TensorArray made from the variable is the variable's own memory; elsewhere rows are assigned one by one.
         record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=self.capacity).unstack(self._record) if xla else ()
@@ -256,7 +255,7 @@ class Program:
             if xla and better_apart(tf.compat.v1.get_default_graph().get_operations(), self.problem.numbers_in_all):
                 done += zero_that_keeps_apart(tf, done)
             after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
-            return done, self._held(after, armed), finite, loss, gradient, record
+            return done, self._held(after), finite, loss, gradient, record
 
         start = (tf.constant(0), tf.zeros([len(self.conditions)], tf.bool), tf.constant(True), loss, gradient, record)
         done, fired, finite, loss, gradient, record = self._while(goes_on, update, start)
@@ -276,12 +275,12 @@ class Program:
     def _rate(self) -> Tensor:
         return optimizer.current_rate(self.optimizer, self.problem.dtype)
 
-    def _held(self, scope: Scope | None, armed: Tensor) -> Tensor:
-        """Which armed conditions hold, shape (number of conditions,)."""
+    def _held(self, scope: Scope | None) -> Tensor:
+        """Which conditions hold, shape (number of conditions,)."""
         if scope is None:
             return self.tf.zeros([0], self.tf.bool)
         held = [check_condition(evaluate(each, scope, self.problem.dtype), each) for each in self.conditions]
-        return self.tf.logical_and(self.tf.stack(held), armed)
+        return self.tf.stack(held)
 
     def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
         tf = self.tf
