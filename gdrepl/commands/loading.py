@@ -17,9 +17,10 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Origin, Problem, make_problem
+from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
 from gdrepl.engine.stops import Breakpoint, Display, Stops
-from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Stretch
+from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records

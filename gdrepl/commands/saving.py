@@ -16,8 +16,8 @@ from gdrepl.commands.values import data_folder
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.rows import Columns
+from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot
-from gdrepl.engine.timeline import Segment
 from gdrepl.recording.columns import columns_to_records
 from gdrepl.recording.files import explain, write_atomically
 from gdrepl.recording.format import Encoder

@@ -17,9 +17,10 @@ from gdrepl.engine.program import Program, check_condition
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
 from gdrepl.engine.stops import Stops
-from gdrepl.engine.timeline import Branch, Position, Recipe, Segment, Timeline
+from gdrepl.engine.timeline import Branch, Position, Timeline
 from gdrepl.errors import ExpressionError
 from gdrepl.expression import Expression, Scope, evaluate, parse
 

@@ -8,8 +8,9 @@ from gdrepl.engine.flag import Flag
 from gdrepl.engine.moves import RecordingDiffersError
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
+from gdrepl.engine.segment import Segment, start_row
 from gdrepl.engine.snapshot import Array, Snapshot
-from gdrepl.engine.timeline import Branch, Segment, Timeline, start_row
+from gdrepl.engine.timeline import Branch, Timeline
 from gdrepl.errors import CommandError
 
 

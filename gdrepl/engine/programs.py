@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from gdrepl.engine.program import Program
-from gdrepl.engine.timeline import Recipe
+from gdrepl.engine.segment import Recipe
 from gdrepl.expression import Expression
 
 

@@ -13,7 +13,7 @@ import pytest
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.problem import Problem, make_problem
-from gdrepl.engine.timeline import BLOCK
+from gdrepl.engine.segment import BLOCK
 from gdrepl.errors import CommandError
 
 Start = Callable[..., Debugger]
