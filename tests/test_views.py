@@ -184,7 +184,7 @@ SAMPLES = {
     "changed text": Changed(
         "optimizer", "adam(learning_rate=1, beta_1=0.9, beta_2=0.9)", "sgd(learning_rate=0.1, momentum=0.9)"
     ),
-    "begun": Begun("(x - 50)**2", "hill", START, "b1", ("breakpoint 1 is disabled",)),
+    "begun": Begun("(x - 50)**2", "hill", START, "b1", ("breakpoint 1 (y > 1) is passed over: unknown name 'y'",)),
     "done": Done("on branch b1 from step 40"),
     "plotted": Plotted(Chart("loss", "step", "loss", (Series("loss", np.arange(30), np.arange(30) ** 2.0),))),
     "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),

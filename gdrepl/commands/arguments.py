@@ -85,8 +85,13 @@ def check_span(first: int, last: int, branch: Branch) -> None:
 
 def whole_number(text: str) -> int | None:
     """A whole number as people write it: 1000, 1_000 or 1e3; None for anything else."""
+    plain = text.replace("_", "")
     try:
-        value = float(text.replace("_", ""))
+        return int(plain)
+    except ValueError:
+        pass
+    try:
+        value = float(plain)
         return int(value) if value == int(value) else None
     except (ValueError, OverflowError):
         return None

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 from gdrepl.commands.arguments import LossText, plain
 from gdrepl.commands.assignment import Assignment, parse_definition
-from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.definitions import Definitions, converted
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Begun, Changed
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_problem
 from gdrepl.commands.values import read_value
 from gdrepl.engine import zoo
-from gdrepl.engine.problem import Origin, Problem, as_array, make_problem
+from gdrepl.engine.problem import Problem, as_array, make_problem
 from gdrepl.errors import CommandError
 from gdrepl.expression import check_name
 from gdrepl.insight.shapes import stretched
 
-Table = Callable[[Definitions, str, object, Origin | None], Definitions]
 Definition = Annotated[
     Assignment, Argument("name = value", parse_definition, lambda session: session.complete_names(), rest=True)
 ]
@@ -35,7 +33,7 @@ def var(session: Session, what: Definition) -> Begun | Changed:
 
     Example: var x = 3.0
     """
-    return _define(session, what, Definitions.variable, "var")
+    return _define(session, what, "var")
 
 
 @registry.command("const", group="editing")
@@ -47,11 +45,12 @@ def const(session: Session, what: Definition) -> Begun | Changed:
 
     Example: const a = 1.5
     """
-    return _define(session, what, Definitions.constant, "const")
+    return _define(session, what, "const")
 
 
-def _define(session: Session, what: Assignment, table: Table, word: str) -> Begun | Changed:
+def _define(session: Session, what: Assignment, word: str) -> Begun | Changed:
     problem = session.debugger.problem
+    define = Definitions.variable if word == "var" else Definitions.constant
     check_name(what.name)
     if what.index:
         raise CommandError(f"define {what.name} whole", f"set {what.name}{what.index} changes one number")
@@ -62,11 +61,10 @@ def _define(session: Session, what: Assignment, table: Table, word: str) -> Begu
         hint = f"var {what.name} = {what.value[:40]} sets where it starts"
         raise CommandError(f"{what.name} is the only parameter of the loss in force", hint)
     if what.name in problem.loss.names:
-        after = table(before.at(problem), what.name, value, origin)
+        after = define(before.at(problem), what.name, value, origin)
         return _begin(session, _problem_of(problem.loss.text, after, problem.dtype, problem.name), f"{word} {what.name}", after)
-    session.definitions = table(before, what.name, value, origin)
-    old = (before.variables if word == "var" else before.constants).get(what.name)
-    was = None if old is None else as_array(old, problem.dtype)
+    session.definitions = define(before, what.name, value, origin)
+    was = converted((before.variables if word == "var" else before.constants).get(what.name), problem.dtype)
     notes = (f"waits for a loss that reads {what.name}",)
     return Changed(what.name, was, array, notes, origin.text if origin else "", origin.sha256 if origin else "")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gdrepl.engine.problem import Origin, Problem, as_array
 from gdrepl.engine.snapshot import Array
-from gdrepl.recording.numbers import to_json
+from gdrepl.errors import CommandError
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -60,10 +60,6 @@ class Definitions:
         """Those that `problem` does not read."""
         return self.without({**problem.parameters, **problem.constants})
 
-    def names(self) -> list[str]:
-        """All names, variables first."""
-        return [*self.variables, *self.constants]
-
     def values(self) -> dict[str, Any]:
         """All values by name."""
         return {**self.constants, **self.variables}
@@ -74,9 +70,14 @@ def _with(origins: Mapping[str, Origin], name: str, origin: Origin | None) -> Ma
 
 
 def _as_typed(table: Mapping[str, Any], name: str, value: Array) -> Any:
-    """What was typed to get `value`, or the shortest digits that give it."""
-    if name in table:
-        array = as_array(table[name], str(value.dtype), name)
-        if array.shape == value.shape and array.tobytes() == value.tobytes():
-            return table[name]
-    return to_json(value)
+    """What was typed to get `value`, or else `value` itself."""
+    typed = converted(table.get(name), value.dtype)
+    return table[name] if typed is not None and typed.shape == value.shape and typed.tobytes() == value.tobytes() else value
+
+
+def converted(value: Any, dtype: object) -> Array | None:
+    """A value as an array of `dtype`; None where there is none, or it is too large for that."""
+    try:
+        return None if value is None else as_array(value, str(dtype))
+    except CommandError:
+        return None

@@ -18,10 +18,11 @@ from gdrepl.engine.problem import make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import FUNCTIONS, POINT_FUNCTIONS, Call, parse_call, parse_value
+from gdrepl.recording.numbers import to_json
 
 
 def _settable(session: Session) -> list[str]:
-    names = ["lr", "optimizer", *SETTINGS]
+    names = ["lr", "learning_rate", "optimizer", *SETTINGS]
     if session.ready:
         names += [*session.debugger.problem.parameters, *optimizer.settable(session.debugger.spec.name)]
     return names
@@ -70,8 +71,8 @@ def _nothing_to_set(session: Session, name: str) -> CommandError:
         listed = f"{', '.join(owners[:4])}{' and others' if len(owners) > 4 else ''}"
         hint = f"{listed} {'have it' if len(owners) > 1 else 'has it'}: set optimizer {owners[0].lower()}({name}=...)"
         return CommandError(f"{own} has no {name}", hint)
-    known = [*_settable(session), "learning_rate"]
-    hint = did_you_mean(name.lower(), known) or "info variables lists the parameters, info optimizer its hyperparameters"
+    lists = "info variables lists the parameters, info optimizer its hyperparameters"
+    hint = did_you_mean(name.lower(), _settable(session)) or lists
     return CommandError(f"there is nothing to set called '{name[:40]}'", hint)
 
 
@@ -223,9 +224,16 @@ def _set_dtype(session: Session, value: str) -> Changed:
     if value == problem.dtype:
         return Changed("dtype", value, value)
     typed = session.definitions.at(problem)
-    new = make_problem(problem.loss.text, typed.variables, typed.constants, value, problem.name, typed.origins)
+    variables, constants = ({name: _in_digits(each, problem.dtype) for name, each in table.items()}
+                            for table in (typed.variables, typed.constants))  # fmt: skip
+    new = make_problem(problem.loss.text, variables, constants, value, problem.name, typed.origins)
     session.debugger.set_problem(new, _label("dtype", value))
     return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.passed_over()))
+
+
+def _in_digits(value: Any, dtype: str) -> Any:
+    """An array of the problem's dtype as the shortest digits that give it: 3.3 of float32 is 3.3 in float64, too."""
+    return to_json(value) if isinstance(value, np.ndarray) and value.dtype == dtype else value
 
 
 def _set_seed(session: Session, value: str) -> Changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from gdrepl.commands.arguments import FilePath
 from gdrepl.commands.loading import restore
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Loaded, Saved
-from gdrepl.commands.saving import save_as
+from gdrepl.commands.saving import real_path, save_as
 from gdrepl.commands.session import Script, Session
 from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError
@@ -39,7 +40,7 @@ def save(session: Session, path: FilePath) -> Saved:
     """
     target = with_suffix(path)
     kept = save_as(session, target)
-    notes = (f"the recording that was there is {kept.name} now",) if kept is not None else ()
+    notes = (f"what was there is {kept.name} now",) if kept is not None else ()
     return Saved(str(target), len(session.events), session.debugger.timeline.points(), notes)
 
 
@@ -58,7 +59,7 @@ def load(session: Session, path: FilePath) -> Loaded:
     except SessionFileError as error:
         error.message = f"{target}: {error.message}"
         raise
-    session.files.add(target.resolve())
+    session.files = {real_path(target): hashlib.sha256(content).hexdigest()}
     debugger = session.debugger
     notes = [
         f"{name}: the file of {then.text} {'has changed' if now else 'cannot be read'}; the session's values are used"

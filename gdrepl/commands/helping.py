@@ -84,11 +84,11 @@ def help_(session: Session, command: CommandName | None = None) -> HelpList | He
         return HelpList(((command, _listed(command)),))
     if command in FUNCTIONS and command not in registry.commands:
         return HelpPage(command, FUNCTIONS[command].usage, FUNCTIONS[command].help, "")
-    try:
-        return _page(registry.find(command.split()[0]))  # help info branches, help plot loss: what follows is no page
-    except CommandError as error:
-        message = error.message.replace("unknown command", "there is no help for")
-        raise CommandError(message, did_you_mean(command, [*registry.commands, *TOPICS]) or error.hint) from None
+    word = command.split()[0]  # help info branches, help plot loss: what follows is no page
+    if registry.candidates(word):
+        return _page(registry.find(word))
+    near = did_you_mean(command, [*registry.commands, *TOPICS]) or "help lists the commands"
+    raise CommandError(f"there is no help for '{command[:40]}'", near)
 
 
 _MORE = f"help all tells a line of each, help step all of one. Topics: {', '.join(TOPICS)}."

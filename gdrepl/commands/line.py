@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.errors import CommandError
 
-_CUTS = re.compile(r"""("[^"]*"|'[^']*')|;;""")
+_CUTS = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|;;""")
+_COMMENT = re.compile(r"\s*#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ def parts(line: str) -> Iterator[Part]:
     """The commands of a line. `;;` inside quotes joins nothing, and a comment goes on to the end of its line."""
     start = 0
     for cut in _CUTS.finditer(line):
-        if cut[1] or line[start:].lstrip().startswith("#"):
+        if cut[1]:
             continue
+        if _COMMENT.match(line, start):
+            break
         yield _part(start, line[start : cut.start()])
         start = cut.end()
     yield _part(start, line[start:])

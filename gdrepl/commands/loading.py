@@ -44,12 +44,13 @@ def start_from_header(record: Record) -> Start:
         return Start(problem, spec, engine, seed, variables, constants, origins)
 
 
-def folders_of(header: Record, file: Path) -> list[Path]:
-    """The folders in which a session found its data beside those where every session looks, as its file or journal says."""
+def data_places(header: Record, file: Path) -> list[Path]:
+    """Where a session of a file or journal looks for data: where it found them, then beside it, then in the folder in force."""
     named = header.body.get(FOLDERS)
     folders = [folder for folder in named if isinstance(folder, str)] if isinstance(named, list) else []
-    found = [file.resolve().parent / folder for folder in folders if "\0" not in folder]
-    return [folder for folder in found if os.path.isdir(folder)]
+    beside = Path(os.path.realpath(file)).parent
+    found = [beside / folder for folder in folders if "\0" not in folder]
+    return [*(folder for folder in found if os.path.isdir(folder)), beside, Path()]
 
 
 def restore(session: Session, document: Document, file: Path) -> None:
@@ -59,7 +60,7 @@ def restore(session: Session, document: Document, file: Path) -> None:
         SessionFileError: with the line of what is wrong.
     """
     start = start_from_header(document.header)
-    folders = [*session.folders, file.resolve().parent, *folders_of(document.header, file)]
+    folders = [*data_places(document.header, file), *session.folders]
     fresh = Session(Setup(folders=tuple(dict.fromkeys(folders))))
     with _Reading(document.header):
         debugger = fresh.adopt(start)
@@ -204,7 +205,15 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
     session.settings.print_precision = _whole(body["print_precision"])
     session.seed = _whole(body["seed"])
-    session.definitions = Definitions(body["variables"], body["constants"], _origins(body["origins"])).at(debugger.problem)
+    session.definitions = _definitions(body, debugger.problem)
+
+
+def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:
+    """What was defined: the values of the problem where the session stands, but those that are others."""
+    other = {*body["variables"], *body["constants"], *body.get("undefined", ())}
+    own = Definitions(problem.parameters, problem.constants, problem.origins).without(other)
+    origins = {**own.origins, **_origins(body["origins"])}
+    return Definitions({**own.variables, **body["variables"]}, {**own.constants, **body["constants"]}, origins)
 
 
 def _origins(body: Mapping[str, Any]) -> dict[str, Origin]:

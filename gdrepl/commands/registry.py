@@ -18,7 +18,7 @@ from gdrepl.errors import CommandError, did_you_mean
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z-]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z-]*(?=[^\w\s-])")
 
 Completer = Callable[["Session"], Iterable[str]]
 
@@ -161,16 +161,18 @@ class Registry:
 
         return register
 
+    def candidates(self, word: str) -> list[Command]:
+        """The commands that `word` may mean: the one that is called so, or those whose names begin so."""
+        exact = self.commands.get(word) or self._short.get(word)
+        return [exact] if exact is not None else [command for command in self if command.name.startswith(word)]
+
     def find(self, word: str) -> Command:
         """The command that `word` names, by itself, a short form or a unique prefix.
 
         Raises:
             CommandError: none, or several.
         """
-        exact = self.commands.get(word) or self._short.get(word)
-        if exact is not None:
-            return exact
-        candidates = [command for command in self if command.name.startswith(word)]
+        candidates = self.candidates(word)
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
@@ -212,8 +214,8 @@ def _metadata(annotation: Any) -> Iterable[Any]:
 def command_word(body: str) -> str:
     """The first word; print(x) and break(...) are read as people mean them: the name ends where the bracket begins."""
     word = _first_word(body)[0]
-    match = _NAME.match(word)
-    return word[: match.end()] if match and match.end() < len(word) and not word[match.end()].isalnum() else word
+    name = _NAME.match(word)
+    return name.group() if name else word
 
 
 def _first_word(text: str) -> tuple[str, str]:

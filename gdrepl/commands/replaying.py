@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
-from gdrepl.commands.loading import folders_of, start_from_header, unknown_records
-from gdrepl.commands.saving import records, save_as, versions
+from gdrepl.commands.loading import data_places, start_from_header, unknown_records
+from gdrepl.commands.saving import real_path, records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.commands.values import changed_data
@@ -62,7 +63,7 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         serious = [damage for damage in document.damage if damage.kind not in ("checksum", "digest")]
         if serious:
             raise SessionFileError(serious[0].message, serious[0].line)
-        session = session_of(document, [path.resolve().parent, *folders_of(document.header, path), Path()])
+        session = session_of(document, data_places(document.header, path))
         tolerances = _tolerances(document.header)
         # what no rewriting of this file could cure
         mismatches = [*_changed_data(session, document.header), *_rerun(session, document.records)]
@@ -73,7 +74,7 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         mismatches = [*_changed_lines(document, mismatches), *mismatches]
         updated = updated and bool(mismatches or document.damage or tolerance != Tolerance())
         if updated:
-            session.files.add(path.resolve())
+            session.files = {real_path(path): hashlib.sha256(content).hexdigest()}
             session.extra_records = list(unknown_records(document.records))
             save_as(session, path, comments(content))
     except GdreplError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.recording.columns import columns_to_records
-from gdrepl.recording.files import explain, write_atomically
+from gdrepl.recording.files import explain, read_bytes, write_atomically
 from gdrepl.recording.format import Encoder
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
@@ -143,7 +143,8 @@ def _snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
 
 def _state(session: Session) -> dict[str, Any]:
     debugger = session.debugger
-    position, definitions = debugger.position, session.definitions.at(debugger.problem)
+    position, definitions, problem = debugger.position, session.definitions, debugger.problem
+    undefined = [name for name in (*problem.parameters, *problem.constants) if name not in definitions.values()]
     return {
         "branch": position.branch,
         "index": position.index,
@@ -165,13 +166,14 @@ def _state(session: Session) -> dict[str, Any]:
         "history_limit": session.settings.history_limit,
         "print_precision": session.settings.print_precision,
         "seed": session.seed,
-        "variables": _leftover(definitions.variables, debugger.problem.parameters),
-        "constants": _leftover(definitions.constants, debugger.problem.constants),
+        "variables": _leftover(definitions.variables, problem.parameters),
+        "constants": _leftover(definitions.constants, problem.constants),
         "origins": {
             name: {"text": origin.text, "sha256": origin.sha256}
             for name, origin in definitions.origins.items()
-            if name not in debugger.problem.origins
+            if problem.origins.get(name) != origin
         },
+        **({"undefined": undefined} if undefined else {}),
     }
 
 
@@ -191,34 +193,52 @@ def save_as(session: Session, path: Path, comments: Sequence[tuple[int, str]] = 
     Raises:
         SessionFileError: it cannot be written; what was there stays.
     """
-    encoder = Encoder()
-    body = {**(session.header_body or header(session.start)), **_data_folders(session, path)}
+    encoder, place = Encoder(), real_path(path)
+    body = {**(session.header_body or header(session.start)), **_data_folders(session, place.parent)}
     lines = [encoder.header(body), *(encoder.record(kind, body) for kind, body in records(session)), encoder.end()]
-    for place, comment in reversed(comments):
-        lines.insert(place, comment)
-    kept = None if path.resolve() in session.files else _keep_aside(path, "".join(lines).encode())
+    last = len(lines)
+    for behind, comment in reversed(comments):
+        lines.insert(min(behind, last), comment)
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    kept = _keep_aside(path, {session.files.get(place), digest.hexdigest()})
     write_atomically(path, lines)
-    session.files.add(path.resolve())
+    session.files = {**session.files, place: digest.hexdigest()}
     return kept
 
 
-def _keep_aside(path: Path, new: bytes) -> Path | None:
-    """Copy the file that is at `path` to `path~`, unless it is what will be written."""
+def real_path(path: Path) -> Path:
+    """Where `path` leads, whether it is there or not.
+
+    Raises:
+        SessionFileError: it cannot be told, as in a folder that was removed.
+    """
     try:
-        if not path.is_file() or path.read_bytes() == new:
-            return None
-        return Path(shutil.copy2(path, path.with_name(path.name + "~")))
+        return Path(os.path.realpath(path))
     except OSError as error:
-        raise explain("keep a copy of", path, error) from error
+        raise explain("write", path, error) from error
 
 
-def _data_folders(session: Session, path: Path) -> dict[str, list[str]]:
-    """The folders of data files that do not lie beside `path`, as they are reached from there; nothing where there are none."""
+def _keep_aside(path: Path, known: Collection[str | None]) -> Path | None:
+    """Copy the file that is at `path` to `path~`, unless its SHA-256 is known; returns the copy."""
+    if not os.path.isfile(path):
+        return None
+    content = read_bytes(path)
+    if hashlib.sha256(content).hexdigest() in known:
+        return None
+    copy = path.with_name(path.name + "~")
+    write_atomically(copy, [content.decode("utf-8", "surrogateescape")])
+    return copy
+
+
+def _data_folders(session: Session, here: Path) -> dict[str, list[str]]:
+    """The folders of data files other than `here`, as they are reached from it; nothing where there are none."""
     problems = {
         id(problem): problem for problem in (segment.recipe.problem for segment in session.debugger.timeline.segments())
     }
     origins = [session.start.origins, session.definitions.origins, *(problem.origins for problem in problems.values())]
-    here, reached = path.resolve().parent, set()
+    reached = set()
     for origin in (origin for table in origins for origin in table.values()):
         folder = data_folder(origin, session.folders)
         if folder is not None and folder.resolve() != here:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.line import parts
-from gdrepl.commands.meant import meant
+from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.registry import Command, registry
 from gdrepl.commands.results import Displayed, Listed, SessionInfo, Sourced, Stepped
 from gdrepl.commands.setup import Setup, Start
@@ -25,7 +24,10 @@ from gdrepl.expression import Expression
 from gdrepl.recording.numbers import result_to_json
 
 MAX_SOURCE_DEPTH = 10
-_CHANGING = ("_debugger", "_start", "header_body", "events", "extra_records", "definitions", "displays", "next_display", "seed")
+_CHANGING = (
+    *("_debugger", "_start", "header_body", "events", "extra_records", "files", "folders"),
+    *("definitions", "displays", "next_display", "seed"),
+)
 """What commands put something else in place of."""
 VIEWS = (Listed, SessionInfo)
 """Results that say nothing of the descent: they are not recorded."""
@@ -75,7 +77,7 @@ class Session:
         on_reload: called after another session was loaded into this one.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
-        files: the session files that are this session's own, saved or loaded by it.
+        files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -88,7 +90,7 @@ class Session:
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
         self.settings = Settings()
-        self.files: set[Path] = set()
+        self.files: dict[Path, str] = {}
         self.folders: tuple[Path, ...] = setup.folders
         self.definitions = Definitions()
         self.seed = setup.seed
@@ -141,13 +143,12 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "files", "_building", "_depth")
+        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
         assert self._debugger is not None
         self.prepare(self._debugger)
-        self.on_reload()
 
     # Executing
 
@@ -164,13 +165,10 @@ class Session:
     def _execute_one(self, text: str) -> Iterator[Outcome]:
         try:
             command, rest = self._split(text)
-            if not command.instant:
-                _ = self.debugger  # so that there is something to come back to
-            with self._all_or_nothing():
-                result = command.function(self, **command.parse(rest, self))
-                if command.recorded:
-                    self._record(f"{command.name} {rest}".strip(), result)
+            result = self._instantly(command, rest) if command.instant else self._all_or_nothing(command, rest)
         except GdreplError as error:
+            if not error.hint:  # w = normal(2) is read as whatis
+                error.hint = assigned(text, self.complete_names(), self._settable())
             yield Outcome(text, error=error)
             return
         if isinstance(result, Script):
@@ -178,13 +176,18 @@ class Session:
         else:
             yield Outcome(text, result)
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Whatever fails inside, also by an interrupt, leaves the session as it was."""
-        undo = self._debugger.undo() if self._debugger is not None else lambda: None
-        kept, settings, count = {name: getattr(self, name) for name in _CHANGING}, replace(self.settings), len(self.events)
+    def _instantly(self, command: Command, rest: str) -> Any:
+        """Run a command that needs no debugger, and changes nothing."""
+        return command.function(self, **command.parse(rest, self))
+
+    def _all_or_nothing(self, command: Command, rest: str) -> Any:
+        """Run a command and record it; when it fails, also by an interrupt, the session is as it was."""
+        before, count = self.debugger, len(self.events)
+        undo, settings, kept = before.undo(), replace(self.settings), {name: getattr(self, name) for name in _CHANGING}
         try:
-            yield
+            result = command.function(self, **command.parse(rest, self))
+            if command.recorded:
+                self._record(f"{command.name} {rest}".strip(), result)
         except BaseException:
             undo()
             for name, value in kept.items():
@@ -192,13 +195,19 @@ class Session:
             self.settings = settings
             del self.events[count:]
             raise
+        if self._debugger is not before:
+            self.on_reload()
+        return result
 
     def _split(self, text: str) -> tuple[Command, str]:
         try:
             return registry.split(text)
         except CommandError as error:
-            error.hint = meant(text, self.complete_names()) or error.hint
+            error.hint = meant(text, self.complete_names(), self._settable()) or error.hint
             raise
+
+    def _settable(self) -> list[str]:
+        return list(registry.commands["set"].parameters[0].argument.complete(self))
 
     def _record(self, text: str, result: Any) -> None:
         if isinstance(result, VIEWS):
@@ -230,14 +239,12 @@ class Session:
 
     def stepped(self, move: Move) -> Stepped:
         """A move as a result, with the displays at the point arrived at."""
-        debugger, last_finite, notes = self.debugger, None, move.notes
+        debugger, last_finite = self.debugger, None
         if any(stop.kind == "non-finite" for stop in move.stops) and debugger.step > debugger.branch.start:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None
-        if move.taken > 0 and not move.before.is_finite() and not any(stop.kind == "count" for stop in move.stops):
-            notes += ("it began where a value is not finite: a run of a given count goes on, and goto goes back",)
         branch = debugger.position.branch
-        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=notes)
+        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
 
     def displayed(self) -> tuple[Displayed, ...]:
         """The enabled displays with their values here; what cannot be computed says so."""

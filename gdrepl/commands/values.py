@@ -16,7 +16,7 @@ from gdrepl.engine.problem import MAX_NUMBERS, Origin
 from gdrepl.engine.schedule import ScheduleSpec, find_schedule
 from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Call, parse_call, parse_value
-from gdrepl.recording.data import find_data, read_csv
+from gdrepl.recording.data import find_data, folder_of, read_csv
 
 _CSV = re.compile(r"""csv\(\s*(?:"([^"]*)"|'([^']*)')\s*(?:,(.*))?\)""", re.DOTALL)
 _LIKE_CSV = re.compile(r"csv\s*\(.*", re.DOTALL)
@@ -88,10 +88,8 @@ def _made(call: Call, name: str, seed: int) -> Any:
 def data_folder(origin: Origin, folders: Sequence[Path]) -> Path | None:
     """Which of `folders` holds the data file of an origin; None where it has none, names it absolutely, or it is not there."""
     data = _CSV.fullmatch(origin.text)
-    name = os.path.expanduser((data.group(1) or data.group(2) or "") if data else "")
-    if not name or os.path.isabs(name):
-        return None
-    return next((folder for folder in folders if os.path.isfile(folder / name)), None)
+    name = (data.group(1) or data.group(2) or "") if data else ""
+    return None if not name or os.path.isabs(os.path.expanduser(name)) else folder_of(name, folders)
 
 
 def changed_data(

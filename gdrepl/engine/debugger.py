@@ -145,6 +145,8 @@ class Debugger:
         if self.interrupt_after is not None:
             allowed = min(allowed, self.interrupt_after)
         notes: dict[str, None] = {}
+        if count is None and not before.is_finite():
+            notes["it begins where a value is not finite: a run of a given count goes on, and goto goes back"] = None
         taken = 0
         # Decided once a run, not once a chunk: where chunks end depends on the clock.
         through = count is not None and not before.is_finite()
@@ -428,9 +430,14 @@ class Debugger:
         return self._meaningless[key]
 
     def passed_over(self) -> tuple[str, ...]:
-        """The enabled breakpoints that a run from here passes over, since they mean nothing here, a line each."""
-        reasons = [(item, self.meaningless(item.condition)) for item in self.stops if item.enabled]
-        return tuple(f"breakpoint {item.id} ({item.condition.text}) is passed over: {why}" for item, why in reasons if why)
+        """The enabled breakpoints that a run from here passes over, since they mean nothing here; a line, or none."""
+        passed = [item for item in self.stops if item.enabled and self.meaningless(item.condition)]
+        if len(passed) > 1:
+            return (f"breakpoints {', '.join(str(item.id) for item in passed)} are passed over: info break says why",)
+        return tuple(
+            f"breakpoint {item.id} ({item.condition.text}) is passed over: {self.meaningless(item.condition)}"
+            for item in passed
+        )
 
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""

@@ -9,7 +9,7 @@ from gdrepl.engine.moves import RecordingDiffersError
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment, start_row
-from gdrepl.engine.snapshot import Array, Snapshot
+from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
 from gdrepl.engine.timeline import Branch, Timeline
 from gdrepl.errors import CommandError
 
@@ -43,7 +43,7 @@ class Past:
                 self.interrupt.clear()
                 raise CommandError("interrupted on the way to step " + str(step), "nothing has changed")
         recorded = segment.row(step)
-        if recorded is not None and recorded.tobytes() != last.tobytes():
+        if recorded is not None and not same_numbers(recorded, last):
             raise _differs(segment, step)
         snapshot = program.capture()
         segment.keep(snapshot)
@@ -76,8 +76,8 @@ class Past:
                 continue
             low, high = max(first, block.first), min(first + len(rows), block.first + block.count)
             old, new = block.rows[low - block.first : high - block.first], rows[low - first : high - first]
-            if old.tobytes() != new.tobytes():
-                different = next(index for index in range(len(old)) if old[index].tobytes() != new[index].tobytes())
+            if not same_numbers(old, new):
+                different = next(index for index in range(len(old)) if not same_numbers(old[index], new[index]))
                 raise _differs(segment, low + different)
 
     def _recompute(self, segment: Segment, first: int, count: int) -> Array:
@@ -87,7 +87,8 @@ class Past:
 
 
 def _differs(segment: Segment, step: int) -> RecordingDiffersError:
+    engine = segment.recipe.engine
     return RecordingDiffersError(
-        f"step {step} came out differently than it was recorded by the {segment.recipe.engine} engine",
-        "the eager engine repeats itself everywhere: --engine eager",
+        f"step {step} came out differently than it was recorded by the {engine} engine",
+        "the eager engine repeats itself everywhere: --engine eager" if engine != "eager" else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +21,20 @@ def frozen(array: object) -> Array:
     return copy
 
 
+def same_numbers(one: Array, other: Array) -> bool:
+    """Whether two arrays of one dtype and shape hold the same bits; a NaN is a NaN, whose other bits no file keeps."""
+    if one.tobytes() == other.tobytes():
+        return True
+    bits = f"u{one.dtype.itemsize}"
+    return bool(np.all((one.view(bits) == other.view(bits)) | (np.isnan(one) & np.isnan(other))))
+
+
 def norms(rows: Array) -> Array:
     """The square root of the sum of squares of each row, float64 of shape (n,); `rows` has shape (n, ...).
 
     Rows whose squares would overflow, or vanish, are scaled by their largest number; all others stay as they are, to the bit.
     """
-    numbers = np.abs(rows.astype(np.float64)).reshape(len(rows), -1)
+    numbers = np.abs(rows.astype(np.float64)).reshape(len(rows), math.prod(rows.shape[1:]))
     largest = numbers.max(axis=1, initial=0.0)
     extreme = np.isfinite(largest) & (largest > 0) & ((largest > _LARGE) | (largest < 1 / _LARGE))
     scale = np.where(extreme, largest, 1.0)

@@ -152,19 +152,20 @@ class Timeline:
         return Position(branch.name, len(branch.stretches) - 1, start.step)
 
     def undo(self) -> Callable[[], None]:
-        """A function that forgets whatever is added from now on, and brings back what is taken away."""
-        branches, number = dict(self.branches), self._next_segment
-        ends = [(branch, list(branch.stretches), branch.end) for branch in branches.values()]
-        tips = [(segment, segment.tip) for segment in self.segments()]
+        """A function that forgets whatever is added from now on, and brings back the branches that are taken away.
+
+        Only the last segment of a branch can grow, so it is cheap. What was dropped to save memory stays dropped.
+        """
+        branches, number, limit = dict(self.branches), self._next_segment, self.limit_bytes
+        ends = [(branch, len(branch.stretches), branch.end, branch.stretches[-1].segment.tip) for branch in branches.values()]
 
         def undo() -> None:
-            self.branches, self._next_segment = branches, number
-            for branch, stretches, last in ends:
-                branch.stretches[:] = stretches
+            self.branches, self._next_segment, self.limit_bytes = branches, number, limit
+            for branch, count, last, tip in ends:
+                del branch.stretches[count:]
                 branch.stretches[-1].last = last
-            for segment, tip in tips:
-                if segment.tip is not tip:
-                    segment.cut(tip)
+                if branch.stretches[-1].segment.tip is not tip:
+                    branch.stretches[-1].segment.cut(tip)
 
         return undo
 

@@ -11,6 +11,7 @@ from gdrepl.recording.format import KINDS, Record
 from gdrepl.recording.numbers import NON_FINITE
 
 MOST_MISMATCHES = 20
+_NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def compare_bodies(record: Record, got: Mapping[str, Any], tolerance: Tolerance)
             inner = inside.partition("]")[2]
             yield Mismatch(record.line, "points", f"{column}{inner}", step, one, other)
         return
+    if record.kind == "command":  # its line was run as it stands; it is recorded in full, which it need not have been then
+        body, got = ({name: value for name, value in each.items() if name != "line"} for each in (body, got))
     for field, _, one, other in _differences(body, got, tolerance, ""):
         yield Mismatch(record.line, _name(record), field.removeprefix("result."), _step_at(body, field), one, other)
 
@@ -129,13 +132,13 @@ def _step_at(body: Mapping[str, Any], field: str) -> int | None:
 def _differences(wanted: Any, got: Any, tolerance: Tolerance, field: str) -> Iterator[tuple[str, int | None, Any, Any]]:
     """(path, index in the outermost list, wanted, got) of every leaf that differs.
 
-    What only the new side has is no difference: a later gdrepl tells more than the one that wrote the file.
+    What only the new side has is no difference where it says nothing: a later gdrepl may tell more than that of the file.
     """
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
-        for key in wanted:
+        for key in [*wanted, *(key for key in got if key not in wanted and got[key] not in _NOTHING)]:
             path = f"{field}.{key}" if field else str(key)
-            if key not in got:
-                yield path, None, wanted[key], None
+            if key not in got or key not in wanted:
+                yield path, None, wanted.get(key), got.get(key)
             else:
                 yield from _differences(wanted[key], got[key], tolerance, path)
     elif isinstance(wanted, list | tuple) and isinstance(got, list | tuple):

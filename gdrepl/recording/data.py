@@ -20,6 +20,11 @@ MAX_BYTES = 256 * 2**20
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
+def folder_of(name: str, folders: Sequence[Path]) -> Path | None:
+    """The first of `folders` that holds the file `name`, or None."""
+    return next((folder for folder in folders if os.path.isfile(folder / os.path.expanduser(name))), None)
+
+
 def find_data(name: str, folders: Sequence[Path]) -> Path:
     """The first of `folders` that holds `name`; an absolute name stands for itself.
 
@@ -28,10 +33,9 @@ def find_data(name: str, folders: Sequence[Path]) -> Path:
     """
     if not name.strip():
         raise CommandError("the name of the file is empty", 'for example csv("points.csv", x, y)')
-    for folder in folders:
-        candidate = folder / os.path.expanduser(name)
-        if os.path.isfile(candidate):
-            return candidate
+    folder = folder_of(name, folders)
+    if folder is not None:
+        return folder / os.path.expanduser(name)
     if any(os.path.isdir(folder / os.path.expanduser(name)) for folder in folders):
         raise CommandError(f"{name} is a folder, not a file", 'for example csv("points.csv", x, y)')
     raise CommandError(f"there is no file {name}", f"looked in {', '.join(str(folder) for folder in folders)}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gdrepl.commands.setup import Setup
 
 COMMANDS = ("debug", "replay", "show", "resume")
-_MINUS = re.compile(r"-[^-].")
+_MINUS = re.compile(r"-\s*(\(|\d|[A-Za-z_]\w*\s*[-+*/%@(\[])")
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a full or failing disk behind standard output says. Commands that write files have their own errors."""
 
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help", "--version"):
         arguments.insert(0, "debug")
-    # A loss may begin with a minus: -x**2 is no option, nor is -cos(x). Behind a blank argparse takes it for an argument.
-    arguments = [f" {argument}" if _MINUS.match(argument) else argument for argument in arguments]
+    if arguments[0] == "debug":
+        arguments = [f" {argument}" if _begins_with_minus(argument) else argument for argument in arguments]
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -49,6 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _begins_with_minus(argument: str) -> bool:
+    """Whether an argument is a loss such as -x**2, and no option; behind a blank argparse takes it for an argument."""
+    return _MINUS.match(argument) is not None and not os.path.isfile(argument[2:])  # -xsteps/one.gd
 
 
 def entry() -> NoReturn:
@@ -132,7 +137,12 @@ def _add_replay(commands: Any) -> None:
 
 
 def _add_show(commands: Any) -> None:
-    show = commands.add_parser("show", help="sum up a session file, without TensorFlow", allow_abbrev=False)
+    show = commands.add_parser(
+        "show",
+        help="sum up a session file, without TensorFlow",
+        description="Sum up a session file, without TensorFlow. Status 0; 1 when it is damaged, 2 when it cannot be read.",
+        allow_abbrev=False,
+    )
     show.add_argument("file", metavar="FILE", type=Path)
     show.add_argument("--json", action="store_true", help="one JSON object a line")
     show.add_argument("--no-color", action="store_true")

@@ -112,13 +112,17 @@ class LineRunner:
 
     def _execute(self, text: str) -> int | None:
         for outcome in self.session.execute(text):
-            self._show(outcome)
+            if self.signals.ending:  # it is in the journal; nobody may be there to read it
+                return INTERRUPTED
+            with self.signals.waiting():
+                self._show(outcome)
             if isinstance(outcome.result, Quit):
                 return 0
             if outcome.error is not None and self.stop_on_error:
                 return 1
             if self.signals.interrupted:  # what follows on the line was meant, too
                 return INTERRUPTED
+            self.signals.forget()
         return None
 
     def _show(self, outcome: Outcome) -> None:

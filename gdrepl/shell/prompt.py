@@ -174,6 +174,8 @@ class _Shell:
     def _run(self, line: str) -> int | None:
         with self.signals.command(), self._show_activity("working", 0.5) as activity:
             for outcome in self.session.execute(line):
+                if self.signals.ending:  # it is in the journal; nobody may be there to read it
+                    return None
                 with activity.aside(), self.signals.waiting():
                     self._show(outcome)
                 if isinstance(outcome.result, Quit):

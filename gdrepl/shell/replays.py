@@ -25,6 +25,8 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
         print("gdrepl: --update is refused when CI is set: a recording is renewed by a person", file=sys.stderr)
         return 2
     worst = 0
+    for empty in (file for file in files if file.is_dir() and not any(_each([file]))):
+        worst = refuse(SessionFileError(f"there are no session files ({SUFFIX}) in {empty}"), as_json)
     for file in _each(files):
         replay = replay_file(file, update)
         print(dumps(_to_json(replay)) if as_json else _text(replay, update), flush=True)
@@ -35,8 +37,10 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
 def _each(files: Sequence[Path]) -> Iterator[Path]:
     """The files, and for a folder the session files in it."""
     for file in files:
-        inside = sorted(file.rglob(f"*{SUFFIX}")) if file.is_dir() else []
-        yield from inside or [session_file(file)]
+        if file.is_dir():
+            yield from sorted(path for path in file.rglob(f"*{SUFFIX}") if path.is_file())
+        else:
+            yield session_file(file)
 
 
 def _to_json(replay: Replay) -> dict[str, object]:
@@ -66,13 +70,14 @@ def show(options: argparse.Namespace) -> int:
     except SessionFileError as error:
         error.message = error.message if str(options.file) in error.message else f"{options.file}: {error.message}"
         return refuse(error, options.json)
+    status = int("damage" in results[0].facts)
     if options.json:
         for result in results:
             print(dumps(result_to_json(result)))
-        return 0
+        return status
     from gdrepl.display.views import make_console, render
 
     console = make_console(sys.stdout, style)
     for result in results:
         console.print(render(result, style))
-    return 0
+    return status

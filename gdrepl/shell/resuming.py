@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from shutil import get_terminal_size
 
-from gdrepl.commands.loading import folders_of
+from gdrepl.commands.loading import data_places
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError
@@ -76,7 +76,7 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
 def _rerun(path: Path) -> Session:
     document = decode(read_bytes(path), strict=False)
     with Activity(f"running the commands of {path.name} again", sys.stderr, lambda: get_terminal_size().columns) as activity:
-        session = session_of(document, [*folders_of(document.header, path), Path(), path.resolve().parent])
+        session = session_of(document, data_places(document.header, path))
         session.debugger.progress = activity.update
         for record in document.records:
             if record.kind != "command":

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import FrameType
+from typing import NoReturn
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
@@ -34,7 +35,7 @@ class Signals:
     """The handlers, and what they have seen.
 
     Attributes:
-        interrupted: True when Ctrl-C came during the command that is running or ran last.
+        interrupted: True when Ctrl-C, SIGTERM or SIGHUP came during the command that is running or ran last.
     """
 
     def __init__(self) -> None:
@@ -43,8 +44,14 @@ class Signals:
         self._flag = Flag()
         self._since = 0.0
         self._in_run = False
-        self._ending = 0
+        self._status = 0
+        self._leaving = False
         self._early = False
+
+    @property
+    def ending(self) -> bool:
+        """Whether SIGTERM or SIGHUP came, and the session only waits for its run."""
+        return self._status > 0 and not self._leaving
 
     def watch(self, debugger: Debugger, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
         """Let Ctrl-C end the runs of this debugger from now on; `on_progress` hears how they are getting on."""
@@ -85,8 +92,8 @@ class Signals:
                 yield
         finally:
             self._flag.clear()
-            if self._ending:  # a run was let come to a whole step, and is in the journal now
-                raise SystemExit(self._ending)
+            if self.ending:  # a run was let come to a whole step, and is in the journal now
+                self._leave()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -106,6 +113,7 @@ class Signals:
     def forget(self) -> None:
         """A new command begins: whatever Ctrl-C came before was not meant for it."""
         self.interrupted = self._in_run = False
+        self._since = 0.0
         self._flag.clear()
 
     @contextlib.contextmanager
@@ -129,17 +137,20 @@ class Signals:
             raise KeyboardInterrupt
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        in_run = self._moment is _Moment.COMMAND and self._in_run
-        if self._ending and not (in_run and self._is_stuck()):
+        if self._leaving:  # the cleaning up after the first one goes on
             return
-        self._ending, self.interrupted = 128 + number, True
-        if not in_run or self._is_stuck():
-            raise SystemExit(self._ending)
+        self._status, self.interrupted = 128 + number, True
+        if self._moment is not _Moment.COMMAND or not self._in_run or self._is_stuck():
+            self._leave()
         self._ask_to_end()
 
+    def _leave(self) -> NoReturn:
+        self._leaving = True
+        raise SystemExit(self._status)
+
     def _ask_to_end(self) -> None:
-        self._since = time.monotonic()
+        self._since = self._since or time.monotonic()
         self._flag.set()
 
     def _is_stuck(self) -> bool:
-        return self._flag.is_set() and time.monotonic() - self._since > STUCK_SECONDS
+        return self._since > 0 and time.monotonic() - self._since > STUCK_SECONDS

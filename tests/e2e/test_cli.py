@@ -140,6 +140,14 @@ def test_a_loss_may_begin_with_a_minus(loss: str, value: float, cli):
     assert (status, read_json(out)["result"]["value"]) == (0, pytest.approx(value, rel=1e-5))
 
 
+def test_an_option_with_its_value_behind_it_is_no_loss(tmp_path: Path, cli):
+    (tmp_path / "one.gd").write_text("print x\n", encoding="utf-8")
+    for option in ("-cprint x", f"-x{tmp_path / 'one.gd'}"):
+        status, out, _ = cli(*QUICK, "--batch", option)
+        assert (status, out.splitlines()[0]) == (0, "x = 3")
+    assert cli("-vv", "--batch")[0] == 2
+
+
 def test_batch_ends_at_the_first_error_with_status_1(cli):
     status, out, err = cli(*QUICK, "--batch", "-c", "print x", "-c", "nonsense", "-c", "print x")
     assert (status, out) == (1, "x = 3\n")

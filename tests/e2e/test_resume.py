@@ -105,9 +105,10 @@ def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(tmp_path: 
         process.say("continue 100000000000 ;; print x")
         while process.cpu_ticks() < before + 20:
             assert process.process.poll() is None
-        status, out, err = process.end(number)
-    assert (status, err) == (128 + number, "")
-    [ended] = [read_json(line)["result"] for line in out.splitlines()]
+        assert process.end(number) == (128 + number, "", "")
+    recorded = decode(latest_open(journals(tmp_path)).read_bytes(), strict=False).records
+    assert [record.body["line"] for record in recorded] == ["step 5", "continue 100000000000"]
+    ended = recorded[-1].body["result"]
     assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
     with Conversation(["resume", "--json"], env) as process:
         assert process.ask("print step")["result"]["value"] == ended["point"]["step"] > 5

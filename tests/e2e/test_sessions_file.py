@@ -429,7 +429,7 @@ def test_show_tells_of_damage_and_refuses_what_is_no_session(lines: list[str], f
     (folder / "text.gds").write_text("hello\n", encoding="utf-8")
     (folder / "odd.gds").write_text('{"gdrepl":1,"kind":"header"}\n{"kind":"end"}\n', encoding="utf-8")
     status, out, _ = cli("show", "cut.gds")
-    assert (status, "there is no end record" in out) == (0, True)
+    assert (status, "there is no end record" in out) == (1, True)
     for name in ("text.gds", "odd.gds", "nosuch.gds"):
         status, out, err = cli("show", name)
         assert (status, out, err.startswith("gdrepl: ")) == (2, "", True)
@@ -578,19 +578,51 @@ def test_data_that_no_loss_reads_is_watched_like_any_other(change: str, folder: 
 def test_a_file_of_another_session_is_kept_aside_and_ones_own_is_not(folder: Path):
     first, second = hill(engine="eager"), hill(engine="eager")
     do(first, "step", "save one")
-    before = (folder / "one.gds").read_bytes()
     assert do(first, "step", "save one")["notes"] == []
     assert not (folder / "one.gds~").exists()
     before = (folder / "one.gds").read_bytes()
-    assert do(second, "step 5", "save one")["notes"] == ["the recording that was there is one.gds~ now"]
+    assert do(second, "step 5", "save one")["notes"] == ["what was there is one.gds~ now"]
     assert (folder / "one.gds~").read_bytes() == before
-    third = loaded(folder / "one.gds")
-    assert do(third, "step", "save one")["notes"] == []
-    (folder / "one.gds~").unlink()
-    again = hill(engine="eager")
-    do(again, "step", "save two")
-    again = hill(engine="eager")
-    assert do(again, "step", "save two")["notes"] == []  # the same bytes are no loss
+    before = (folder / "one.gds").read_bytes()
+    assert do(first, "save one")["notes"] == ["what was there is one.gds~ now"]  # it is another's by now
+    assert (folder / "one.gds~").read_bytes() == before
+    assert do(loaded(folder / "one.gds"), "step", "save one")["notes"] == []
+
+
+def test_the_session_that_was_given_up_for_a_loaded_one_is_another(folder: Path):
+    do(hill(engine="eager"), "step 9", "save b")
+    session = hill(engine="eager")
+    do(session, "step", "save a")
+    before = (folder / "a.gds").read_bytes()
+    do(session, "load b")
+    assert do(session, "save a")["notes"] == ["what was there is a.gds~ now"]
+    assert (folder / "a.gds~").read_bytes() == before
+
+
+def test_what_has_the_same_bytes_is_no_loss(folder: Path):
+    for _ in range(2):
+        assert do(hill(engine="eager"), "step", "save two", "save two")["notes"] == []
+
+
+@pytest.mark.parametrize("name", ["gone", "loop"])
+def test_a_place_where_nothing_can_be_saved_is_one_line(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    session = hill(engine="eager")
+    do(session, "step")
+    if name == "gone":
+        (folder / "gone").mkdir()
+        monkeypatch.chdir(folder / "gone")
+        (folder / "gone").rmdir()
+    else:
+        (folder / "loop.gds").symlink_to("loop.gds")
+    assert error_of(session, f"save {name}").message.startswith(f"cannot write {name}.gds: ")
+
+
+def test_data_is_found_where_it_was_though_another_file_of_the_name_is_beside_the_recording(folder: Path):
+    (folder / "table.csv").write_text("u\n1\n2\n", encoding="utf-8")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "table.csv").write_text("u\n5\n6\n", encoding="utf-8")
+    do(hill(engine="eager"), *FIT, "save runs/fit")
+    assert replay_file(folder / "runs" / "fit.gds").status == "match"
 
 
 def test_load_reads_what_save_wrote_though_a_file_without_the_suffix_is_there(folder: Path):
@@ -605,6 +637,8 @@ def test_a_folder_stands_for_the_recordings_in_it(folder: Path, cli):
     do(hill(engine="eager"), "step", "save runs/b", "step", "save runs/deep/a")
     status, out, _ = cli("replay", "runs")
     assert (status, [line.partition(":")[0] for line in out.splitlines()]) == (0, ["runs/b.gds", "runs/deep/a.gds"])
+    (folder / "none").mkdir()
+    assert cli("replay", "none") == (2, "", "gdrepl: there are no session files (.gds) in none\n")
 
 
 def test_more_differences_than_are_listed_are_told_of(folder: Path, cli):
@@ -623,6 +657,17 @@ def test_a_recording_may_lack_what_a_later_gdrepl_tells(lines: list[str], folder
     older = [line.replace(',"came_from":""', "").replace(',"notes":[]', "") for line in lines]
     assert older != lines
     assert replay_of(without_checks(joined(older)), folder).status == "match"
+    short = [line.replace('"line":"step ', '"line":"s ').replace('"line":"goto ', '"line":"go ') for line in lines]
+    assert short != lines
+    assert replay_of(without_checks(joined(short)), folder).status == "match"
+
+
+@pytest.mark.parametrize("part", ['"loss":579.07605,', '"parameters":{"x":25.936},', '"taken":3,', '"stops":[{"kind":"count",'])
+def test_a_recording_may_not_lack_a_value(part: str, lines: list[str], folder: Path):
+    assert part in lines[1]
+    without = lines[1].replace(part, '"stops":[{' if part.startswith('"stops') else "", 1)
+    replay = replay_of(without_checks(joined([lines[0], without, *lines[2:]])), folder)
+    assert (replay.status, replay.mismatches[0].line) == ("mismatch", 2)
 
 
 def test_update_keeps_the_comments_of_a_recording(folder: Path, cli):
