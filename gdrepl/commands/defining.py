@@ -70,7 +70,8 @@ def _define(session: Session, what: Assignment, word: str) -> Begun | Changed:
 
 
 def _problem_of(loss: str, definitions: Definitions, dtype: str, name: str = "") -> Problem:
-    return make_problem(loss, definitions.variables, definitions.constants, dtype, name, definitions.origins)
+    read = definitions.as_read_by(loss)
+    return make_problem(loss, read.variables, read.constants, dtype, name, read.origins)
 
 
 @registry.command("loss", group="editing")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from gdrepl.engine.problem import Origin, Problem, as_array
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
+from gdrepl.recording.numbers import to_json
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -56,6 +60,19 @@ class Definitions:
             {**rest.variables, **variables}, {**rest.constants, **constants}, {**rest.origins, **problem.origins}
         )
 
+    def as_read_by(self, loss: str) -> Definitions:
+        """These in the order in which the text of a loss names them, which no file and no new definition changes.
+
+        The order of its parameters is part of a problem: norms over all gradients add them up in it.
+        """
+        words = re.findall(r"[A-Za-z_]\w*", loss)
+        places = {word: place for place, word in reversed(list(enumerate(words)))}
+        variables, constants = (
+            dict(sorted(table.items(), key=lambda item: places.get(item[0], len(words))))
+            for table in (self.variables, self.constants)
+        )
+        return Definitions(variables, constants, self.origins)
+
     def waiting(self, problem: Problem) -> Definitions:
         """Those that `problem` does not read."""
         return self.without({**problem.parameters, **problem.constants})
@@ -70,9 +87,16 @@ def _with(origins: Mapping[str, Origin], name: str, origin: Origin | None) -> Ma
 
 
 def _as_typed(table: Mapping[str, Any], name: str, value: Array) -> Any:
-    """What was typed to get `value`, or else `value` itself."""
+    """What was typed to get `value`, or else its shortest digits."""
     typed = converted(table.get(name), value.dtype)
-    return table[name] if typed is not None and typed.shape == value.shape and typed.tobytes() == value.tobytes() else value
+    if typed is not None and typed.shape == value.shape and typed.tobytes() == value.tobytes():
+        return table[name]
+    return in_digits(value)
+
+
+def in_digits(value: Array) -> Array:
+    """An array as the shortest digits that give it, in float64: 3.3 of float32 is 3.3 there, too."""
+    return value if value.dtype == np.float64 else np.asarray(to_json(value), np.float64)
 
 
 def converted(value: Any, dtype: object) -> Array | None:

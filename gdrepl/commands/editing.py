@@ -18,7 +18,6 @@ from gdrepl.engine.problem import make_problem
 from gdrepl.engine.program import ENGINES
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import FUNCTIONS, POINT_FUNCTIONS, Call, parse_call, parse_value
-from gdrepl.recording.numbers import to_json
 
 
 def _settable(session: Session) -> list[str]:
@@ -224,16 +223,9 @@ def _set_dtype(session: Session, value: str) -> Changed:
     if value == problem.dtype:
         return Changed("dtype", value, value)
     typed = session.definitions.at(problem)
-    variables, constants = ({name: _in_digits(each, problem.dtype) for name, each in table.items()}
-                            for table in (typed.variables, typed.constants))  # fmt: skip
-    new = make_problem(problem.loss.text, variables, constants, value, problem.name, typed.origins)
+    new = make_problem(problem.loss.text, typed.variables, typed.constants, value, problem.name, typed.origins)
     session.debugger.set_problem(new, _label("dtype", value))
     return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.passed_over()))
-
-
-def _in_digits(value: Any, dtype: str) -> Any:
-    """An array of the problem's dtype as the shortest digits that give it: 3.3 of float32 is 3.3 in float64, too."""
-    return to_json(value) if isinstance(value, np.ndarray) and value.dtype == dtype else value
 
 
 def _set_seed(session: Session, value: str) -> Changed:

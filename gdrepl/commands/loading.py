@@ -211,7 +211,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
 def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:
     """What was defined: the values of the problem where the session stands, but those that are others."""
     other = {*body["variables"], *body["constants"], *body.get("undefined", ())}
-    own = Definitions(problem.parameters, problem.constants, problem.origins).without(other)
+    own = Definitions().at(problem).without(other)
     origins = {**own.origins, **_origins(body["origins"])}
     return Definitions({**own.variables, **body["variables"]}, {**own.constants, **body["constants"]}, origins)
 
