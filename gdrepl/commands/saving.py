@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.recording.columns import columns_to_records
-from gdrepl.recording.files import explain, read_bytes, write_atomically
+from gdrepl.recording.files import explain, write_atomically
 from gdrepl.recording.format import Encoder
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import to_json
@@ -222,24 +223,26 @@ def real_path(path: Path) -> Path:
 
 def _keep_aside(path: Path, known: Collection[str | None]) -> Path | None:
     """Copy the file that is at `path` to `path~`, unless its SHA-256 is known; returns the copy."""
-    if not os.path.isfile(path):
-        return None
-    content = read_bytes(path)
-    if hashlib.sha256(content).hexdigest() in known:
-        return None
     copy = path.with_name(path.name + "~")
-    write_atomically(copy, [content.decode("utf-8", "surrogateescape")])
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() in known:
+                return None
+        shutil.copyfile(path, copy)
+        shutil.copymode(path, copy)
+    except OSError as error:
+        raise explain("write", copy, error) from error
     return copy
 
 
 def _data_folders(session: Session, here: Path) -> dict[str, list[str]]:
     """The folders of data files other than `here`, as they are reached from it; nothing where there are none."""
-    problems = {
-        id(problem): problem for problem in (segment.recipe.problem for segment in session.debugger.timeline.segments())
-    }
-    origins = [session.start.origins, session.definitions.origins, *(problem.origins for problem in problems.values())]
+    segments = session.debugger.timeline.segments()
+    origins = [session.start.origins, session.definitions.origins, *(segment.recipe.problem.origins for segment in segments)]
     reached = set()
-    for origin in (origin for table in origins for origin in table.values()):
+    for origin in {origin for table in origins for origin in table.values()}:
         folder = data_folder(origin, session.folders)
         if folder is not None and folder.resolve() != here:
             reached.add(Path(os.path.relpath(folder.resolve(), here)).as_posix())

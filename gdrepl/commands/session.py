@@ -247,11 +247,9 @@ class Session:
         return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
 
     def displayed(self) -> tuple[Displayed, ...]:
-        """The enabled displays with their values here; what cannot be computed says so."""
+        """The displays with their values here; what cannot be computed says so."""
         shown = []
         for display in self.displays:
-            if not display.enabled:
-                continue
             try:
                 shown.append(Displayed(display.id, display.expression.text, self.debugger.ask(display.expression)))
             except ExpressionError as error:

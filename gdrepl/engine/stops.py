@@ -34,7 +34,6 @@ class Display:
 
     id: int
     expression: Expression
-    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -599,6 +599,18 @@ def test_the_session_that_was_given_up_for_a_loaded_one_is_another(folder: Path)
     assert (folder / "a.gds~").read_bytes() == before
 
 
+def test_whatever_is_replaced_is_kept_byte_for_byte(folder: Path):
+    (folder / "photo.jpg").write_bytes(bytes(range(256)) * 9)
+    (folder / "photo.jpg").chmod(0o640)
+    do(hill(engine="eager"), "step", "save photo.jpg")
+    assert (folder / "photo.jpg~").read_bytes() == bytes(range(256)) * 9
+    assert (folder / "photo.jpg~").stat().st_mode & 0o777 == 0o640
+    (folder / "two.gds").write_text("mine", encoding="utf-8")
+    (folder / "two.gds~").mkdir()
+    assert error_of(hill(engine="eager"), "save two").message == "cannot write two.gds~: it is a directory"
+    assert (folder / "two.gds").read_text(encoding="utf-8") == "mine"
+
+
 def test_what_has_the_same_bytes_is_no_loss(folder: Path):
     for _ in range(2):
         assert do(hill(engine="eager"), "step", "save two", "save two")["notes"] == []
