@@ -34,7 +34,8 @@ def save(session: Session, path: FilePath) -> Saved:
     """Write the session to FILE (.gds).
 
     All commands with their results, every branch with its points, and the stops are in it. The file appears whole or not at
-    all. `load` goes on from it bit for bit, `gdrepl replay` and pytest run it again.
+    all; one of another session that was there is kept as FILE~. `load` goes on from it bit for bit, `gdrepl replay` and pytest
+    run it again.
 
     Example: save hill
     """

@@ -28,8 +28,8 @@ def step(session: Session, count: Count = 1) -> Stepped:
 def continue_(session: Session, count: Count | None = None) -> Stepped:
     """Run until a breakpoint, or for COUNT updates.
 
-    A value that is not finite stops the run too, at the first such step. Without COUNT, a run ends after max-steps updates
-    at the latest (set max-steps). Ctrl-C ends it at a whole step.
+    A value that is not finite stops the run too, at the first such step; with COUNT, a run that begins there goes on. Without
+    COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
 
     Example: continue 1000
     """

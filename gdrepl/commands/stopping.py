@@ -16,7 +16,8 @@ def break_(session: Session, condition: Condition) -> StopSet:
     """Stop runs at the first step where CONDITION holds.
 
     A condition is a truth value of a point: it may use the parameters, loss, lr, step, grad(x), update(x), prev(...) and
-    slot.NAME. A condition that cannot be computed is refused now, not later.
+    slot.NAME. A condition that cannot be computed is refused now, not later; where another problem or optimizer is in force for
+    which it means nothing, runs pass it over and say so.
 
     Example: break if loss < 1e-3
     """
