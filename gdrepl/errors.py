@@ -9,13 +9,20 @@ import difflib
 from collections.abc import Iterable
 
 
+def one_line(text: str) -> str:
+    """`text` with every character that a terminal would obey written as an escape, such as \\x1b or \\n."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class GdreplError(Exception):
-    """Base of what a user may see: one line, and a hint."""
+    """Base of what a user may see: one line, and a hint, in which nothing that a file holds can move the cursor."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = one_line(message)
+        self.hint = one_line(hint)
 
 
 class CommandError(GdreplError):

@@ -5,6 +5,7 @@ TensorFlow is imported when the first item runs, not at collection.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,12 @@ def _wanted(file_path: Path, config: pytest.Config) -> bool:
     roots = _paths(config)
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         roots += [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
-    resolved = file_path.resolve()
-    return any(resolved == root.resolve() or root.resolve() in resolved.parents for root in roots)
+    named, real = Path(os.path.abspath(file_path)), file_path.resolve()  # a link counts where it lies and where it leads
+    return any(
+        place == folder or folder in place.parents
+        for root in roots
+        for place, folder in ((named, Path(os.path.abspath(root))), (real, root.resolve()))
+    )
 
 
 class SessionFile(pytest.File):

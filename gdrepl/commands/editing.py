@@ -165,8 +165,15 @@ def _set_optimizer(session: Session, value: str) -> Changed:
         "optimizer",
         before.text(),
         debugger.spec.text(),
-        ("its slots are new", *_branch_note(session, branch), *debugger.passed_over()),
+        ("its slots are new", *_schedule_note(session), *_branch_note(session, branch), *debugger.passed_over()),
     )
+
+
+def _schedule_note(session: Session) -> tuple[str, ...]:
+    """Say so when the learning rate is that of the beginning of a schedule: it counts the optimizer's own updates."""
+    debugger = session.debugger
+    rate = str(debugger.point().learning_rate)  # in its own digits
+    return () if debugger.spec.schedule is None else (f"its schedule begins with it: lr is {rate}",)
 
 
 def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:

@@ -25,6 +25,8 @@ def with_suffix(path: Path) -> Path:
 
 def session_file(path: Path) -> Path:
     """The file that `path` names for reading: with .gds added, as `save` does, unless only one without it is there."""
+    if not path.name:
+        raise SessionFileError(f"'{path}' is not the name of a file", hint="for example hill.gds")
     named = with_suffix(path)
     return path if os.path.exists(path) and not os.path.exists(named) else named
 
@@ -77,6 +79,8 @@ def source(session: Session, path: FilePath) -> Script:
 
     Example: source steps.gd
     """
+    if path.suffix == SUFFIX:
+        raise CommandError(f"{path.name} is a session file, not a script", f"load {path.name} goes on from it")
     try:
         return Script(path.name, tuple(read_bytes(path).decode("utf-8-sig").splitlines()))
     except SessionFileError as error:

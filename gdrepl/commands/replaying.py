@@ -82,7 +82,7 @@ def replay_file(path: Path, update: bool = False) -> Replay:
     how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
     status = "mismatch" if mismatches and not updated else "match"
     more, shown = len(mismatches) > MOST_MISMATCHES, tuple(mismatches[:MOST_MISMATCHES])
-    return Replay(str(path), status, shown, more, how if status == "match" else "", len(session.events), updated)
+    return Replay(str(path), status, shown, more, "" if mismatches else how, len(session.events), updated)
 
 
 def _changed_lines(document: Document, mismatches: Iterable[Mismatch]) -> Iterator[Mismatch]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gdrepl.commands.registry import registry
 from gdrepl.commands.values import make_spec, names_rate, parse_rate, read_value
 from gdrepl.engine import zoo
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Origin, Problem, make_problem
 from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.recording.format import SUFFIX
 
 FIRST_PROBLEM = "tutorial"
 
@@ -73,6 +75,10 @@ class Setup:
     def _problem(self, variables: dict[str, Any], constants: dict[str, Any], origins: dict[str, Origin]) -> Problem:
         text = self.problem.strip() or FIRST_PROBLEM
         word, *options = text.split()
+        if word.endswith(SUFFIX):
+            raise CommandError(f"{word} is a session file, not a problem", f"gdrepl resume {word} goes on with it")
+        if word in registry.commands and word not in variables:
+            raise CommandError(f"{word} is a command, not a problem", f"-c '{text[:40]}' runs it first; type it at the prompt")
         if word in zoo.names() or (word.isidentifier() and word not in variables):
             return zoo_problem(word, options, self.dtype, {**variables, **constants}, origins)
         try:

@@ -38,10 +38,10 @@ def _facts(path: Path, document: Document) -> SessionInfo:
     facts: dict[str, Any] = {
         "file": str(path),
         "format": document.version,
-        "loss": body["problem"]["loss"],
+        "loss": _text(body["problem"]["loss"]),
         "optimizer": f"{body['optimizer']['name']}, learning rate {rate if not isinstance(rate, Mapping) else rate['name']}",
-        "dtype": body["dtype"],
-        "engine": body["engine"],
+        "dtype": _text(body["dtype"]),
+        "engine": _text(body["engine"]),
         "seed": body["seed"],
         "versions": ", ".join(f"{name} {version}" for name, version in body["versions"].items()),
         "commands": counts["command"],
@@ -67,18 +67,24 @@ def _branches(document: Document) -> Branches:
         loss = float(segments[tip]["tip"]["loss"]) if segments[tip]["tip"]["step"] == last else float("nan")
         listed.append(
             BranchInfo(
-                body["name"],
-                body["parent"],
-                body["fork_step"],
-                segments[body["stretches"][0][0]]["start"]["step"],
-                last,
-                np.asarray(loss, problem["dtype"]),
+                _text(body["name"]),
+                None if body["parent"] is None else _text(body["parent"]),
+                int(body["fork_step"]),
+                int(segments[body["stretches"][0][0]]["start"]["step"]),
+                int(last),
+                np.asarray(loss, _text(problem["dtype"])),
                 state.get("branch") == body["name"],
-                segments[tip]["optimizer"]["name"],
-                problem["loss"],
+                _text(segments[tip]["optimizer"]["name"]),
+                _text(problem["loss"]),
             )
         )
     return Branches(tuple(listed))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
 
 
 def _commands(document: Document) -> Listed:

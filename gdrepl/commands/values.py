@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import zlib
@@ -58,7 +59,8 @@ def _floats(value: Any) -> Any:
 
 
 def _from_csv(text: str, match: re.Match[str], folders: Sequence[Path]) -> tuple[Any, Origin]:
-    columns = [column.strip().strip("\"'") for column in (match.group(3) or "").split(",") if column.strip()]
+    quoted = csv.reader([(match.group(3) or "").replace("'", '"')], skipinitialspace=True)
+    columns = [column.strip() for line in quoted for column in line if column.strip()]
     if re.match(r"\s*,?\s*(\w+\s*=\s*)?\[", match.group(3) or ""):  # columns=[x, y]
         raise CommandError("the columns of csv are names or numbers, separated by commas", _CSV_EXAMPLE)
     path = find_data(match.group(1) or match.group(2) or "", folders)

@@ -29,7 +29,8 @@ def _row(branch: BranchInfo, indent: str, several: bool, style: Style) -> list[S
     name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
     steps = f"{branch.fork_step if branch.parent is not None else branch.start}..{branch.end}"
     loss = numbers.show(branch.final_loss, style.precision)
-    cells = [(name, "bold" if branch.current else ""), (steps, ""), (loss, ""), (branch.optimizer, "")]
+    optimizer = branch.optimizer.replace("learning_rate=", "lr=")  # as `set optimizer` takes it, too
+    cells = [(name, "bold" if branch.current else ""), (steps, ""), (loss, ""), (optimizer, "")]
     return [*cells, (branch.loss, "")] if several else cells
 
 

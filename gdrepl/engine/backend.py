@@ -7,6 +7,7 @@ use of `load()` does the slow work; the shell calls it in a thread while its use
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import logging
 import os
 import platform
@@ -30,6 +31,12 @@ _WHOLE_LOOP = "xla_cpu_small_while_loop_byte_threshold=1099511627776"
 # The reciprocal square root of RMSprop and others would begin with an estimate of the processor's own, which differs between
 # makers: the same descent on Rosenbrock parted in the third digit after 340 updates. Divided and rooted it is exactly rounded.
 _SAME_ON_EVERY_PROCESSOR = "xla_cpu_disable_platform_dependent_math=true"
+
+# Fusions of a library that the compiler of whole loops knows nothing of: it refused the largest of 32,768 numbers. The kernels
+# of that library are chosen by the processor, too. A flag that XLA does not know ends the process, so it is given only to the
+# TensorFlow that it was seen in.
+_NO_LIBRARY_FLAG = "--xla_cpu_experimental_ynn_fusion_type="
+_NO_LIBRARY_VERSION = "2.21."
 _EXTRA_FLAG = f"--xla_backend_extra_options={_WHOLE_LOOP},{_SAME_ON_EVERY_PROCESSOR}"
 
 
@@ -65,6 +72,8 @@ def _set_environment() -> None:
         flags += f" {_X86_FLAG}"
     if "xla_backend_extra_options" not in flags:
         flags += f" {_EXTRA_FLAG}"
+    if "ynn_fusion_type" not in flags and importlib.metadata.version("tensorflow").startswith(_NO_LIBRARY_VERSION):
+        flags += f" {_NO_LIBRARY_FLAG}"
     os.environ["XLA_FLAGS"] = flags.strip()
 
 

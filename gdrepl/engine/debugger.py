@@ -27,6 +27,10 @@ from gdrepl.expression import Expression, Scope, evaluate, parse
 _AVERAGE = "average"
 
 
+_COUNTS = ("step", "slot.iteration")
+"""Expressions that are whole numbers."""
+
+
 class Debugger:
     """One session's problem, optimizer and timeline.
 
@@ -403,9 +407,10 @@ class Debugger:
         if others:
             scope = replace(scope, names={**others, **scope.names})
         # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
-        dtype = "float64" if expression.names == {"step"} else self.problem.dtype
+        alone = expression.text in _COUNTS
+        dtype = "float64" if alone or expression.names == {"step"} else self.problem.dtype
         value = evaluate(expression, scope, dtype).numpy()
-        return frozen(value.astype(np.int64) if expression.text.strip() == "step" else value)
+        return frozen(value.astype(np.int64) if alone else value)
 
     def condition(self, text: str) -> Expression:
         """Check that `text` can be a stop condition: one truth value at each point.

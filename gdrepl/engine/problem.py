@@ -160,7 +160,8 @@ def as_array(value: object, dtype: str, name: str = "the value") -> Array:
 def _check(problem: Problem) -> None:
     """Evaluate the loss once, so that nothing wrong with it waits until the first step."""
     if not problem.parameters:
-        raise ProblemError(f"the loss {problem.loss.text[:60]} reads no parameter", "make one first: var x = 3.0")
+        hint = "it needs one, such as (x - 50)**2 with var x = 3.0"
+        raise ProblemError(f"the loss {problem.loss.text[:60]} reads no parameter", hint)
     backend.load()
     import tensorflow as tf
 

@@ -211,7 +211,7 @@ class Program:
         except (errors.OpError, ValueError, TypeError, NotImplementedError) as error:
             if before is not None:
                 self.load(before)
-            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).partition(" [Op:")[0]
             raise ProblemError(
                 f"the {self.engine} engine cannot run this: {first[:160]}", "try another engine: --engine graph or eager"
             ) from error

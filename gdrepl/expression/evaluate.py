@@ -15,6 +15,8 @@ from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS, STATIC, TRUT
 from gdrepl.expression.sums import total
 from gdrepl.expression.syntax import Expression, operator_column
 
+_INFINITE_IN_FLOAT32 = 2.0**128 - 2.0**103  # what is as large is rounded to infinity
+
 Tensor = Any
 Observer = Callable[[ast.expr, Tensor], Tensor]
 
@@ -80,7 +82,7 @@ class _Evaluator:
     def _raw(self, node: ast.expr, scope: Scope) -> Tensor:
         match node:
             case ast.Constant(value=value):
-                return self.tf.constant(float(value), self.dtype)  # type: ignore[arg-type]
+                return self._constant(float(value))  # type: ignore[arg-type]
             case ast.Name(id=name):
                 return self._name(node, name, scope)
             case ast.BinOp(left=left, op=operator, right=right):
@@ -117,11 +119,16 @@ class _Evaluator:
             self._fail(node, "a condition is needed here, not a number", "compare it, for example loss < 1e-3 or step == 50")
         return tensor
 
+    def _constant(self, number: float) -> Tensor:
+        if self.dtype == "float32" and abs(number) >= _INFINITE_IN_FLOAT32:
+            number = math.copysign(math.inf, number)  # before NumPy warns of it
+        return self.tf.constant(number, self.dtype)
+
     def _name(self, node: ast.expr, name: str, scope: Scope) -> Tensor:
         if name in scope.names:
             return self.tf.cast(self.tf.convert_to_tensor(scope.names[name]), self.dtype)
         if name in NAMED_CONSTANTS:
-            return self.tf.constant(NAMED_CONSTANTS[name], self.dtype)
+            return self._constant(NAMED_CONSTANTS[name])
         if name == "grad" and scope.gradient:
             return self._flat(list(scope.gradient.values()))
         if name == "update" and scope.gradient:
@@ -200,9 +207,9 @@ class _Evaluator:
             ast.Eq: self.tf.equal,
             ast.NotEq: self.tf.not_equal,
         }
-        # Steps are compared exactly, also where the numbers of the problem are float32.
-        steps = any(isinstance(child, ast.Name) and child.id == "step" for child in ast.walk(node))
-        compared = _Evaluator(self.text, "float64", self.observe) if steps and "step" in scope.names else self
+        # Counts are compared exactly, also where the numbers of the problem are float32.
+        counts = any(_is_count(child) for child in ast.walk(node)) and "step" in scope.names
+        compared = _Evaluator(self.text, "float64", self.observe) if counts else self
         operands = [compared.number(operand, scope) for operand in [node.left, *node.comparators]]
         result = None
         for operator, left, right in zip(node.ops, operands, operands[1:]):
@@ -285,3 +292,8 @@ def _index(index: ast.expr) -> tuple[int | slice | None, ...]:
 
 def _bound(node: ast.expr | None) -> int | None:
     return None if node is None else integer(node)
+
+
+def _is_count(node: ast.AST) -> bool:
+    """Whether a node is the step, or the optimizer's own count of its updates."""
+    return (isinstance(node, ast.Name) and node.id == "step") or (isinstance(node, ast.Attribute) and node.attr == "iteration")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.errors import one_line
 from gdrepl.recording.format import KINDS, Record
 from gdrepl.recording.numbers import NON_FINITE
 
@@ -47,7 +48,7 @@ class Mismatch:
             return f"line {self.line} was changed after it was written (its checksum differs)"
         step = f", step {self.step}" if self.step is not None else ""
         wanted, got = _brief(self.wanted), _brief(self.got)
-        return f"line {self.line}, {self.command}{step}, field {self.field}: recorded {wanted}, now {got}"
+        return one_line(f"line {self.line}, {self.command}{step}, field {self.field}: recorded {wanted}, now {got}")
 
 
 def _brief(value: Any) -> str:

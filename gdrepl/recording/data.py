@@ -56,7 +56,8 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> tuple[Array, str]:
         if path.stat().st_size > MAX_BYTES:
             raise CommandError(f"{path.name} is larger than {MAX_BYTES // 2**20} MB")
         content = path.read_bytes()
-        rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if any(cell.strip() for cell in row)]
+        every = csv.reader(io.StringIO(content.decode("utf-8-sig")))
+        rows = [row for row in every if len(row) > 1 or any(cell.strip() for cell in row)]
     except OSError as error:
         raise CommandError(f"cannot read {path.name}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -106,7 +107,7 @@ def _place(column: str, header: Sequence[str], width: int, name: str) -> int:
 
 def _cell(row: Sequence[str], place: int, line: int, name: str) -> float:
     try:
-        return float(row[place])
+        return _number(row[place])
     except IndexError:
         raise CommandError(f"{name} row {line} has {len(row)} columns, not {place + 1}") from None
     except ValueError:
@@ -115,9 +116,20 @@ def _cell(row: Sequence[str], place: int, line: int, name: str) -> float:
         raise CommandError(f"{name} row {line}: {wrong}", "mend the file, or name other columns") from None
 
 
+def _number(cell: str) -> float:
+    """A cell as a number; 1_000 is one in Python and in no table.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except ValueError:
         return False
     return True

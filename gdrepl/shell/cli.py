@@ -130,7 +130,7 @@ def _add_replay(commands: Any) -> None:
         "named by line, step and field; 2: a file cannot be read.",
         allow_abbrev=False,
     )
-    replay.add_argument("files", nargs="+", metavar="FILE", type=Path)
+    replay.add_argument("files", nargs="+", metavar="FILE", type=_file)
     replay.add_argument("--json", action="store_true", help="one JSON object a file")
     replay.add_argument("--update", action="store_true", help="rewrite the files with what comes out now (not when CI is set)")
     replay.set_defaults(function=_replay, parser=replay)
@@ -143,7 +143,7 @@ def _add_show(commands: Any) -> None:
         description="Sum up a session file, without TensorFlow. Status 0; 1 when it is damaged, 2 when it cannot be read.",
         allow_abbrev=False,
     )
-    show.add_argument("file", metavar="FILE", type=Path)
+    show.add_argument("file", metavar="FILE", type=_file)
     show.add_argument("--json", action="store_true", help="one JSON object a line")
     show.add_argument("--no-color", action="store_true")
     show.add_argument("--ascii", action="store_true")
@@ -158,7 +158,7 @@ def _add_resume(commands: Any) -> None:
         description="Go on with a session from its journal: FILE, or the latest journal that was not closed.",
         allow_abbrev=False,
     )
-    resume.add_argument("file", nargs="?", metavar="FILE", type=Path)
+    resume.add_argument("file", nargs="?", metavar="FILE", type=_file)
     _add_input(resume)
     resume.set_defaults(function=_resume, parser=resume)
 
@@ -169,6 +169,12 @@ class _Input(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
         kept = [*(getattr(namespace, self.dest) or []), (option, values)]
         setattr(namespace, self.dest, kept)
+
+
+def _file(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name of a file is empty")
+    return Path(text)
 
 
 def _width(text: str) -> int:

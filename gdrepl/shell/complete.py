@@ -113,7 +113,7 @@ def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Compl
         if "(" in typed and assignment.group(1) in ("optimizer", "lr"):
             words, typed = _keywords(assignment.group(1), typed, session)
     elif argument.after is not None and " " in typed:
-        words = list(argument.after(session, typed[: typed.rindex(" ")]))
+        words = list(dict.fromkeys(argument.after(session, typed[: typed.rindex(" ")])))
     for begun in (typed, _last(_WORD, typed), _last(_IDENTIFIER, typed)):
         found = [word for word in words if word.startswith(begun)]
         if found and (begun or not typed or (argument.rest and typed[-1] in " ([,+-*/<>=@")):

@@ -13,7 +13,7 @@ from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
-from gdrepl.errors import ExpressionError, GdreplError
+from gdrepl.errors import ExpressionError, GdreplError, one_line
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
 from gdrepl.shell.progress import Activity
@@ -157,7 +157,8 @@ def refuse(error: GdreplError, as_json: bool) -> int:
     if as_json:
         print(dumps(_to_json(Outcome("", error=error))), flush=True)
     else:
-        print(f"gdrepl: {error.message}", *([error.hint] if error.hint else []), sep="\n  ", file=sys.stderr)
+        told = [one_line(text) for text in (f"gdrepl: {error.message}", error.hint) if text]
+        print(*told, sep="\n  ", file=sys.stderr)
     return 2
 
 

@@ -45,6 +45,8 @@ class Activity:
         self._began = 0.0
         self._latest: Progress | None = None
         self._shown = ""
+        self._drawn_for = 0
+        self._drawn_at = 0.0
 
     def __enter__(self) -> Activity:
         self._began = time.monotonic()
@@ -89,7 +91,11 @@ class Activity:
                     self._write(text[: max(0, self._columns() - 4)] + "\n")
 
     def _draw(self, text: str) -> None:
-        text = text[: max(0, self._columns() - 4)]  # ^C, when the terminal echoes it, must not begin another line
+        columns, now = self._columns(), time.monotonic()
+        text = text[: max(0, columns - 4)]  # ^C, when the terminal echoes it, must not begin another line
+        if columns != self._drawn_for or now - self._drawn_at > 3 * INTERVAL:
+            self._shown = ""  # after a resize, or Ctrl-Z, the line is another one
+        self._drawn_for, self._drawn_at = columns, now
         if text == self._shown:
             return
         same = next(

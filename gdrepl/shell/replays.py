@@ -25,7 +25,7 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
         print("gdrepl: --update is refused when CI is set: a recording is renewed by a person", file=sys.stderr)
         return 2
     worst = 0
-    for empty in (file for file in files if file.is_dir() and not any(_each([file]))):
+    for empty in (file for file in files if os.path.isdir(file) and not any(_each([file]))):
         worst = refuse(SessionFileError(f"there are no session files ({SUFFIX}) in {empty}"), as_json)
     for file in _each(files):
         replay = replay_file(file, update)
@@ -37,7 +37,7 @@ def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
 def _each(files: Sequence[Path]) -> Iterator[Path]:
     """The files, and for a folder the session files in it."""
     for file in files:
-        if file.is_dir():
+        if os.path.isdir(file):
             yield from sorted(path for path in file.rglob(f"*{SUFFIX}") if path.is_file())
         else:
             yield session_file(file)

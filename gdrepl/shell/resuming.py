@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from shutil import get_terminal_size
 
+from gdrepl.commands.files import session_file
 from gdrepl.commands.loading import data_places
 from gdrepl.commands.replaying import recorded_command, rerun, session_of
 from gdrepl.commands.session import Session
-from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.errors import GdreplError, SessionFileError, one_line
 from gdrepl.recording.compare import Tolerance, compare_bodies
 from gdrepl.recording.files import read_bytes
 from gdrepl.recording.format import Record, decode
@@ -26,7 +27,7 @@ def resume_session(file: Path | None, quiet: bool) -> tuple[Session, Keeper]:
     Raises:
         GdreplError: there is none, or it cannot be gone on with; the message names the file.
     """
-    path = file or _latest()
+    path = session_file(file) if file is not None else _latest()
     try:
         return _resume(path, quiet)
     except GdreplError as error:
@@ -40,7 +41,7 @@ def _latest() -> Path:
         damage = damage_of(path)
         if not damage:
             return path
-        print(f"warning: {path} is left out: {damage}", file=sys.stderr)
+        print(one_line(f"warning: {path} is left out: {damage}"), file=sys.stderr)
     raise SessionFileError(
         "there is no journal of a session that was not closed", hint="load at the prompt opens saved sessions"
     )
@@ -69,7 +70,7 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
 
         point = session.debugger.point()
         where = f"step {point.step}, loss {show(point.loss, session.settings.print_precision)}"
-        print(f"resumed {path.name}: {counted(len(session.events), 'command')}, {where}", file=sys.stderr)
+        print(f"resumed {one_line(path.name)}: {counted(len(session.events), 'command')}, {where}", file=sys.stderr)
     return session, keeper
 
 

@@ -95,3 +95,13 @@ def test_a_folder_that_is_not_there_is_no_test_that_passes(project: Path):
 def test_a_path_on_the_command_line_leaves_gdrepl_paths_alone(project: Path):
     collected = run_pytest(project, "--collect-only", "-q", "tests")
     assert [line for line in collected.stdout.splitlines() if "::" in line] == ["tests/test_own.py::test_own"]
+
+
+def test_a_link_is_collected_where_it_lies(tmp_path: Path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngdrepl_paths = sessions\n", encoding="utf-8")
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "kept").mkdir()
+    do(hill(engine="eager"), "step", f"save {tmp_path / 'kept' / 'one.gds'}")
+    (tmp_path / "sessions" / "link.gds").symlink_to("../kept/one.gds")
+    found = [line for line in run_pytest(tmp_path, "--collect-only", "-q").stdout.splitlines() if "::" in line]
+    assert found == ["sessions/link.gds::replay"]

@@ -339,3 +339,33 @@ def test_a_change_in_the_past_begins_a_branch_and_keeps_the_old_future():
     assert do(session, "print x")["value"] == pytest.approx(50.0)
     branches = do(session, "info branches")["branches"]
     assert [(branch["name"], branch["end"]) for branch in branches] == [("main", 4), ("b1", 2)]
+
+
+def test_a_column_whose_name_has_a_comma_is_named_in_quotes(folder: Path):
+    (folder / "odd.csv").write_text('a,"big, c",i\n1,2,3\n4,5,6\n', encoding="utf-8")
+    assert do(quick(), 'const y = csv("odd.csv", "big, c", i)')["after"] == [[2.0, 3.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize(("row", "wrong"), [(",", "a cell is empty"), ("1_000,2", "'1_000' is not a number")])
+def test_a_row_of_a_table_that_is_no_numbers_is_named(row: str, wrong: str, folder: Path):
+    (folder / "odd.csv").write_text(f"x,y\n1,2\n\n{row}\n", encoding="utf-8")
+    assert error_of(quick(), 'const X = csv("odd.csv", x)').message == f"odd.csv row 3: {wrong}"
+
+
+def test_another_optimizer_begins_its_schedule_again_and_says_so():
+    session = quick(rate="exponential_decay(0.1, decay_steps=10, decay_rate=0.5)")
+    do(session, "step 30")
+    assert do(session, "print lr")["value"] == pytest.approx(0.0125)
+    assert "its schedule begins with it: lr is 0.1" in do(session, "set optimizer sgd(momentum=0.5)")["notes"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "hint"),
+    [
+        ("hill.gds", "gdrepl resume hill.gds goes on with it"),
+        ("load hill", "-c 'load hill' runs it first; type it at the prompt"),
+        ("help", "-c 'help' runs it first; type it at the prompt"),
+    ],
+)
+def test_a_session_file_or_a_command_in_place_of_a_problem_is_told_where_it_belongs(problem: str, hint: str):
+    assert error_of(Session(Setup(problem)), "step").hint == hint

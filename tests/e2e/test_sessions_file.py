@@ -693,3 +693,58 @@ def test_update_keeps_the_comments_of_a_recording(folder: Path, cli):
     new = (folder / "told.gds").read_text(encoding="utf-8").splitlines()
     assert new == ["# what it shows", header, "", "# the first step", first, *rest, "# the end"]
     assert replay_file(folder / "told.gds").status == "match"
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("branch", '"name":"main"', '"name":{"a":1}'),
+        ("branch", '"parent":null', '"parent":[]'),
+        ("segment", '"optimizer":{"name":"SGD"', '"optimizer":{"name":7'),
+        ("problem", '"dtype":"float32"', '"dtype":[]'),
+        ("header", '"engine":"eager"', '"engine":{}'),
+    ],
+)
+def test_show_refuses_values_of_another_kind_in_one_line(kind: str, old: str, new: str, lines: list[str], folder: Path, cli):
+    changed = [line.replace(old, new, 1) if f'"kind":"{kind}"' in line else line for line in lines]
+    assert changed != lines
+    (folder / "odd.gds").write_text(without_checks(joined(changed)), encoding="utf-8")
+    for options in ((), ("--json",)):
+        status, out, err = cli("show", "odd", *options)
+        assert (status, len((out + err).splitlines())) == (2, 1)
+        assert "a record is not in order" in out + err
+
+
+def test_nothing_in_a_recording_reaches_the_terminal_as_a_command_to_it(lines: list[str], folder: Path, cli):
+    hostile = "\\u001b[2J\\u0007\\n"
+    for old, new in (('"line":"print x"', f'"line":"print x{hostile}zz"'), ('"name":"main"', f'"name":"ma{hostile}in"')):
+        changed = [line.replace(old, new, 1) for line in lines]
+        assert changed != lines
+        (folder / "odd.gds").write_text(without_checks(joined(changed)), encoding="utf-8")
+        for arguments in (("replay", "odd"), ("show", "odd"), ("resume", "odd.gds", "--batch")):
+            _, out, err = cli(*arguments)
+            assert "\x1b" not in out + err
+            assert "\x07" not in out + err
+            assert not any(line.startswith("zz") for line in (out + err).splitlines())
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "a" * 300, "nosuch/dir/x"])
+@pytest.mark.parametrize("command", ["replay", "show", "resume"])
+def test_a_name_that_no_file_has_is_a_line_and_status_2(command: str, name: str, folder: Path, cli):
+    if (command, name) == ("replay", "/"):
+        return  # every recording of the machine
+    status, out, err = cli(command, name)
+    assert (status, "Traceback" in out + err) == (2, False)
+
+
+def test_what_update_rewrote_did_not_match_within_a_tolerance(lines: list[str], folder: Path, cli, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    changed = [line.replace('"taken":3', '"taken":4', 1) for line in lines]
+    (folder / "odd.gds").write_text(without_checks(joined(changed)), encoding="utf-8")
+    _, out, _ = cli("replay", "--update", "--json", "odd")
+    answer = read_json(out)
+    assert (answer["updated"], answer["message"]) == (True, "")
+
+
+def test_a_script_that_is_a_session_file_is_told_so(small: Path):
+    assert error_of(hill(engine="eager"), f"source {small}").hint == "load small.gds goes on from it"

@@ -434,6 +434,16 @@ def test_breakpoints_that_mean_nothing_for_another_problem_are_passed_over_there
 # ---------------------------------------------------------------------------------------------------- questions
 
 
+@pytest.mark.parametrize("count", ["step", "slot.iteration"])
+def test_counts_are_exact_where_float32_no_longer_counts_by_ones(count: str, start_debugger: Start) -> None:
+    debugger = start_debugger(rate=1e-9)
+    debugger.run(2**24)
+    debugger.stops = debugger.stops.add(debugger.condition(f"{count} == {2**24 + 3}"))
+    assert debugger.run(9).taken == 3
+    value = debugger.ask(debugger.parse(count))
+    assert (int(value), value.dtype.kind) == (2**24 + 3, "i")
+
+
 def test_asking_reads_any_step_of_the_branch_and_changes_nothing(start_debugger: Start) -> None:
     debugger = start_debugger(hyperparameters={"momentum": 0.5})
     debugger.run(10)

@@ -45,6 +45,7 @@ PROBLEMS = [
     line(3000, 60),
     valley(700),
     valley(30_000),
+    valley(40_000),  # from 32,768 on XLA treats the largest of the numbers in another way
 ]
 
 
@@ -66,6 +67,27 @@ def operations(function: Any, *shapes: tuple[int, ...]) -> list[Any]:
     """The TensorFlow operations of a function of float32 tensors."""
     graph = tf.function(function, autograph=False).get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes)).graph
     return graph.get_operations()
+
+
+@pytest.mark.parametrize("loss", ["norm(w)", "max(abs(w))", "logsumexp(w)", "sum(w*softmax(w))", "prod(1 + w*0) + min(w)**2"])
+def test_a_loss_that_searches_many_numbers_runs(loss: str) -> None:
+    """The loop's first step against the update of plain TensorFlow, outside XLA."""
+    problem = make_problem(loss, {"w": np.random.default_rng(5).standard_normal(40_000)})
+    xla, eager = (Program(problem, OptimizerSpec.make("sgd", {}, 0.5), engine) for engine in ("xla", "eager"))
+    found = []
+    for program in (xla, eager):
+        program.fresh(problem.parameters)
+        program.advance(3)
+        found.append(program.capture().parameters["w"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+def test_an_optimizer_that_searches_many_numbers_runs() -> None:
+    problem = make_problem("sum(W**2)", {"W": np.random.default_rng(5).standard_normal((200, 200))})
+    program = Program(problem, OptimizerSpec.make("adafactor", {}, 0.1))
+    before = program.fresh(problem.parameters).loss
+    program.advance(5)
+    assert program.capture().loss < before
 
 
 @pytest.mark.parametrize(
