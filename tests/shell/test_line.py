@@ -275,6 +275,19 @@ def test_the_line_is_cut_to_the_terminal_and_erased():
         assert stream.getvalue().endswith("\r\x1b[K")
 
 
+def test_the_line_is_drawn_anew_on_a_terminal_that_was_resized_or_left_for_a_while(monkeypatch: pytest.MonkeyPatch):
+    stream, columns, now = Tty(), [60], [0.0]
+    monkeypatch.setattr("gdrepl.shell.progress.time.monotonic", lambda: now[0])
+    activity = Activity("working", stream, lambda: columns[0], after=0)
+    activity._draw("[##..] 1")
+    for change in (lambda: columns.append(columns.pop() - 20), lambda: now.append(now.pop() + 60)):
+        activity._draw("[##..] 2")
+        assert stream.getvalue().endswith("\x1b[8G2\x1b[K")  # what is new, and no more
+        change()
+        activity._draw("[##..] 1")
+        assert stream.getvalue().endswith("\x1b[1G[##..] 1\x1b[K")
+
+
 def test_a_terminal_that_fails_does_not_stop_a_run():
     class Broken(Tty):
         def write(self, text: str) -> int:
