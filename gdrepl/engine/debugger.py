@@ -22,13 +22,9 @@ from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
 from gdrepl.engine.stops import Stops
 from gdrepl.engine.timeline import Branch, Position, Timeline
 from gdrepl.errors import ExpressionError
-from gdrepl.expression import Expression, Scope, evaluate, parse
+from gdrepl.expression import Expression, Scope, evaluate, is_count, parse
 
 _AVERAGE = "average"
-
-
-_COUNTS = ("step", "slot.iteration")
-"""Expressions that are whole numbers."""
 
 
 class Debugger:
@@ -407,7 +403,7 @@ class Debugger:
         if others:
             scope = replace(scope, names={**others, **scope.names})
         # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
-        alone = expression.text in _COUNTS
+        alone = is_count(expression.tree)
         dtype = "float64" if alone or expression.names == {"step"} else self.problem.dtype
         value = evaluate(expression, scope, dtype).numpy()
         return frozen(value.astype(np.int64) if alone else value)

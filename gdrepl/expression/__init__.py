@@ -1,7 +1,7 @@
 """The safe expression language: text -> checked tree -> TensorFlow. Nothing here evaluates Python."""
 
 from gdrepl.expression.calls import Call, parse_call, parse_value
-from gdrepl.expression.evaluate import Scope, evaluate
+from gdrepl.expression.evaluate import Scope, evaluate, is_count
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
 from gdrepl.expression.sums import folded
 from gdrepl.expression.syntax import (
@@ -27,6 +27,7 @@ __all__ = [
     "check_name",
     "evaluate",
     "folded",
+    "is_count",
     "parse",
     "parse_call",
     "parse_value",

@@ -208,7 +208,7 @@ class _Evaluator:
             ast.NotEq: self.tf.not_equal,
         }
         # Counts are compared exactly, also where the numbers of the problem are float32.
-        counts = any(_is_count(child) for child in ast.walk(node)) and "step" in scope.names
+        counts = any(is_count(child) for child in ast.walk(node)) and "step" in scope.names
         compared = _Evaluator(self.text, "float64", self.observe) if counts else self
         operands = [compared.number(operand, scope) for operand in [node.left, *node.comparators]]
         result = None
@@ -294,6 +294,6 @@ def _bound(node: ast.expr | None) -> int | None:
     return None if node is None else integer(node)
 
 
-def _is_count(node: ast.AST) -> bool:
-    """Whether a node is the step, or the optimizer's own count of its updates."""
+def is_count(node: ast.AST) -> bool:
+    """Whether a node is the step, or the optimizer's own count of its updates: whole numbers, beyond what float32 holds."""
     return (isinstance(node, ast.Name) and node.id == "step") or (isinstance(node, ast.Attribute) and node.attr == "iteration")
