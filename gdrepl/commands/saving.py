@@ -15,7 +15,7 @@ from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
 from gdrepl.commands.values import data_folder
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.problem import Problem
+from gdrepl.engine.problem import Origin, Problem
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot
@@ -51,7 +51,7 @@ def header(start: Start) -> dict[str, Any]:
 def _origins_left(start: Start) -> dict[str, Any]:
     """Where the values came from that the problem does not read; nothing where there are none."""
     left = {name: origin for name, origin in start.origins.items() if name not in start.problem.origins}
-    return {"origins": {name: {"text": origin.text, "sha256": origin.sha256} for name, origin in left.items()}} if left else {}
+    return {"origins": _origins_to_plain(left)} if left else {}
 
 
 def versions() -> dict[str, str]:
@@ -120,15 +120,18 @@ def _flat(columns: Columns) -> dict[str, Array]:
 
 
 def _problem_to_plain(problem: Problem) -> dict[str, Any]:
-    origins = {name: {"text": origin.text, "sha256": origin.sha256} for name, origin in problem.origins.items()}
     return {
         "name": problem.name,
         "loss": problem.loss.text,
         "dtype": problem.dtype,
         "parameters": to_json(dict(problem.parameters)),
         "constants": to_json(dict(problem.constants)),
-        "origins": origins,
+        "origins": _origins_to_plain(problem.origins),
     }
+
+
+def _origins_to_plain(origins: Mapping[str, Origin]) -> dict[str, Any]:
+    return {name: {"text": origin.text, "sha256": origin.sha256} for name, origin in origins.items()}
 
 
 def _snapshot_to_plain(snapshot: Snapshot) -> dict[str, Any]:
@@ -169,11 +172,9 @@ def _state(session: Session) -> dict[str, Any]:
         "seed": session.seed,
         "variables": _leftover(definitions.variables, problem.parameters),
         "constants": _leftover(definitions.constants, problem.constants),
-        "origins": {
-            name: {"text": origin.text, "sha256": origin.sha256}
-            for name, origin in definitions.origins.items()
-            if problem.origins.get(name) != origin
-        },
+        "origins": _origins_to_plain(
+            {name: origin for name, origin in definitions.origins.items() if problem.origins.get(name) != origin}
+        ),
         **({"undefined": undefined} if undefined else {}),
     }
 
