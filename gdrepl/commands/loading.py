@@ -24,7 +24,7 @@ from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records
-from gdrepl.recording.format import KINDS, Document, Record
+from gdrepl.recording.format import KINDS, Document, Record, text_of
 from gdrepl.recording.numbers import array_from_json
 
 
@@ -37,7 +37,7 @@ def start_from_header(record: Record) -> Start:
     with _Reading(record):
         body = record.body
         problem = _problem_from_plain(body["problem"])
-        engine, seed = _text(body["engine"]), _whole(body["seed"])
+        engine, seed = text_of(body["engine"]), _whole(body["seed"])
         variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
         spec = OptimizerSpec.from_plain(body["optimizer"])
         origins = {**_origins(body.get("origins", {})), **problem.origins}
@@ -88,7 +88,7 @@ def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, M
 
 def _event(record: Record) -> Event:
     with _Reading(record):
-        return Event(_text(record.body["line"]), dict(record.body["result"]))
+        return Event(text_of(record.body["line"]), dict(record.body["result"]))
 
 
 def _restore_timeline(debugger: Debugger, document: Document) -> None:
@@ -118,7 +118,7 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
 
 
 def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
-    position = Position(_text(body["branch"]), _whole(body["index"]), _whole(body["step"]))
+    position = Position(text_of(body["branch"]), _whole(body["index"]), _whole(body["step"]))
     stretch = {branch.name: branch for branch in branches}[position.branch].stretches[position.index]
     if not stretch.segment.start.step <= position.step <= stretch.last:
         raise ValueError(f"branch {position.branch} has no step {position.step} there")
@@ -127,11 +127,11 @@ def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
 
 def _segment(debugger: Debugger, body: Mapping[str, Any], problems: Mapping[int, Problem]) -> tuple[Segment, Snapshot]:
     problem = problems[_whole(body["problem"])]
-    recipe = Recipe(problem, OptimizerSpec.from_plain(body["optimizer"]), _text(body["engine"]))
+    recipe = Recipe(problem, OptimizerSpec.from_plain(body["optimizer"]), text_of(body["engine"]))
     start, tip = (_snapshot_from_plain(body[name], problem) for name in ("start", "tip"))
     debugger.check(recipe, start)
     debugger.check(recipe, tip)
-    return Segment(_whole(body["id"]), recipe, start, _text(body["label"])), tip
+    return Segment(_whole(body["id"]), recipe, start, text_of(body["label"])), tip
 
 
 def _fill(segment: Segment, points: list[Record], record: Record, tip: Snapshot) -> None:
@@ -179,7 +179,7 @@ def _branch(
         if before.last != after.segment.start.step:
             raise ValueError(f"segment {after.segment.id} begins at step {after.segment.start.step}, not at {before.last}")
     return Branch(
-        _text(body["name"]), None if body["parent"] is None else _text(body["parent"]), _whole(body["fork_step"]), stretches
+        text_of(body["name"]), None if body["parent"] is None else text_of(body["parent"]), _whole(body["fork_step"]), stretches
     )
 
 
@@ -189,7 +189,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     items = tuple(
         Breakpoint(
             _whole(item["id"]),
-            parse(_text(item["condition"]), at_point=True),
+            parse(text_of(item["condition"]), at_point=True),
             bool(item["enabled"]),
             bool(item["temporary"]),
             _whole(item["hits"]),
@@ -198,7 +198,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     )
     debugger.stops = Stops(items, _whole(body["next_stop"]))
     session.displays = tuple(
-        Display(_whole(item["id"]), parse(_text(item["expression"]), at_point=True)) for item in body["displays"]
+        Display(_whole(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
     )
     session.next_display = _whole(body["next_display"])
     session.settings.history_limit = _whole(body["history_limit"])
@@ -217,14 +217,14 @@ def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:
 
 
 def _origins(body: Mapping[str, Any]) -> dict[str, Origin]:
-    return {name: Origin(_text(each["text"]), _text(each["sha256"])) for name, each in body.items()}
+    return {name: Origin(text_of(each["text"]), text_of(each["sha256"])) for name, each in body.items()}
 
 
 def _problem_from_plain(body: Mapping[str, Any]) -> Problem:
-    dtype = _text(body["dtype"])
+    dtype = text_of(body["dtype"])
     parameters = {name: array_from_json(value, dtype) for name, value in body["parameters"].items()}
     constants = {name: array_from_json(value, dtype) for name, value in body["constants"].items()}
-    return make_problem(_text(body["loss"]), parameters, constants, dtype, _text(body["name"]), _origins(body["origins"]))
+    return make_problem(text_of(body["loss"]), parameters, constants, dtype, text_of(body["name"]), _origins(body["origins"]))
 
 
 def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
@@ -249,12 +249,6 @@ def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a whole number")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text")
     return value
 
 

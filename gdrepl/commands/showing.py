@@ -12,7 +12,7 @@ import numpy as np
 from gdrepl.commands.results import Branches, BranchInfo, Listed, SessionInfo
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import Document, decode
+from gdrepl.recording.format import Document, decode, text_of
 
 
 def show_file(path: Path) -> tuple[SessionInfo, Branches, Listed]:
@@ -38,10 +38,10 @@ def _facts(path: Path, document: Document) -> SessionInfo:
     facts: dict[str, Any] = {
         "file": str(path),
         "format": document.version,
-        "loss": _text(body["problem"]["loss"]),
+        "loss": text_of(body["problem"]["loss"]),
         "optimizer": f"{body['optimizer']['name']}, learning rate {rate if not isinstance(rate, Mapping) else rate['name']}",
-        "dtype": _text(body["dtype"]),
-        "engine": _text(body["engine"]),
+        "dtype": text_of(body["dtype"]),
+        "engine": text_of(body["engine"]),
         "seed": body["seed"],
         "versions": ", ".join(f"{name} {version}" for name, version in body["versions"].items()),
         "commands": counts["command"],
@@ -67,24 +67,18 @@ def _branches(document: Document) -> Branches:
         loss = float(segments[tip]["tip"]["loss"]) if segments[tip]["tip"]["step"] == last else float("nan")
         listed.append(
             BranchInfo(
-                _text(body["name"]),
-                None if body["parent"] is None else _text(body["parent"]),
+                text_of(body["name"]),
+                None if body["parent"] is None else text_of(body["parent"]),
                 int(body["fork_step"]),
                 int(segments[body["stretches"][0][0]]["start"]["step"]),
                 int(last),
-                np.asarray(loss, _text(problem["dtype"])),
+                np.asarray(loss, text_of(problem["dtype"])),
                 state.get("branch") == body["name"],
-                _text(segments[tip]["optimizer"]["name"]),
-                _text(problem["loss"]),
+                text_of(segments[tip]["optimizer"]["name"]),
+                text_of(problem["loss"]),
             )
         )
     return Branches(tuple(listed))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
 
 
 def _commands(document: Document) -> Listed:

@@ -47,6 +47,17 @@ class Record:
     line: int
 
 
+def text_of(value: object) -> str:
+    """A member of a record that must be a text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """What is wrong at a line of a file that can be read all the same.
