@@ -19,7 +19,8 @@ from gdrepl.commands.values import changed_data
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import Document, Record, comments, decode
+from gdrepl.recording.format import Document, Record, decode
+from gdrepl.recording.jsonl import comments
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import dumps
 

@@ -15,20 +15,19 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
-import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.errors import SessionFileError
+from gdrepl.recording import jsonl
+from gdrepl.recording.jsonl import Line, lines_of, parse_line
 from gdrepl.recording.numbers import dumps
 
 VERSION = 1
 SUFFIX = ".gds"
-MOST_BYTES_A_LINE = 64 << 20
 KINDS = ("command", "problem", "segment", "points", "branch", "state")
 """The kinds of events that this version knows; others are kept as they are."""
 NO_END = "the file ends early: there is no end record"
@@ -125,7 +124,7 @@ class Encoder:
         encoder._state = "open"
         encoder._counts.update(record.kind for record in document.records)
         encoder._last = len(document.records)
-        for line in _lines(data):
+        for line in lines_of(data):
             encoder._digest.update(line.text + b"\n")
         return encoder
 
@@ -173,7 +172,7 @@ class Encoder:
                 raise ValueError(f"a body cannot have a member {name!r}")
         text = dumps({**start, **body})
         data = text.encode()
-        if len(data) + _SUM_LENGTH > MOST_BYTES_A_LINE:
+        if len(data) + _SUM_LENGTH > jsonl.MOST_BYTES_A_LINE:
             raise SessionFileError(f"a {start['kind']} of {len(data) >> 20} MiB is too large for a session file")
         return f'{text[:-1]},"sum":"{_checksum(data)}"}}\n'
 
@@ -189,10 +188,10 @@ def decode(source: str | bytes, strict: bool = True) -> Document:
             version that is not readable here.
     """
     data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
-    lines = list(_lines(data))
+    lines = list(lines_of(data))
     if not lines:
         raise SessionFileError("the file is empty", hint="a session file begins with a header line")
-    header = _parse(lines[0], hint="a session file begins with a header line")
+    header = parse_line(lines[0], hint="a session file begins with a header line")
     version = header.get("gdrepl")
     if header.get("kind") != "header" or type(version) is not int:
         raise SessionFileError("this is no header, so this is no session file of gdrepl", line=lines[0].number)
@@ -204,72 +203,6 @@ def decode(source: str | bytes, strict: bool = True) -> Document:
             hint="a newer gdrepl may read it",
         )
     return READERS[version](header, lines, strict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: bytes
-
-
-def comments(data: bytes) -> list[tuple[int, str]]:
-    """What decoding skips, each with the number of lines before it that say something: (number, line with its newline)."""
-    said = {line.number for line in _lines(data)}
-    found, before = [], 0
-    for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
-        if number in said:
-            before += 1
-        else:
-            found.append((before, raw.decode("utf-8", "replace").rstrip("\r\n") + "\n"))
-    return found
-
-
-def _lines(data: bytes) -> Iterator[_Line]:
-    """The lines that say something, without their newline; an editor's byte order mark and CR are dropped."""
-    for number, raw in enumerate(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")), 1):
-        text = raw.removesuffix(b"\n").removesuffix(b"\r")
-        if not text.startswith(b"#") and not text.isspace() and text:
-            yield _Line(number, text)
-
-
-def _parse(line: _Line, hint: str = "") -> dict[str, Any]:
-    """One line as an object.
-
-    Raises:
-        SessionFileError: it is too long, nested too deep, not UTF-8, not JSON, or not an object.
-    """
-    if len(line.text) > MOST_BYTES_A_LINE:
-        raise SessionFileError(f"longer than {MOST_BYTES_A_LINE >> 20} MiB", line=line.number)
-    try:
-        value = _DECODER.decode(line.text.decode())
-    except RecursionError:
-        raise SessionFileError("nested too deep", line=line.number) from None
-    except ValueError as error:  # not UTF-8, not JSON, a number of thousands of digits, or refused by a hook
-        raise SessionFileError(f"not readable as JSON: {_reason(error)}", line=line.number, hint=hint) from None
-    if not isinstance(value, dict):
-        raise SessionFileError("wanted a JSON object in braces", line=line.number, hint=hint)
-    return value
-
-
-def _reason(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at column {error.colno}"
-    return "this is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the name {twice[:40]!r} is there twice")
-    return members
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f'{constant} must be the string "{constant}"')
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 class _Reader1:
@@ -285,7 +218,7 @@ class _Reader1:
         self.ended = False
         self.closed = False
 
-    def read(self, header: dict[str, Any], lines: list[_Line]) -> Document:
+    def read(self, header: dict[str, Any], lines: list[Line]) -> Document:
         first = self._record(lines[0], header)
         for place, line in enumerate(lines[1:], 2):
             self._event(line, torn_is_damage=not self.strict and place == len(lines))
@@ -298,9 +231,9 @@ class _Reader1:
             raise SessionFileError(message, line=line)
         self.damage.append(Damage(line, message, kind))
 
-    def _event(self, line: _Line, torn_is_damage: bool) -> None:
+    def _event(self, line: Line, torn_is_damage: bool) -> None:
         try:
-            value = _parse(line)
+            value = parse_line(line)
         except SessionFileError:
             if not torn_is_damage:
                 raise
@@ -320,7 +253,7 @@ class _Reader1:
         else:
             self.records.append(record)
 
-    def _record(self, line: _Line, value: dict[str, Any]) -> Record:
+    def _record(self, line: Line, value: dict[str, Any]) -> Record:
         """A header or an event, with its checksum looked at."""
         kind = value.get("kind")
         if not isinstance(kind, str) or not kind:
@@ -330,7 +263,7 @@ class _Reader1:
         body = {name: item for name, item in value.items() if name not in _RESERVED}
         return Record(kind, body, line.number)
 
-    def _checksum(self, line: _Line, value: dict[str, Any]) -> None:
+    def _checksum(self, line: Line, value: dict[str, Any]) -> None:
         if "sum" not in value:
             return
         if not isinstance(value["sum"], str):
@@ -339,7 +272,7 @@ class _Reader1:
         if tail != _SUM_BEGINS + _checksum(text).encode() + _SUM_ENDS:
             self._report(line.number, "this line was changed after it was written (its checksum differs)", "checksum")
 
-    def _sequence(self, line: _Line, value: dict[str, Any]) -> None:
+    def _sequence(self, line: Line, value: dict[str, Any]) -> None:
         """Lines without a number may stand between numbered ones, in the place of numbers or beside them."""
         if "n" not in value:
             self.unnumbered += 1
@@ -353,7 +286,7 @@ class _Reader1:
             self._report(line.number, _gap(self.last + 1, number))
         self.last, self.unnumbered = number, 0
 
-    def _end(self, line: _Line, value: dict[str, Any]) -> None:
+    def _end(self, line: Line, value: dict[str, Any]) -> None:
         self._checksum(line, value)
         self.ended = self.closed = True
         if "counts" in value and value["counts"] != Counter(record.kind for record in self.records):
@@ -371,12 +304,12 @@ def _gap(first: int, number: int) -> str:
     return f"events {first} to {number - 1} are missing: {first - 1} is followed by {number}"
 
 
-def _read_1(header: dict[str, Any], lines: list[_Line], strict: bool) -> Document:
+def _read_1(header: dict[str, Any], lines: list[Line], strict: bool) -> Document:
     return _Reader1(strict).read(header, lines)
 
 
 # A later version adds a module of its own and a line here; what was ever written stays readable.
-READERS: dict[int, Callable[[dict[str, Any], list[_Line], bool], Document]] = {1: _read_1}
+READERS: dict[int, Callable[[dict[str, Any], list[Line], bool], Document]] = {1: _read_1}
 
 
 def _checksum(data: bytes) -> str:

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gdrepl.errors import SessionFileError
-from gdrepl.recording import format as session_format
+from gdrepl.recording import jsonl
 from gdrepl.recording.columns import columns_from_records, columns_to_records
 from gdrepl.recording.format import NO_END, Damage, Encoder, Record, decode
+from gdrepl.recording.numbers import dumps
 
 # a machine under load is slow, and no property here is about time
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -239,7 +240,7 @@ def test_a_later_version_says_which_can_be_read():
 
 
 def test_a_line_that_is_too_long_is_refused_when_read_and_when_written(monkeypatch):
-    monkeypatch.setattr(session_format, "MOST_BYTES_A_LINE", 200)
+    monkeypatch.setattr(jsonl, "MOST_BYTES_A_LINE", 200)
     encoder = Encoder()
     text = encoder.header({})
     with pytest.raises(SessionFileError, match="too large"):
@@ -310,7 +311,7 @@ def columns(count: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("count", [1, 999, 1000, 1001, 2500])
 def test_points_in_columns_come_back_bit_for_bit(count):
     wanted = columns(count)
-    written = [json.loads(session_format.dumps(body)) for body in columns_to_records(7, wanted)]
+    written = [json.loads(dumps(body)) for body in columns_to_records(7, wanted)]
     first, got = columns_from_records(written, {name: column.dtype for name, column in wanted.items()})
     assert first == 7
     assert [body["count"] for body in written] == [1000] * (count // 1000) + ([count % 1000] if count % 1000 else [])
