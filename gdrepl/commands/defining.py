@@ -114,7 +114,7 @@ def _begin(session: Session, problem: Problem, label: str, definitions: Definiti
     debugger, before = session.debugger, session.definitions
     debugger.set_problem(problem, label)
     session.definitions = definitions
-    notes = [*debugger.passed_over()]
+    notes = [*debugger.warnings()]
     read = problem.loss.names - set(problem.parameters)
     notes += [f"{name} is a constant now" for name in before.variables if name in read]
     notes += stretched(problem)

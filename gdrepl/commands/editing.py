@@ -165,7 +165,7 @@ def _set_optimizer(session: Session, value: str) -> Changed:
         "optimizer",
         before.text(),
         debugger.spec.text(),
-        ("its slots are new", *_schedule_note(session), *_branch_note(session, branch), *debugger.passed_over()),
+        ("its slots are new", *_schedule_note(session), *_branch_note(session, branch), *debugger.warnings()),
     )
 
 
@@ -232,7 +232,7 @@ def _set_dtype(session: Session, value: str) -> Changed:
     typed = session.definitions.at(problem)
     new = make_problem(problem.loss.text, typed.variables, typed.constants, value, problem.name, typed.origins)
     session.debugger.set_problem(new, _label("dtype", value))
-    return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.passed_over()))
+    return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.warnings()))
 
 
 def _set_seed(session: Session, value: str) -> Changed:

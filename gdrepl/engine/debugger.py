@@ -8,20 +8,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from gdrepl.engine.backwards import Backwards
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec, SlotName
 from gdrepl.engine.past import Past
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.program import Program, check_condition
+from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
-from gdrepl.engine.stops import Stops
-from gdrepl.engine.timeline import Branch, Position, Timeline
-from gdrepl.errors import ExpressionError
+from gdrepl.engine.stops import StopPoint, Stops
+from gdrepl.engine.timeline import Branch, Position, Stretch, Timeline
+from gdrepl.engine.triggers import Changes, Occurs, Trigger, check_condition, try_out
+from gdrepl.errors import ExpressionError, GdreplError, ProblemError
 from gdrepl.expression import Expression, Scope, evaluate, is_count, parse
 
 _AVERAGE = "average"
@@ -50,11 +53,12 @@ class Debugger:
         self.stops = Stops()
         self.max_steps = 1_000_000
         self.interrupt_after: int | None = None
-        self._meaningless: dict[tuple[object, ...], str] = {}
+        self._checked: dict[tuple[object, ...], str] = {}
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
         self._programs = programs or Programs()
         self.past = Past(self.timeline, self._programs)
+        self._memories = Memories(self.past, self._programs)
         recipe = Recipe(problem, spec, engine)
         start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
         self.position = self.timeline.begin(recipe, start, "start")
@@ -134,7 +138,8 @@ class Debugger:
         at the step of an edit stands after the edit, as `goto` does.
 
         Within the recorded future of a branch the same program walks the same steps again, and every one of them is compared
-        with its recording. A breakpoint that means nothing for the problem and optimizer in force is passed over, and told of.
+        with its recording. A stop that cannot be computed for the problem and optimizer in force ends the run after one update,
+        and says why.
 
         Raises:
             ProblemError, ExpressionError: the program cannot run; we stand where we stood.
@@ -144,19 +149,19 @@ class Debugger:
         allowed = self.max_steps if count is None else count
         if self.interrupt_after is not None:
             allowed = min(allowed, self.interrupt_after)
-        notes: dict[str, None] = {}
+        notes = ()
         if count is None and not before.is_finite():
-            notes["it begins where a value is not finite: a run of a given count goes on, and goto goes back"] = None
+            notes = ("it begins where a value is not finite: a run of a given count goes on, and goto goes back",)
         taken = 0
         # Decided once a run, not once a chunk: where chunks end depends on the clock.
         through = count is not None and not before.is_finite()
+        lookout = Lookout((item for item in self.stops if item.enabled), until)
         stops: list[Stop] = []
         undo = self.undo()
         try:
             while taken < allowed and not stops and not self.interrupt.is_set():
                 recorded = self._enter_next_stretch()
-                notes |= dict.fromkeys(self.passed_over())
-                moved, stops, finite = self._chunk(until, allowed - taken, recorded, through)
+                moved, stops, finite = self._chunk(lookout, allowed - taken, recorded, through)
                 taken += moved
                 if not finite:
                     stops.append(Stop("non-finite", None, self._non_finite()))
@@ -172,9 +177,9 @@ class Debugger:
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
         self.interrupt.clear()
         stops += self._ending(taken, count, bool(stops), interrupted)
-        self.stops = self.stops.hit(tuple(stop.id for stop in stops if stop.id is not None))
+        self._note(lookout)
         self.timeline.trim()
-        return Move(before.point(), self.point(), taken, tuple(stops), tuple(notes))
+        return Move(before.point(), self.point(), taken, tuple(stops), notes)
 
     def _ending(self, taken: int, count: int | None, stopped: bool, interrupted: bool) -> list[Stop]:
         """Why a run ended, beyond the conditions."""
@@ -196,16 +201,24 @@ class Debugger:
                 names.append(f"grad({name}) is {value if value.ndim == 0 else 'not finite'}")
         return ", ".join(names)
 
-    def _chunk(self, until: Expression | None, wanted: int, recorded: int, through: bool) -> tuple[int, list[Stop], bool]:
-        """Advance by one call of the program; returns updates made, the conditions that held, and whether all is finite."""
-        watched = [item for item in self.stops if item.enabled and not self.meaningless(item.condition)]
-        conditions = [item.condition for item in watched] + ([until] if until is not None else [])
-        program = self._program(self.recipe, conditions)
+    def _chunk(self, lookout: Lookout, wanted: int, recorded: int, through: bool) -> tuple[int, list[Stop], bool]:
+        """Advance by one call of the program; returns updates made, the stops that ended it, and whether all is finite."""
+        broken = self.broken(lookout.items)
+        items = lookout.without(item for item, _ in broken)
+        triggers = lookout.triggers(items)
+        memory = self._memories.at(self._stretches(), self._snapshot, triggers) if triggers else []
+        program = self._program(self.recipe, triggers)
         program.load(self._snapshot)
-        size = program.pace.begin(min(wanted, recorded) if recorded else wanted)
-        advance = program.advance(size, through)
+        size = program.pace.begin(1 if broken else min(wanted, recorded) if recorded else wanted)
+        try:
+            advance = program.advance(size, through, orders=lookout.orders(items, memory))
+        except (ProblemError, ExpressionError):
+            if not self._engine_refuses(items):
+                raise
+            return self._chunk(lookout, wanted, recorded, through)
         program.pace.end(advance.taken)
         arrived = program.capture()
+        self._memories.keep(arrived, program, advance.seen.memory)
         if recorded:
             self.past.compare(self.segment, self.step + 1, advance.rows)
         else:
@@ -213,10 +226,50 @@ class Debugger:
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
-        stops = [Stop("breakpoint", item.id, item.condition.text) for item, held in zip(watched, advance.fired) if held]
-        if until is not None and advance.fired and advance.fired[-1]:
-            stops.append(Stop("until", None, until.text))
+        lookout.take(items, advance.seen)
+        stops = [_broken_stop(item, why) for item, why in broken]
+        stops += [self._stop(item) for item in lookout.held]
+        stops += [Stop("until", None, each.text) for each in lookout.until if lookout.until_held]
         return advance.taken, stops, advance.finite or through
+
+    def _engine_refuses(self, items: Sequence[StopPoint]) -> bool:
+        """Whether it is one of these stops that the engine cannot compile; that is noted of each."""
+        refused = False
+        for item in items:
+            program = self._program(self.recipe, (item.whole,))
+            program.load(self._snapshot)
+            try:
+                program.advance(1, through=True)
+            except (ProblemError, ExpressionError) as error:
+                self._checked[self._check_key(item, self.recipe)] = error.message
+                refused = True
+        return refused
+
+    def _stretches(self) -> list[Stretch]:
+        """The stretches of the branch in force up to the one that we stand on."""
+        return self.branch.stretches[: self.position.index + 1]
+
+    def _stop(self, item: StopPoint) -> Stop:
+        """What to tell of a stop that held where we stand."""
+        trigger = item.trigger
+        if isinstance(trigger, Occurs):
+            return Stop("event", trigger.event.name, item.text, item.id, item.name)
+        if not isinstance(trigger, Changes):
+            return Stop(item.kind, item.id, item.text, name=item.name)
+        before = self._value(trigger.expression, self.step - 1) if trigger.by is None else trigger.anchor
+        return Stop(item.kind, item.id, item.text, None, item.name, before, self._value(trigger.expression))
+
+    def _value(self, expression: Expression, step: int | None = None) -> Array | None:
+        """The value of an expression, or None where it cannot be asked."""
+        try:
+            return self.ask(expression, step)
+        except GdreplError:
+            return None
+
+    def _note(self, lookout: Lookout) -> None:
+        """Count what a run saw, and note the values at the stops that ended it."""
+        seen = {item.id: self._value(item.watched) if item.watched is not None else None for item in lookout.held}
+        self.stops = self.stops.counted(lookout.hits, lookout.ignore).stopped(self.step, seen)
 
     def _enter_next_stretch(self) -> int:
         """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""
@@ -262,6 +315,34 @@ class Debugger:
         stop = Stop("count", None, f"{count} back") if wanted >= self.branch.start else Stop("start", None, "the start")
         return replace(move, stops=(stop,))
 
+    def reverse(self) -> Move:
+        """Go back to the latest earlier step at which a stop held, or to the start of the branch, which is then the stop.
+
+        A step counts that an update led to; we arrive as `goto` does. A stop that cannot be computed ends it one step back.
+
+        Raises:
+            CommandError: it was interrupted; we stand where we stood.
+        """
+        lookout = Lookout(item for item in self.stops if item.enabled)
+        search = Backwards(self.past, self._programs, self._memories)
+        for index in range(self.position.index, -1, -1):
+            stretches = self.branch.stretches[: index + 1]
+            segment, last = stretches[-1].segment, min(stretches[-1].last, self.step - 1)
+            if last <= segment.start.step:
+                continue
+            broken = self.broken(lookout.items, segment.recipe)
+            if broken:
+                return replace(self.goto(last), stops=tuple(_broken_stop(*each) for each in broken))
+            found = search.latest(stretches, last, lookout, lookout.items) if lookout.items else None
+            if found is not None:
+                move = self.goto(found)
+                stops = tuple(self._stop(item) for item in lookout.held)
+                self._note(lookout)
+                return replace(move, stops=stops)
+        move = self.goto(self.branch.start)
+        self._note(lookout)
+        return replace(move, stops=(Stop("start", None, "the start: no stop held on the way"),))
+
     def restart(self) -> Move:
         """A new branch from step 0 with the start values, and the optimizer as it is set now with new slots."""
         before = self._snapshot
@@ -293,7 +374,7 @@ class Debugger:
 
     # Editing
 
-    def set_parameter(self, name: str, value: Array, label: str = "") -> None:
+    def set_parameter(self, name: str, value: Array, label: str = "edit") -> None:
         """Change a parameter here: an event of the timeline, unless it is so already. `value` has its shape and dtype."""
         here = self._snapshot
         if value.tobytes() == here.parameters[name].tobytes():
@@ -302,7 +383,7 @@ class Debugger:
         snapshot = program.evaluated({**here.parameters, name: value}, here.slots, here.step)
         self._edit(self.recipe, snapshot, label)
 
-    def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "") -> None:
+    def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "edit") -> None:
         """Change the learning rate here, in place when it was and stays a plain number; no event when it is so already."""
         spec = self.recipe.spec.with_learning_rate(rate)
         if isinstance(rate, ScheduleSpec) and rate == self.recipe.spec.schedule:
@@ -318,20 +399,20 @@ class Debugger:
         here = replace(self._snapshot, slots=tuple(slots), learning_rate=slots[place])
         self._edit(replace(self.recipe, spec=spec), here, label)
 
-    def set_hyperparameter(self, name: str, value: object, label: str = "") -> None:
+    def set_hyperparameter(self, name: str, value: object, label: str = "edit") -> None:
         """Change one hyperparameter of the optimizer here, unless it is so already; slots that it keeps stay as they are."""
         rate = None if self.spec.schedule is not None else self.spec.learning_rate
         spec = self.spec.with_hyperparameter(name, value)
         if spec != self.spec:
             self._change_spec(spec, label, rate)
 
-    def set_optimizer(self, spec: OptimizerSpec, label: str = "") -> None:
+    def set_optimizer(self, spec: OptimizerSpec, label: str = "edit") -> None:
         """Go on from here with another optimizer, whose slots are new."""
         recipe = replace(self.recipe, spec=spec)
         snapshot = self._program(recipe).fresh(self._snapshot.parameters, self.step, spec.learning_rate)
         self._edit(recipe, self._same_point(snapshot), label)
 
-    def set_engine(self, engine: str, label: str = "") -> None:
+    def set_engine(self, engine: str, label: str = "edit") -> None:
         """Go on from here with another engine, unless it is in force already; loss and gradient are computed by it."""
         if engine == self.recipe.engine:
             return
@@ -339,7 +420,7 @@ class Debugger:
         here = self._snapshot
         self._edit(recipe, self._program(recipe).evaluated(here.parameters, here.slots, here.step), label)
 
-    def set_problem(self, problem: Problem, label: str = "") -> None:
+    def set_problem(self, problem: Problem, label: str = "edit") -> None:
         """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
         start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
@@ -392,6 +473,15 @@ class Debugger:
         slots = {(name.slot, name.parameter): value for name, value in zip(self._program(recipe).slot_names, snapshot.slots)}
         return Scope(names, snapshot.gradient, slots)
 
+    def _any_scope(self, recipe: Recipe) -> Scope:
+        """Values of the shapes that a problem and optimizer have, with a point before."""
+        problem, program = recipe.problem, self._program(recipe)
+        names = {**problem.constants, **problem.parameters, "step": np.asarray(1, np.int64)}
+        names |= {name: np.ones((), problem.dtype) for name in ("loss", "lr")}
+        slots = {(name.slot, name.parameter): each.value for name, each in zip(program.slot_names, program.optimizer.variables)}
+        here = Scope(names, dict(problem.parameters), slots)
+        return replace(here, previous=here)
+
     def parse(self, text: str, others: Iterable[str] = ()) -> Expression:
         """Check an expression about a point of the problem in force; `others` are further names that it may read."""
         return parse(text, [*self.problem.parameters, *self.problem.constants, *others], at_point=True)
@@ -419,25 +509,44 @@ class Debugger:
         check_condition(evaluate(expression, replace(here, previous=here), self.problem.dtype), expression)
         return expression
 
-    def meaningless(self, condition: Expression) -> str:
-        """Why a condition cannot be computed for the problem and optimizer in force; empty when it can."""
-        key = (self.problem.program_key, self.recipe.spec.key, condition.text)
-        if key not in self._meaningless:
-            try:
-                self.condition(condition.text)
-                self._meaningless[key] = ""
-            except ExpressionError as error:
-                self._meaningless[key] = error.message
-        return self._meaningless[key]
+    def check_trigger(self, trigger: Trigger, recipe: Recipe | None = None) -> None:
+        """See that a trigger can be looked at for a problem and optimizer, by default those in force.
 
-    def passed_over(self) -> tuple[str, ...]:
-        """The enabled breakpoints that a run from here passes over, since they mean nothing here; a line, or none."""
-        passed = [item for item in self.stops if item.enabled and self.meaningless(item.condition)]
-        if len(passed) > 1:
-            return (f"breakpoints {', '.join(str(item.id) for item in passed)} are passed over: info break says why",)
+        Raises:
+            ExpressionError: it cannot.
+        """
+        recipe = recipe or self.recipe
+        problem = recipe.problem
+        for expression in trigger.expressions:
+            parse(expression.text, [*problem.parameters, *problem.constants], at_point=True)
+        try_out(trigger, self._any_scope(recipe), recipe.spec, problem.dtype)
+
+    def broken(self, items: Iterable[StopPoint], recipe: Recipe | None = None) -> list[tuple[StopPoint, str]]:
+        """Those of `items` that cannot be computed for a problem and optimizer, by default those in force, each with why."""
+        reasons = [(item, self.why_broken(item, recipe)) for item in items]
+        return [(item, why) for item, why in reasons if why]
+
+    def why_broken(self, item: StopPoint, recipe: Recipe | None = None) -> str:
+        """Why a stop cannot be computed there; empty when it can."""
+        recipe = recipe or self.recipe
+        key = self._check_key(item, recipe)
+        if key not in self._checked:
+            try:
+                self.check_trigger(item.whole, recipe)
+                self._checked[key] = ""
+            except ExpressionError as error:
+                self._checked[key] = error.message
+        return self._checked[key]
+
+    def _check_key(self, item: StopPoint, recipe: Recipe) -> tuple[object, ...]:
+        return (recipe.problem.program_key, recipe.spec.key, recipe.engine, item.whole.key)
+
+    def warnings(self) -> tuple[str, ...]:
+        """The enabled stops that will end the next run since they cannot be computed here, a line each."""
+        enabled = [item for item in self.stops if item.enabled]
         return tuple(
-            f"breakpoint {item.id} ({item.condition.text}) is passed over: {self.meaningless(item.condition)}"
-            for item in passed
+            f"{item.kind} {item.id} ({item.text}) will stop runs here: {why}; disable {item.id} lets them pass"
+            for item, why in self.broken(enabled)
         )
 
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
@@ -456,3 +565,8 @@ class Debugger:
 
     def _program(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
         return self._programs.get(recipe, conditions)
+
+
+def _broken_stop(item: StopPoint, why: str) -> Stop:
+    """What to tell of a stop that cannot be computed."""
+    return Stop(item.kind, item.id, item.text, name=item.name, error=why)

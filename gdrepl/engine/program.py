@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,57 @@ import numpy as np
 from gdrepl.engine import backend, optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem
+from gdrepl.engine.reading import Reading
 from gdrepl.engine.rows import Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
+from gdrepl.engine.triggers import Trigger
 from gdrepl.engine.whole_loop import better_apart, zero_that_keeps_apart
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
-from gdrepl.expression import Expression, Scope, evaluate
+from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
+_HELD, _FIRED, _HITS, _IGNORE, _LATEST, _MEMORY = range(6)
+"""What the loop carries about its triggers, by place."""
 Tensor = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Orders:
+    """What a call of the loop is told about its triggers.
+
+    Attributes:
+        ignore: for each trigger, how many times it may hold without ending the loop.
+        memory: what the triggers remember where the program is: `Program.blank_memory` or what an `Advance` handed back.
+        given: the values that each trigger is handed, by `Trigger.given`.
+        halting: False lets the loop run on where they hold, and only notes it.
+    """
+
+    ignore: Sequence[int]
+    memory: list[list[Any]]
+    given: list[list[Any]]
+    halting: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the triggers saw in one call of the loop.
+
+    Attributes:
+        held: for each, whether it held at the last point.
+        fired: for each, whether that ended the loop: it held and was not to be ignored any more.
+        hits: for each, at how many of the points it held.
+        ignore: for each, how many more times it is to be ignored.
+        latest: after how many updates one of them held last; 0 for never.
+        memory: what they remember there.
+    """
+
+    held: tuple[bool, ...] = ()
+    fired: tuple[bool, ...] = ()
+    hits: tuple[int, ...] = ()
+    ignore: tuple[int, ...] = ()
+    latest: int = 0
+    memory: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,22 +76,20 @@ class Advance:
     Attributes:
         taken: how many updates were made.
         rows: the points arrived at, shape (taken, width of the layout), or the last one alone when only that was asked for.
-        fired: for each condition, whether it held at the last point.
+        seen: what the triggers saw.
         finite: False when the loss or the gradient of the last point is not finite.
     """
 
     taken: int
     rows: Array
-    fired: tuple[bool, ...]
+    seen: Seen
     finite: bool
 
 
 class Program:
     """One problem with one optimizer, compiled: its own variables, loaded from snapshots and captured into them."""
 
-    def __init__(
-        self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", conditions: Sequence[Expression] = ()
-    ) -> None:
+    def __init__(self, problem: Problem, spec: OptimizerSpec, engine: str = "xla", triggers: Sequence[Trigger] = ()) -> None:
         """Build variables and optimizer; tracing and compiling wait for the first use.
 
         Raises:
@@ -64,7 +104,7 @@ class Program:
         self.problem = problem
         self.spec = spec
         self.engine = engine
-        self.conditions = tuple(conditions)
+        self.triggers = tuple(triggers)
         self.layout = Layout.of(problem.parameters, problem.dtype, spec.schedule is not None)
         self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
         self.pace = Pace()
@@ -166,40 +206,61 @@ class Program:
             )
         return self._at
 
-    def advance(self, count: int, through: bool = False, last_only: bool = False) -> Advance:
-        """Make up to `count` updates, fewer when a condition holds or, unless `through`, a value is not finite.
+    def blank_memory(self) -> list[list[Array]]:
+        """What the triggers remember where nothing lies behind."""
+        shapes = {name: value.shape for name, value in self.problem.parameters.items()}
+        return [trigger.blank(shapes) for trigger in self.triggers]
 
-        With `last_only` the rows but the last are not handed back, which saves their memory.
+    def advance(self, count: int, through: bool = False, last_only: bool = False, orders: Orders | None = None) -> Advance:
+        """Make up to `count` updates, fewer when a trigger fires or, unless `through`, a value is not finite.
+
+        With `last_only` the rows but the last are not handed back, which saves their memory. Without `orders` the triggers
+        begin with nothing behind them, and each fires when it holds.
 
         Raises:
-            ProblemError: the engine refuses the loss or the optimizer.
-            ExpressionError: a condition cannot be computed.
+            ProblemError: the engine refuses the loss, the optimizer or a trigger.
+            ExpressionError: a trigger cannot be computed.
         """
         before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
         # One array for all rows: memory that is touched for the first time costs more than the updates, and less in one piece.
         rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
-        taken = 0
+        taken, seen, watched = 0, Seen(), self._watched(orders)
         while True:
-            control = [min(count - taken, self.capacity), self._step, int(through)]
-            status, loss, gradient, last_row = self._guarded(
+            halting = orders is None or orders.halting
+            control = [min(count - taken, self.capacity), self._step, int(through), int(halting)]
+            status, loss, gradient, last_row, memory = self._guarded(
                 before,
                 self._compiled_loop,
                 self.tf.constant(control, self.tf.int64),
                 self._loss,
                 list(self._gradient.values()),
+                watched,
             )
-            done, finite, *fired = (int(number) for number in status.numpy())
+            done, finite, *noted = (int(number) for number in status.numpy())
             self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
             self._step += done
             if not last_only and done > 1:
                 rows[taken : taken + done] = np.asarray(memoryview(self._record.value()))[:done]
+            if self.triggers:
+                seen = _joined(seen, noted, taken, halting, memory)
+                watched = (self.tf.constant(seen.ignore, self.tf.int64), memory, watched[2])
             taken += done
-            if taken >= count or any(fired) or not (finite or through):
+            if taken >= count or any(seen.fired) or not (finite or through):
                 break
         rows[-1 if last_only else taken - 1] = last = last_row.numpy()
         self._rate_here = self.layout.rate(last, self._rate_here)
         kept = rows if last_only or taken == count else rows[:taken].copy()
-        return Advance(taken, kept, tuple(bool(held) for held in fired), bool(finite))
+        return Advance(taken, kept, seen, bool(finite))
+
+    def _watched(self, orders: Orders | None) -> tuple[Any, ...]:
+        """What the loop is handed about its triggers: how often to ignore each, their memory, and what they are given."""
+        if not self.triggers:
+            return ()
+        tf, nest = self.tf, self.tf.nest
+        if orders is None:
+            orders = Orders([0] * len(self.triggers), self.blank_memory(), [trigger.given() for trigger in self.triggers])
+        memory, given = nest.map_structure(tf.convert_to_tensor, (orders.memory, orders.given))
+        return tf.constant(list(orders.ignore), tf.int64), memory, given
 
     def _guarded(self, before: Snapshot | None, function: Any, *arguments: Any) -> Any:
         """Call into TensorFlow; what it refuses becomes one line, and the program goes back to `before`."""
@@ -223,25 +284,29 @@ class Program:
         loss, gradient = self.problem.loss_and_gradient(self._values())
         return loss, list(gradient.values())
 
-    def _loop(self, control: Tensor, loss: Tensor, gradient: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-        """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite.
+    def _loop(
+        self, control: Tensor, loss: Tensor, gradient: list[Tensor], watched: tuple[Any, ...]
+    ) -> tuple[Tensor, Tensor, list[Tensor], Tensor, Any]:
+        """The loop. `control` (int64): the count, the step we stand at, 1 to go through what is not finite, 1 to halt when a
+        trigger fires.
 
-        Returns the updates made, 1 if all is finite and 1 for each condition that held, as one int64 vector, then the loss, the
-        gradient and the row of the point arrived at.
+        Returns the updates made, 1 if all is finite and what the triggers saw, as one int64 vector, then the loss, the gradient
+        and the row of the point arrived at, and the memory of the triggers.
         """
         tf = self.tf
-        count, base, through = tf.cast(control[0], tf.int32), control[1], control[2] > 0
+        count, base, through, halting = tf.cast(control[0], tf.int32), control[1], control[2] > 0, control[3] > 0
         xla = self.engine == "xla"
         # Inside XLA a TensorArray made from the variable is the variable's own memory; elsewhere rows are assigned one by one.
         record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=self.capacity).unstack(self._record) if xla else ()
 
-        def goes_on(done: Tensor, fired: Tensor, finite: Tensor, *_: Tensor) -> Tensor:
-            return (done < count) & (finite | through) & tf.logical_not(tf.reduce_any(fired))
+        def goes_on(done: Tensor, watch: Any, finite: Tensor, *_: Tensor) -> Tensor:
+            on = (done < count) & (finite | through)
+            return on & ~(halting & tf.reduce_any(watch[_FIRED])) if self.triggers else on
 
         def update(
-            done: Tensor, _fired: Tensor, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
+            done: Tensor, watch: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
         ) -> tuple[Tensor, ...]:
-            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.conditions else None
+            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.triggers else None
             optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
             values = self._values()
             loss, new = self.problem.loss_and_gradient(values)
@@ -254,16 +319,38 @@ class Program:
             done = done + 1
             if xla and better_apart(tf.compat.v1.get_default_graph().get_operations(), self.problem.numbers_in_all):
                 done += zero_that_keeps_apart(tf, done)
-            after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before) if self.conditions else None
-            return done, self._held(after), finite, loss, gradient, record
+            if before is not None:
+                after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before)
+                watch = self._look(Reading(tf, before, after, self.spec, self.problem.dtype), watch, watched[2], done)
+            return done, watch, finite, loss, gradient, record
 
-        start = (tf.constant(0), tf.zeros([len(self.conditions)], tf.bool), tf.constant(True), loss, gradient, record)
-        done, fired, finite, loss, gradient, record = self._while(goes_on, update, start)
+        start = (tf.constant(0), self._watch_begins(watched), tf.constant(True), loss, gradient, record)
+        done, watch, finite, loss, gradient, record = self._while(goes_on, update, start)
         last_row = record.read(done - 1) if xla else self._record[done - 1]
         if xla:
             self._record.assign(record.stack())
-        status = tf.concat([[tf.cast(done, tf.int64), tf.cast(finite, tf.int64)], tf.cast(fired, tf.int64)], 0)
-        return status, loss, gradient, last_row
+        status = [tf.stack([tf.cast(done, tf.int64), tf.cast(finite, tf.int64)])]
+        status += [tf.cast(tf.reshape(part, [-1]), tf.int64) for part in watch[:_MEMORY]]
+        return tf.concat(status, 0), loss, gradient, last_row, watch[_MEMORY] if watch else []
+
+    def _watch_begins(self, watched: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What the loop carries about the triggers: held, fired, hits, ignore, latest, memory; () where there are none."""
+        tf, count = self.tf, len(self.triggers)
+        if not count:
+            return ()
+        no, ignore = tf.zeros([count], tf.bool), watched[0]
+        return no, no, tf.zeros([count], tf.int64), ignore, tf.constant(0), watched[1]
+
+    def _look(self, reading: Reading, watch: tuple[Any, ...], given: Any, done: Tensor) -> tuple[Any, ...]:
+        """The same after one update, of which `reading` has both points."""
+        tf = self.tf
+        looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, watch[_MEMORY], given)]
+        held = tf.stack([holds for holds, _ in looked])
+        hits, ignore, latest = watch[_HITS], watch[_IGNORE], watch[_LATEST]
+        once = tf.cast(held, tf.int64)
+        fired = held & (ignore == 0)
+        latest = tf.where(tf.reduce_any(held), done, latest)
+        return held, fired, hits + once, tf.maximum(ignore - once, 0), latest, [memory for _, memory in looked]
 
     def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.engine != "eager":
@@ -275,35 +362,23 @@ class Program:
     def _rate(self) -> Tensor:
         return optimizer.current_rate(self.optimizer, self.problem.dtype)
 
-    def _held(self, scope: Scope | None) -> Tensor:
-        """Which conditions hold, shape (number of conditions,)."""
-        if scope is None:
-            return self.tf.zeros([0], self.tf.bool)
-        held = [check_condition(evaluate(each, scope, self.problem.dtype), each) for each in self.conditions]
-        return self.tf.stack(held)
-
     def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
         tf = self.tf
         names = {**self.problem.tensors(), **self._values(), "loss": loss, "lr": self._rate(), "step": step}
         slots: dict[tuple[str, str | None], Tensor] = {}
-        if any(condition.slots for condition in self.conditions):
+        if any(expression.slots for trigger in self.triggers for expression in trigger.expressions):
             slots = {name: tf.identity(each.value) for name, each in zip(self.slot_names, self.optimizer.variables)}
         return Scope(names, dict(zip(self.variables, gradient)), slots, previous)
 
 
-def check_condition(value: Tensor, condition: Expression) -> Tensor:
-    """Return `value` if it is one truth value.
-
-    Raises:
-        ExpressionError: it is a number, or has more than one element.
-    """
-    if value.dtype != "bool":
-        raise ExpressionError(
-            "this is a number, not a condition", condition.text, 0, "compare it, for example loss < 1e-3 or step == 50"
-        )
-    if value.shape.rank != 0:
-        raise ExpressionError("this condition has many truth values", condition.text, 0, "wrap it in all(...) or any(...)")
-    return value
+def _joined(seen: Seen, noted: Sequence[int], taken: int, halting: bool, memory: Any) -> Seen:
+    """What was seen so far, in `taken` updates, and what the status of one more call of the loop says."""
+    count = (len(noted) - 1) // 4
+    held, fired, hits, ignore = (noted[part * count : (part + 1) * count] for part in range(4))
+    latest = taken + noted[-1] if noted[-1] else seen.latest
+    before = seen.hits or [0] * count
+    ended = tuple(halting and bool(each) for each in fired)
+    return Seen(tuple(map(bool, held)), ended, tuple(map(sum, zip(before, hits))), tuple(ignore), latest, memory)
 
 
 class Pace:

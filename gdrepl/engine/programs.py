@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from gdrepl.engine.program import Program
 from gdrepl.engine.segment import Recipe
-from gdrepl.expression import Expression
+from gdrepl.engine.triggers import Trigger
 
 
 class Programs:
-    """Programs by problem, optimizer, engine and conditions; the plain learning rate lives in a variable and does not count.
+    """Programs by problem, optimizer, engine and triggers; the plain learning rate lives in a variable and does not count.
 
     Args:
         most: how many are kept. Each holds its variables and some 5 MB of record.
@@ -21,11 +21,11 @@ class Programs:
         self.most = most
         self._kept: OrderedDict[tuple[object, ...], Program] = OrderedDict()
 
-    def get(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
+    def get(self, recipe: Recipe, triggers: Sequence[Trigger] = ()) -> Program:
         """The program of a recipe, from those kept or made anew; it is compiled at its first use."""
-        texts = tuple(condition.text for condition in conditions)
-        key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, texts)
-        program = self._kept.pop(key, None) or Program(recipe.problem, recipe.spec, recipe.engine, conditions)
+        keys = tuple(trigger.key for trigger in triggers)
+        key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, keys)
+        program = self._kept.pop(key, None) or Program(recipe.problem, recipe.spec, recipe.engine, triggers)
         self._kept[key] = program
         while len(self._kept) > self.most:
             self._kept.popitem(last=False)

@@ -114,16 +114,45 @@ class Snapshot:
         return sum(array.nbytes for array in arrays) + 120 * len(arrays) + 400
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Why an event fired: what was looked at, and where to look next.
+
+    Attributes:
+        first, last: the steps that were looked at.
+        numbers: name -> number, those that decide first.
+        definition: when the event fires.
+        next: what a user may look at or try next.
+    """
+
+    first: int
+    last: int
+    numbers: Mapping[str, Any]
+    definition: str
+    next: str
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why a run ended.
 
     Attributes:
         kind: count, breakpoint, watchpoint, event, until, interrupt, non-finite, max-steps, start or end.
-        id: the number of the stop that a user set, or None.
+        id: the number of the stop that a user set, the name of an event, or None.
         text: the condition, or a short account for people.
+        number: the number of the stop that caught an event.
+        name: what its user calls the stop.
+        before, after: the values of what is watched.
+        error: why the condition cannot be computed, which ended the run.
+        evidence: of an event.
     """
 
     kind: str
-    id: int | None = None
+    id: int | str | None = None
     text: str = ""
+    number: int | None = None
+    name: str = ""
+    before: Array | None = None
+    after: Array | None = None
+    error: str = ""
+    evidence: Evidence | None = None

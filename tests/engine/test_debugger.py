@@ -414,7 +414,7 @@ def test_another_problem_replaces_a_timeline_without_steps_and_branches_from_one
     assert len(debugger.columns(0, 3)) == 4
 
 
-def test_breakpoints_that_mean_nothing_for_another_problem_are_passed_over_there_and_told(
+def test_a_breakpoint_that_cannot_be_computed_for_another_problem_ends_runs_there_and_is_told(
     start_debugger: Start, rosenbrock: Problem
 ) -> None:
     debugger = start_debugger(rosenbrock)
@@ -422,13 +422,16 @@ def test_breakpoints_that_mean_nothing_for_another_problem_are_passed_over_there
         debugger.stops = debugger.stops.add(debugger.condition(text))
     debugger.run(1)
     debugger.set_problem(make_problem("x**2", {"x": 1.0}))
-    told = ("breakpoint 1 (y > -99) is passed over: unknown name 'y'",)
-    assert debugger.passed_over() == told
+    told = "breakpoint 1 (y > -99) will stop runs here: unknown name 'y'; disable 1 lets them pass"
+    assert debugger.warnings() == (told,)
     move = debugger.run(2)
-    assert (move.taken, move.notes) == (2, told)
+    assert (move.taken, [(stop.id, stop.error) for stop in move.stops]) == (1, [(1, "unknown name 'y'")])
+    debugger.stops = debugger.stops.enabled(False, (1,))
+    assert (debugger.run(2).taken, debugger.warnings()) == (2, ())
+    debugger.stops = debugger.stops.enabled(True, (1,))
     debugger.goto(1, "main")
     move = debugger.run(2)
-    assert (move.taken, move.notes, [stop.id for stop in move.stops]) == (1, (), [1])
+    assert (move.taken, [(stop.id, stop.error) for stop in move.stops]) == (1, [(1, "")])
 
 
 # ---------------------------------------------------------------------------------------------------- questions
@@ -478,17 +481,19 @@ def refused(debugger: Debugger, error: type[GdreplError], action: Callable[[], o
 
 
 @pytest.mark.parametrize("engine", ["xla", "eager"])
-def test_a_breakpoint_is_passed_over_from_where_its_slot_is_missing(engine: str, start_debugger: Start) -> None:
+def test_a_breakpoint_ends_a_run_at_the_first_step_after_its_slot_is_gone(engine: str, start_debugger: Start) -> None:
     debugger = start_debugger(optimizer="adam", engine=engine)
     debugger.stops = debugger.stops.add(debugger.condition("slot.velocity(x) < -1"))
     debugger.run(3)
     debugger.set_optimizer(OptimizerSpec.make("sgd", {}, 0.1))
+    debugger.stops = debugger.stops.enabled(False)
     debugger.run(3)
+    debugger.stops = debugger.stops.enabled(True)
     debugger.goto(0)
-    move = debugger.run(5)  # three steps that watch it, and two that cannot
-    assert move.taken == 5
-    [told] = move.notes
-    assert told.startswith("breakpoint 1 (slot.velocity(x) < -1) is passed over: the optimizer has no slot 'velocity'")
+    move = debugger.run(5)  # three steps that watch it, and one that cannot
+    assert move.taken == 4
+    [stop] = move.stops
+    assert (stop.id, stop.error) == (1, "the optimizer has no slot 'velocity'")
 
 
 def test_a_condition_to_run_until_that_loses_its_slot_fails_without_a_step(start_debugger: Start) -> None:

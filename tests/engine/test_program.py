@@ -13,6 +13,7 @@ from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Pace, Program
 from gdrepl.engine.snapshot import Snapshot
+from gdrepl.engine.triggers import Holds
 from gdrepl.errors import CommandError, ProblemError
 from gdrepl.expression import Expression, parse
 
@@ -24,7 +25,7 @@ def never(program: Program) -> list[Expression]:
     state = f"sum(slot.{slot}({owner}))" if owner else "slot.iteration"
     sums = " + ".join(f"sum(grad({name})*{name})*prev(sum(grad({name})))" for name in parameters)
     texts = ["step < 0", "loss*lr < -1e30", f"({sums})*loss + {state}*prev({state}) + norm(update) < -1e30"]
-    return [parse(text, parameters, at_point=True) for text in texts]
+    return [Holds(parse(text, parameters, at_point=True)) for text in texts]
 
 
 class Walk(NamedTuple):
@@ -76,7 +77,7 @@ def test_armed_conditions_that_never_hold_change_no_bit(walked: Walk, assert_sam
     armed = Program(walked.program.problem, walked.program.spec, "xla", never(walked.program))
     armed.load(walked.start)
     advance = armed.advance(100)
-    assert advance.fired == (False,) * 3
+    assert advance.seen.fired == (False,) * 3
     assert advance.rows.tobytes() == walked.rows.tobytes()
     assert_same_bits(armed.capture(), walked.end)
 
@@ -126,21 +127,21 @@ def test_the_other_engines_repeat_themselves_too(engine: str, rosenbrock: Proble
 
 @pytest.mark.parametrize("engine", ["xla", "graph", "eager"])
 def test_a_condition_stops_at_the_first_step_where_it_holds(engine: str, tutorial: Problem) -> None:
-    conditions = [parse(text, ["x"], at_point=True) for text in ("x > 30 and x < 35", "step == 9", "loss < 1")]
+    conditions = [Holds(parse(text, ["x"], at_point=True)) for text in ("x > 30 and x < 35", "step == 9", "loss < 1")]
     program = Program(tutorial, OptimizerSpec.make("sgd", {}, 0.1), engine, conditions)
     program.fresh(tutorial.parameters)
     advance = program.advance(100)  # x = 50 - 50*0.8**step: 25.2 at 3, 29.52 at 4, 33.616 at 5
-    assert (advance.taken, advance.fired, advance.finite) == (5, (True, False, False), True)
+    assert (advance.taken, advance.seen.fired, advance.finite) == (5, (True, False, False), True)
     advance = program.advance(100)
-    assert (advance.taken, advance.fired) == (4, (False, True, False))
+    assert (advance.taken, advance.seen.fired) == (4, (False, True, False))
     assert program.capture().step == 9
 
 
 def test_conditions_that_hold_together_are_all_told(tutorial: Problem) -> None:
-    conditions = [parse(text, ["x"], at_point=True) for text in ("x > 30", "step == 5", "x > 40")]
+    conditions = [Holds(parse(text, ["x"], at_point=True)) for text in ("x > 30", "step == 5", "x > 40")]
     program = Program(tutorial, OptimizerSpec.make("sgd", {}, 0.1), "xla", conditions)
     program.fresh(tutorial.parameters)
-    assert program.advance(100).fired == (True, True, False)
+    assert program.advance(100).seen.fired == (True, True, False)
 
 
 @pytest.mark.parametrize("engine", ["xla", "graph", "eager"])
@@ -275,10 +276,11 @@ def test_a_run_longer_than_the_record_is_the_sum_of_shorter_ones(tutorial: Probl
 
 
 def test_a_condition_holds_at_the_exact_step_beyond_the_record(tutorial: Problem) -> None:
-    program = Program(tutorial, OptimizerSpec.make("sgd", {}, 1e-6), "xla", [parse("step == 262150", ["x"], at_point=True)])
+    conditions = [Holds(parse("step == 262150", ["x"], at_point=True))]
+    program = Program(tutorial, OptimizerSpec.make("sgd", {}, 1e-6), "xla", conditions)
     program.fresh(tutorial.parameters)
     advance = program.advance(10**6)
-    assert (advance.taken, advance.fired) == (262_150, (True,))
+    assert (advance.taken, advance.seen.fired) == (262_150, (True,))
 
 
 @pytest.mark.parametrize("cost", [1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 0.02, 0.1])

@@ -11,6 +11,7 @@ from gdrepl.engine import backend
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Program
+from gdrepl.engine.triggers import Holds
 from gdrepl.engine.whole_loop import better_apart
 from gdrepl.expression import parse
 
@@ -54,7 +55,7 @@ def test_many_armed_breakpoints_change_no_bit(problem: Problem, assert_same_bits
     spec = OptimizerSpec.make("adam", {}, 0.01)
     name = next(iter(problem.parameters))
     texts = [f"norm({name}*{factor}) + norm(update({name})) + norm(slot.velocity({name})) < -1" for factor in range(1, 12)]
-    armed = Program(problem, spec, "xla", [parse(text, [name], at_point=True) for text in texts])
+    armed = Program(problem, spec, "xla", [Holds(parse(text, [name], at_point=True)) for text in texts])
     plain = Program(problem, spec)
     start = plain.fresh(problem.parameters)
     rows = plain.advance(20).rows

@@ -1,0 +1,329 @@
+"""The events that `catch` knows: what each is, its thresholds, and how it is seen inside the compiled loop.
+
+An event fires at the step where what defines it begins to hold: it fires again only after it has ceased. What an event
+remembers of earlier points goes back to the latest edit at most, and is decided by the recorded steps alone, so that it fires
+at the same steps however a run is cut into commands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gdrepl.engine.reading import Reading
+from gdrepl.engine.snapshot import Array
+from gdrepl.errors import CommandError, did_you_mean
+
+Tensor = Any
+Memory = list[Tensor]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def threshold(default: float, meaning: str) -> Any:
+    """A threshold of an event: whole from 1 when its default is whole, else a number from 0."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event with its thresholds; the docstring of each kind is its definition, with {threshold} where one stands."""
+
+    name: ClassVar[str] = ""
+    next: ClassVar[str] = ""
+
+    def horizon(self) -> int:
+        """How many updates back the memory reaches."""
+        return 1
+
+    def blank(self, shapes: Shapes) -> list[Array]:
+        """The memory where nothing lies behind."""
+        return []
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        """Whether it holds after this update, shape (), and the memory for the next."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """`plateau`, or with what differs from the defaults: `plateau patience=20`."""
+        changed = [
+            f"{each.name}={getattr(self, each.name):g}" for each in fields(self) if getattr(self, each.name) != each.default
+        ]
+        return " ".join([self.name, *changed])
+
+    def definition(self) -> str:
+        """When it fires, with its thresholds."""
+        given = {each.name: f"{getattr(self, each.name):g}" for each in fields(self)}
+        return " ".join((type(self).__doc__ or "").split()).format(**given)
+
+
+def _pushed(reading: Reading, ring: Tensor, number: Tensor) -> Tensor:
+    """The last numbers seen, oldest first, with one more in place of the oldest."""
+    return reading.tf.concat([ring[1:], reading.tf.reshape(number, [1])], 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite(Event):
+    """the loss or a number of the gradient is NaN or infinite"""
+
+    name: ClassVar[str] = "non-finite"
+    next: ClassVar[str] = "reverse-step goes to the last finite point; grad there shows which term is about to overflow"
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf = reading.tf
+        finite = tf.math.is_finite(reading.loss)
+        for gradient in reading.after.gradient.values():
+            finite &= tf.reduce_all(tf.math.is_finite(gradient))
+        return ~finite, memory
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence(Event):
+    """the loss is more than {factor} times the highest that it was {window} to 2 x {window} points before (or at the first, where
+    there are not so many), and by more than {atol}: loss > high + ({factor} - 1) |high| + {atol}"""
+
+    name: ClassVar[str] = "divergence"
+    next: ClassVar[str] = "plot loss log shows where it turned; whatif lr tries smaller rates from an earlier step"
+    factor: float = threshold(10.0, "how many times the loss before")
+    window: int = threshold(20, "how many points lie between")
+    atol: float = threshold(1e-6, "a rise up to this is none, however low the loss was")
+
+    def horizon(self) -> int:
+        return 2 * self.window
+
+    def blank(self, shapes: Shapes) -> list[Array]:
+        return [np.full(2 * self.window, -np.inf), np.full((), -np.inf)]
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf = reading.tf
+        ring, first = _pushed(reading, memory[0], reading.last_loss), memory[1]
+        first = tf.where(tf.math.is_inf(first), reading.last_loss, first)
+        high = tf.reduce_max(ring[: self.window + 1])
+        high = tf.where(tf.math.is_inf(high), first, high)
+        return reading.loss > high + (self.factor - 1) * tf.abs(high) + self.atol, [ring, first]
+
+
+@dataclass(frozen=True, slots=True)
+class Explosion(Event):
+    """the norm of the gradient is above {norm}"""
+
+    name: ClassVar[str] = "explosion"
+    next: ClassVar[str] = "print norm(grad) over the last steps; set clipnorm 1 holds the gradient, set lr takes smaller steps"
+    norm: float = threshold(1e4, "of the whole gradient")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        return reading.gradient_norm > self.norm, memory
+
+
+@dataclass(frozen=True, slots=True)
+class Vanishing(Event):
+    """the norm of a parameter's gradient is below {rtol} times the size of the loss"""
+
+    name: ClassVar[str] = "vanishing"
+    next: ClassVar[str] = "grad shows the chain: look for a factor near 0, such as a saturated sigmoid"
+    rtol: float = threshold(1e-7, "times |loss|")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        scale = self.rtol * reading.tf.abs(reading.loss)
+        return reading.any([norm < scale for norm in reading.gradient_norms.values()]), memory
+
+
+@dataclass(frozen=True, slots=True)
+class Plateau(Event):
+    """in {patience} updates the loss came down by no more than {rtol} of its size"""
+
+    name: ClassVar[str] = "plateau"
+    next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr tries others"
+    patience: int = threshold(50, "how many updates are looked at")
+    rtol: float = threshold(1e-4, "times |loss| at their beginning")
+
+    def horizon(self) -> int:
+        return self.patience
+
+    def blank(self, shapes: Shapes) -> list[Array]:
+        return [np.full(self.patience, np.inf)]
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf = reading.tf
+        ring = _pushed(reading, memory[0], reading.last_loss)
+        first, low = ring[0], tf.minimum(tf.reduce_min(tf.concat([ring[1:], [reading.loss]], 0)), reading.loss)
+        return tf.math.is_finite(first) & (first - low <= self.rtol * tf.abs(first)), [ring]
+
+
+@dataclass(frozen=True, slots=True)
+class Oscillation(Event):
+    """the steps turned back, or the loss went up and down by turns, {times} times in a row"""
+
+    name: ClassVar[str] = "oscillation"
+    next: ClassVar[str] = "the rate may be near its limit: whatif lr tries lower ones; print update over the last steps"
+    times: int = threshold(6, "sign changes of update . update before, or of the loss difference")
+
+    def horizon(self) -> int:
+        return self.times + 1
+
+    def blank(self, shapes: Shapes) -> list[Array]:
+        counts = [np.zeros((), np.int32), np.zeros((), np.int32), np.zeros(())]
+        return [*counts, *(np.zeros(shape) for shape in shapes.values())]
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf = reading.tf
+        turns, swings, last_change, *last = memory
+        updates = list(reading.updates.values())
+        along = tf.add_n([tf.reduce_sum(now * before) for now, before in zip(updates, last)])
+        change = reading.loss - reading.last_loss
+        none = tf.zeros([], tf.int32)
+        turns = tf.where(along < 0, turns + 1, none)
+        swings = tf.where(tf.sign(change) * tf.sign(last_change) < 0, swings + 1, none)
+        return tf.maximum(turns, swings) >= self.times, [turns, swings, change, *updates]
+
+
+@dataclass(frozen=True, slots=True)
+class Overshoot(Event):
+    """the loss rose after an update, by more than {rtol} of its size"""
+
+    name: ClassVar[str] = "overshoot"
+    next: ClassVar[str] = "print update, prev(grad): did the step go past the minimum? whatif lr tries smaller steps"
+    rtol: float = threshold(0.0, "times |loss| before the update")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        return reading.loss > reading.last_loss + self.rtol * reading.tf.abs(reading.last_loss), memory
+
+
+@dataclass(frozen=True, slots=True)
+class Dead(Event):
+    """the gradient of a coordinate was exactly 0 at the last {patience} points"""
+
+    name: ClassVar[str] = "dead"
+    next: ClassVar[str] = "grad shows the chain: relu, max, clip and where give 0 beside their kinks; set moves the parameter"
+    patience: int = threshold(100, "how many points")
+
+    def horizon(self) -> int:
+        return self.patience
+
+    def blank(self, shapes: Shapes) -> list[Array]:
+        return [np.zeros(shape, np.int32) for shape in shapes.values()]
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf, most = reading.tf, self.patience
+        counts = [
+            tf.where(gradient == 0, tf.minimum(count + 1, most), tf.zeros_like(count))
+            for gradient, count in zip(reading.after.gradient.values(), memory)
+        ]
+        return reading.any([tf.reduce_any(count >= most) for count in counts]), counts
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRatio(Event):
+    """the norm of an update over that of its parameter is outside [{low}, {high}]; a parameter that was all 0 has no ratio"""
+
+    name: ClassVar[str] = "update-ratio"
+    next: ClassVar[str] = "about 1e-3 is usual: set lr changes it; print norm(update) / norm(prev(x)) follows it"
+    low: float = threshold(1e-8, "the parameter hardly moves")
+    high: float = threshold(10.0, "the update drowns the parameter")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        outside = []
+        for name, update in reading.updates.items():
+            size, moved = reading.norm(reading.before.names[name]), reading.norm(update)
+            outside.append((size > 0) & ((moved < self.low * size) | (moved > self.high * size)))
+        return reading.any(outside), memory
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence(Event):
+    """the norm of the gradient is at most {tol}"""
+
+    name: ClassVar[str] = "convergence"
+    next: ClassVar[str] = "print loss; goto min; a gradient near 0 may also be a saddle or a flat place"
+    tol: float = threshold(1e-4, "of the norm of the whole gradient")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        return reading.gradient_norm <= self.tol, memory
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(Event):
+    """the optimizer clipped the gradient that the update used (clipnorm, global_clipnorm or clipvalue)"""
+
+    name: ClassVar[str] = "clip"
+    next: ClassVar[str] = "info optimizer shows the limit; clipping at every step means that the rate is set by it"
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf, given = reading.tf, reading.spec.hyperparameters
+        norm, whole, value = (_limit(given, name) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
+        if norm:
+            return reading.any([each > norm for each in reading.used_gradient_norms.values()]), memory
+        if whole:
+            return reading.joined(reading.used_gradient_norms) > whole, memory
+        if value:
+            gradients = reading.before.gradient.values()
+            return reading.any([tf.reduce_any(tf.abs(tf.cast(each, tf.float64)) > value) for each in gradients]), memory
+        return tf.constant(False), memory
+
+
+def _limit(given: Mapping[str, Any], name: str) -> float:
+    value = given.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange(Event):
+    """the learning rate is another than at the point before, by more than {rtol} of it; an edit of your own is none"""
+
+    name: ClassVar[str] = "lr-change"
+    next: ClassVar[str] = "plot lr draws the schedule; info optimizer names it"
+    rtol: float = threshold(0.0, "times the rate before")
+
+    def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        tf = reading.tf
+        before, now = reading.number("lr", reading.before), reading.number("lr", reading.after)
+        return tf.abs(now - before) > self.rtol * tf.abs(before), memory
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    kind.name: kind
+    for kind in (
+        *(NonFinite, Divergence, Explosion, Vanishing, Plateau, Oscillation, Overshoot, Dead),
+        *(UpdateRatio, Convergence, Clip, RateChange),
+    )
+}
+
+
+def make_event(name: str, given: Mapping[str, float]) -> Event:
+    """The event of that name, with the thresholds `given` and the defaults for the rest.
+
+    Raises:
+        CommandError: there is no such event or threshold, or a threshold cannot be so.
+    """
+    if name not in EVENTS:
+        hint = did_you_mean(name, EVENTS) or f"events: {', '.join(EVENTS)}"
+        raise CommandError(f"there is no event '{name[:40]}'", hint)
+    kind = EVENTS[name]
+    known = {each.name: each for each in fields(kind)}
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise CommandError(f"{name} has no threshold '{key[:40]}'", did_you_mean(key, known) or has)
+        values[key] = _checked(name, key, value, whole=isinstance(known[key].default, int))
+    event = kind(**values)
+    if isinstance(event, UpdateRatio) and event.low > event.high:
+        raise CommandError("update-ratio needs low below high", "for example catch update-ratio low=1e-6 high=1")
+    return event
+
+
+MOST_POINTS = 100_000
+"""The most points that an event looks back on."""
+
+
+def _checked(name: str, key: str, value: float, whole: bool) -> float | int:
+    if whole:
+        if value != math.floor(value) or not 1 <= value <= MOST_POINTS:
+            raise CommandError(f"{key} of {name} cannot be {value:g}", f"it is a whole number from 1 to {MOST_POINTS}")
+        return int(value)
+    if not (math.isfinite(value) and value >= 0):
+        raise CommandError(f"{key} of {name} cannot be {value:g}", "it is a number from 0")
+    return float(value)

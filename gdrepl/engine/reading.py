@@ -1,0 +1,85 @@
+"""Two points that follow each other, as whatever watches a run sees them inside the compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.expression import Scope, folded
+
+Tensor = Any
+
+
+class Reading:
+    """The point before an update and the one after it; what several triggers ask for is computed once.
+
+    Attributes:
+        tf: TensorFlow.
+        before, after: the values of both points.
+        spec: the optimizer that made the update.
+        dtype: of the problem's numbers.
+    """
+
+    def __init__(self, tf: Any, before: Scope, after: Scope, spec: OptimizerSpec, dtype: str) -> None:
+        self.tf = tf
+        self.before = before
+        self.after = after
+        self.spec = spec
+        self.dtype = dtype
+
+    def number(self, name: str, scope: Scope) -> Tensor:
+        """The loss, lr or step of a point as float64, shape ()."""
+        return self.tf.cast(scope.names[name], self.tf.float64)
+
+    @cached_property
+    def loss(self) -> Tensor:
+        """The loss after the update, float64."""
+        return self.number("loss", self.after)
+
+    @cached_property
+    def last_loss(self) -> Tensor:
+        """The loss before the update, float64."""
+        return self.number("loss", self.before)
+
+    @cached_property
+    def gradient_norms(self) -> Mapping[str, Tensor]:
+        """Parameter -> norm of the gradient after the update, float64."""
+        return {name: self.norm(value) for name, value in self.after.gradient.items()}
+
+    @cached_property
+    def used_gradient_norms(self) -> Mapping[str, Tensor]:
+        """Parameter -> norm of the gradient that the update used, float64."""
+        return {name: self.norm(value) for name, value in self.before.gradient.items()}
+
+    @cached_property
+    def gradient_norm(self) -> Tensor:
+        """The norm of the whole gradient after the update, float64."""
+        return self.joined(self.gradient_norms)
+
+    @cached_property
+    def updates(self) -> Mapping[str, Tensor]:
+        """Parameter -> what the update added to it, float64."""
+        wide = self.tf.float64
+        return {
+            name: self.tf.cast(self.after.names[name], wide) - self.tf.cast(self.before.names[name], wide)
+            for name in self.after.gradient
+        }
+
+    def norm(self, value: Tensor) -> Tensor:
+        """The square root of the sum of squares, float64, shape ()."""
+        return self.tf.sqrt(folded(self.tf, self.tf.square(self.tf.cast(value, self.tf.float64))))
+
+    def joined(self, norms: Mapping[str, Tensor]) -> Tensor:
+        """The norm of all parameters together, from the norm of each."""
+        if len(norms) == 1:
+            return next(iter(norms.values()))
+        return self.tf.sqrt(self.tf.add_n([self.tf.square(norm) for norm in norms.values()]))
+
+    def any(self, flags: list[Tensor]) -> Tensor:
+        """Whether one of them is true, shape ()."""
+        result = flags[0]
+        for flag in flags[1:]:
+            result |= flag
+        return result
