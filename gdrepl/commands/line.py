@@ -34,11 +34,16 @@ class Part:
 
     @property
     def command(self) -> Command | None:
-        """What the word names, or None."""
-        try:
-            return registry.find(self.word) if self.word else None
-        except CommandError:
-            return None
+        """The command that the word names, or None."""
+        return command_of(self.word)
+
+
+def command_of(word: str) -> Command | None:
+    """The command that `word` names, or None."""
+    try:
+        return registry.find(word) if word else None
+    except CommandError:
+        return None
 
 
 def parts(line: str) -> Iterator[Part]:
@@ -58,15 +63,3 @@ def _part(start: int, text: str) -> Part:
     body = text.lstrip()
     word = command_word(body)
     return Part(start, text[: len(text) - len(body)], word, body[len(word) :])
-
-
-def needs_debugger(line: str) -> bool:
-    """True when a command of the line cannot do without TensorFlow; an unknown one is told so at once."""
-    commands = [part.command for part in parts(line) if not part.is_comment]
-    return any(command is not None and not command.instant for command in commands)
-
-
-def repeatable(line: str) -> str:
-    """What an empty line does next: `line` again, if each of its commands is one to repeat."""
-    commands = [part.command for part in parts(line) if part.word]
-    return line if commands and all(command is not None and command.repeats for command in commands) else ""

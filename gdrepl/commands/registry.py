@@ -74,6 +74,7 @@ class Command:
     repeats: bool
     instant: bool
     syntax: str
+    block: bool = False
 
     @property
     def usage(self) -> str:
@@ -125,7 +126,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.commands: dict[str, Command] = {}
-        self._short: dict[str, Command] = {}
+        self.short: dict[str, Command] = {}
 
     def __iter__(self) -> Iterator[Command]:
         return iter(self.commands.values())
@@ -139,6 +140,7 @@ class Registry:
         repeats: bool = False,
         instant: bool = False,
         syntax: str = "",
+        block: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -148,22 +150,23 @@ class Registry:
             repeats: whether an empty line does it again.
             instant: True when it never needs TensorFlow.
             syntax: the arguments in the usage line, where their names alone would not say enough.
+            block: True when lines up to `end` follow; the function takes them as the keyword `lines`, a tuple of texts.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            command = Command(name, short, group, function, _parameters(function), recorded, repeats, instant, syntax)
-            taken = {name, *short} & {*self.commands, *self._short}
+            command = Command(name, short, group, function, _parameters(function), recorded, repeats, instant, syntax, block)
+            taken = {name, *short} & {*self.commands, *self.short}
             if taken:
                 raise ValueError(f"{name}: {', '.join(taken)} names another command already")
             self.commands[name] = command
-            self._short.update(dict.fromkeys(short, command))
+            self.short.update(dict.fromkeys(short, command))
             return function
 
         return register
 
     def candidates(self, word: str) -> list[Command]:
         """The commands that `word` may mean: the one that is called so, or those whose names begin so."""
-        exact = self.commands.get(word) or self._short.get(word)
+        exact = self.commands.get(word) or self.short.get(word)
         return [exact] if exact is not None else [command for command in self if command.name.startswith(word)]
 
     def find(self, word: str) -> Command:
@@ -178,7 +181,7 @@ class Registry:
         if candidates:
             names = ", ".join(command.name for command in candidates)
             raise CommandError(f"'{word}' could be {names}", "type more of it")
-        hint = did_you_mean(word, [*self.commands, *self._short]) or "help lists the commands"
+        hint = did_you_mean(word, [*self.commands, *self.short]) or "help lists the commands"
         raise CommandError(f"unknown command '{word[:40]}'", hint)
 
     def split(self, line: str) -> tuple[Command, str]:
@@ -199,6 +202,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     hints = typing.get_type_hints(function, include_extras=True)
     found = []
     for key, parameter in list(inspect.signature(function).parameters.items())[1:]:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:  # the lines of a block
+            continue
         argument = next(item for item in _metadata(hints[key]) if isinstance(item, Argument))
         found.append(Parameter(argument, key, parameter.default is inspect.Parameter.empty))
     return tuple(found)

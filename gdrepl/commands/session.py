@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gdrepl.commands.blocks import END, Block
 from gdrepl.commands.definitions import Definitions
-from gdrepl.commands.line import parts
+from gdrepl.commands.line import Part, parts
 from gdrepl.commands.meant import assigned, meant
-from gdrepl.commands.registry import Command, registry
+from gdrepl.commands.own import Own
+from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.commands.results import Displayed, Listed, SessionInfo, Sourced, Stepped
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
@@ -26,7 +28,7 @@ from gdrepl.recording.numbers import result_to_json
 MAX_SOURCE_DEPTH = 10
 _CHANGING = (
     *("_debugger", "_start", "header_body", "events", "extra_records", "files", "folders"),
-    *("definitions", "displays", "next_display", "seed"),
+    *("definitions", "displays", "next_display", "seed", "own"),
 )
 """What commands put something else in place of."""
 VIEWS = (Listed, SessionInfo)
@@ -53,10 +55,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a command returns that asks for lines to be run next."""
+    """What a command returns that asks for lines to be run next; a quiet one does not say how many were run."""
 
     name: str
     lines: tuple[str, ...]
+    quiet: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +70,11 @@ class Settings:
     print_precision: int = 7
 
 
+def _too_deep(script: Script) -> CommandError:
+    what = f"{script.name} calls itself, or others," if script.quiet else "source is nested"
+    return CommandError(f"{what} more than {MAX_SOURCE_DEPTH} {'deep' if script.quiet else 'files deep'}")
+
+
 class Session:
     """What the commands work on.
 
@@ -75,6 +83,8 @@ class Session:
         events: the recorded commands with their results, in order.
         on_event: called with each event before its command is acknowledged; the journal hangs here.
         on_reload: called after another session was loaded into this one.
+        own: the commands and aliases made by define and alias.
+        block: the block whose lines are being read, or None.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
@@ -87,6 +97,8 @@ class Session:
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_reload: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
+        self.own = Own()
+        self.block: Block | None = None
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
         self.settings = Settings()
@@ -143,7 +155,7 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth")
+        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth", "block")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
@@ -152,20 +164,35 @@ class Session:
 
     # Executing
 
-    def execute(self, line: str) -> Iterator[Outcome]:
-        """Run one line: commands joined by `;;`, each recorded before it is handed out; the first error ends the line."""
+    def execute(self, line: str, place: str = "") -> Iterator[Outcome]:
+        """Run one line: commands joined by `;;`, each recorded before it is handed out; the first error ends the line.
+
+        The lines of a block are kept until its `end` comes, and give no outcome before that.
+
+        Args:
+            place: where the line stands, for errors that name it later.
+        """
         for part in parts(line):
             if not part.text or part.is_comment:
                 continue
-            for outcome in self._execute_one(part.text):
+            for outcome in self._take(part, place):
                 yield outcome
                 if outcome.error is not None:
                     return
 
-    def _execute_one(self, text: str) -> Iterator[Outcome]:
+    def _take(self, part: Part, place: str) -> Iterator[Outcome]:
+        block = self.block
+        if block is None:
+            yield from self._execute_one(self.own.expand(part.text), place)
+        elif block.ended_by(part):
+            self.block = None
+            yield from self._execute_one(block.first, place, block)
+        else:
+            self.block = block.with_line(part.text, self.own.opens_block(part.text))
+
+    def _execute_one(self, text: str, place: str, block: Block | None = None) -> Iterator[Outcome]:
         try:
-            command, rest = self._split(text)
-            result = self._instantly(command, rest) if command.instant else self._all_or_nothing(command, rest)
+            result = self._result(text, place, block)
         except GdreplError as error:
             if not error.hint:  # w = normal(2) is read as whatis
                 error.hint = assigned(text, self.complete_names(), self._settable())
@@ -173,21 +200,49 @@ class Session:
             return
         if isinstance(result, Script):
             yield from self._run_script(result, text)
-        else:
-            yield Outcome(text, result)
+        elif not isinstance(result, Block):
+            yield Outcome(text if block is None else block.text, result)
 
-    def _instantly(self, command: Command, rest: str) -> Any:
-        """Run a command that needs no debugger, and changes nothing."""
-        return command.function(self, **command.parse(rest, self))
+    def _result(self, text: str, place: str, block: Block | None) -> Any:
+        """What a line gives: a result, a script to run next, or a block of which this was the first line."""
+        word = command_word(text)
+        if word in self.own.defined:
+            return Script(word, self.own.lines_of(word, text[len(word) :]), quiet=True)
+        command, rest = self._split(text)
+        if command.block and block is None:
+            command.parse(rest, self)  # what is wrong in the first line is told before the others are typed
+            self.block = Block(command, rest, place=place)
+            return self.block
+        if block is not None:
+            block.check()
+        return self._all_or_nothing(command, rest, block) if not command.instant else self._instantly(command, rest, block)
 
-    def _all_or_nothing(self, command: Command, rest: str) -> Any:
+    @property
+    def open_block(self) -> str:
+        """The first line of the block whose lines are being read; empty when there is none."""
+        return self.block.first if self.block is not None else ""
+
+    def drop_block(self) -> Outcome | None:
+        """Give up the block that is being read; the error that says so, or None when there is none."""
+        block, self.block = self.block, None
+        return None if block is None else Outcome(block.first, error=block.unfinished(), place=block.place)
+
+    def _instantly(self, command: Command, rest: str, block: Block | None) -> Any:
+        """Run a command that needs no debugger; it changes nothing but what the user has made."""
+        own, count = self.own, len(self.events)
+        try:
+            return self._call(command, rest, block)
+        except BaseException:
+            self.own = own
+            del self.events[count:]
+            raise
+
+    def _all_or_nothing(self, command: Command, rest: str, block: Block | None) -> Any:
         """Run a command and record it; when it fails, also by an interrupt, the session is as it was."""
         before, count = self.debugger, len(self.events)
         undo, settings, kept = before.undo(), replace(self.settings), {name: getattr(self, name) for name in _CHANGING}
         try:
-            result = command.function(self, **command.parse(rest, self))
-            if command.recorded:
-                self._record(f"{command.name} {rest}".strip(), result)
+            result = self._call(command, rest, block)
         except BaseException:
             undo()
             for name, value in kept.items():
@@ -199,7 +254,16 @@ class Session:
             self.on_reload()
         return result
 
+    def _call(self, command: Command, rest: str, block: Block | None) -> Any:
+        lines = {} if block is None else {"lines": block.lines}
+        result = command.function(self, **command.parse(rest, self), **lines)
+        if command.recorded:
+            self._record(f"{command.name} {rest}".strip() if block is None else block.text, result)
+        return result
+
     def _split(self, text: str) -> tuple[Command, str]:
+        if text == END:
+            raise CommandError("there is no block that 'end' could end", "define NAME begins one")
         try:
             return registry.split(text)
         except CommandError as error:
@@ -219,21 +283,26 @@ class Session:
     def _run_script(self, script: Script, text: str) -> Iterator[Outcome]:
         """Run the lines of a script; an error names it and the line. At the end stands how many commands were run."""
         if self._depth >= MAX_SOURCE_DEPTH:
-            yield Outcome(text, error=CommandError(f"source is nested more than {MAX_SOURCE_DEPTH} files deep"))
+            yield Outcome(text, error=_too_deep(script))
             return
         count = 0
         self._depth += 1
         try:
             for number, line in enumerate(script.lines, 1):
-                for outcome in self.execute(line):
+                here = f"{script.name} line {number}"
+                for outcome in self.execute(line, here):
                     count += 1
-                    place = outcome.place or f"{script.name} line {number}"
-                    yield replace(outcome, place=place if outcome.error is not None else "")
+                    yield replace(outcome, place=(outcome.place or here) if outcome.error is not None else "")
                     if outcome.error is not None:
                         return
+            unfinished = self.drop_block()
         finally:
             self._depth -= 1
-        yield Outcome(text, Sourced(script.name, count))
+            self.block = None  # one that was begun in the script
+        if unfinished is not None:
+            yield unfinished
+        elif not script.quiet:
+            yield Outcome(text, Sourced(script.name, count))
 
     # What several commands need
 

@@ -55,12 +55,16 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
             return status
     if options.batch and (options.inputs or sys.stdin.isatty()):
         # Even without a command a start that cannot be built is wrong usage.
-        return 0 if options.inputs else runner.check_start()
+        return (runner.end() or 0) if options.inputs else runner.check_start()
     if prompting and not is_dumb():
         from gdrepl.shell.prompt import run_prompt
 
         return run_prompt(session, runner.style, runner.signals, history_file())
-    status = runner.run_terminal() if prompting else runner.run(_piped_lines())
+    if prompting:
+        status = runner.run_terminal()
+    else:
+        status = runner.run(_piped_lines())
+        status = runner.end() if status is None else status
     if status is None and not session.ready and not prompting:
         return runner.check_start()  # nothing was typed, and yet what was asked for may be wrong
     return 0 if status is None else status

@@ -13,15 +13,17 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
 
-def make_bindings(on_idle_interrupt: Callable[[], None]) -> KeyBindings:
-    """The bindings; `on_idle_interrupt` is called for Ctrl-C on an empty line."""
+def make_bindings(on_idle_interrupt: Callable[[], None], in_block: Callable[[], bool] = lambda: False) -> KeyBindings:
+    """The bindings; `on_idle_interrupt` is called for Ctrl-C on an empty line. Within a block Ctrl-C leaves the prompt."""
     bindings = KeyBindings()
 
     @bindings.add("c-c", filter=has_focus(DEFAULT_BUFFER))
     @bindings.add("<sigint>")
     def _clear(event: KeyPressEvent) -> None:
         buffer = event.app.layout.get_buffer_by_name(DEFAULT_BUFFER)
-        if buffer is None or not buffer.text:
+        if in_block():
+            event.app.exit(exception=KeyboardInterrupt)
+        elif buffer is None or not buffer.text:
             on_idle_interrupt()
         else:
             buffer.reset()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gdrepl.commands.line import needs_debugger, repeatable
+from gdrepl.commands.ahead import needs_debugger, repeatable
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -42,17 +42,27 @@ class LineRunner:
         self.echo = echo
         self.stop_on_error = stop_on_error
         self._activity: Activity | None = None
+        self._place = ""
         session.prepare = self._watch
         if session.built is not None:
             self._watch(session.built)
 
     def run(self, lines: Iterable[str]) -> int | None:
         """Run the lines; returns the exit status when the session is over, else None."""
-        for line in lines:
+        for number, line in enumerate(lines, 1):
+            self._place = f"line {number}"
             status = self._line(line)
             if status is not None:
                 return status
         return None
+
+    def end(self) -> int | None:
+        """Say so when the input ends within a block; returns the exit status where that ends the session, else None."""
+        unfinished = self.session.drop_block()
+        if unfinished is None:
+            return None
+        self._show(unfinished)
+        return 1 if self.stop_on_error else None
 
     def check_start(self) -> int:
         """Build the session though nothing asks for it yet: 0, or 2 when what it should start with is wrong."""
@@ -68,15 +78,19 @@ class LineRunner:
         last = ""
         while True:
             try:
-                line = input("(gd) ")
+                line = input("> " if self.session.block is not None else "(gd) ")
             except EOFError:
                 print()
-                return 0
+                if self.session.block is None:
+                    return 0
+                self.end()
+                continue
             except KeyboardInterrupt:
                 print()
+                self.end()
                 continue
             line = line.strip() or last
-            last = repeatable(line)
+            last = repeatable(self.session, line)
             status = self.run([line])
             if status == INTERRUPTED:
                 continue
@@ -86,7 +100,7 @@ class LineRunner:
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")
         if self.echo and not self.as_json:
-            print(f"(gd) {text}", flush=True)
+            print(f"{'>' if self.session.block is not None else '(gd)'} {text}", flush=True)
         with Activity("working", sys.stdout, lambda: self.style().width, after=0.5) as activity:
             self._activity = None if self.as_json else activity
             try:
@@ -95,7 +109,7 @@ class LineRunner:
                 return INTERRUPTED
 
     def _build_and_execute(self, text: str) -> int | None:
-        if not self.session.ready and needs_debugger(text):
+        if not self.session.ready and needs_debugger(self.session, text):
             try:
                 _ = self.session.debugger
             except GdreplError as error:
@@ -111,7 +125,7 @@ class LineRunner:
             return 1 if self.stop_on_error else None
 
     def _execute(self, text: str) -> int | None:
-        for outcome in self.session.execute(text):
+        for outcome in self.session.execute(text, self._place):
             if self.signals.ending:  # it is in the journal; nobody may be there to read it
                 return INTERRUPTED
             with self.signals.waiting():

@@ -15,7 +15,7 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colors
 
-from gdrepl.commands.line import needs_debugger, repeatable
+from gdrepl.commands.ahead import needs_debugger, repeatable
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -34,6 +34,7 @@ from gdrepl.shell.signals import Signals
 from gdrepl.shell.status import status
 
 PROMPT: StyleAndTextTuples = [("class:gd.prompt", "(gd) ")]
+IN_BLOCK: StyleAndTextTuples = [("class:gd.prompt", "> ")]
 CANNOT_START = 2
 _LEAVE = " Ctrl-D or quit leaves"
 
@@ -75,7 +76,7 @@ class _Shell:
 
     def _make_prompt(self) -> PromptSession[str]:
         prompt: PromptSession[str] = PromptSession(
-            PROMPT,
+            lambda: IN_BLOCK if self.session.block is not None else PROMPT,
             history=self.history or InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
             completer=LineCompleter(self.session),
@@ -83,7 +84,7 @@ class _Shell:
             lexer=LineLexer(self.session.complete_names),
             bottom_toolbar=self._bottom_line,
             enable_suspend=True,
-            key_bindings=make_bindings(self._on_idle_interrupt),
+            key_bindings=make_bindings(self._on_idle_interrupt, lambda: self.session.block is not None),
             output=make_output(),
         )
         # TensorFlow must not delay the first prompt, so its loading begins once that is on the screen.
@@ -134,8 +135,12 @@ class _Shell:
         while True:
             try:
                 text = self._read()
-            except EOFError:
-                return 0
+            except (EOFError, KeyboardInterrupt):  # the latter within a block only
+                unfinished = self.session.drop_block()
+                if unfinished is None:
+                    return 0
+                self._show(unfinished)
+                continue
             for line in text.splitlines() or [""]:
                 left = self._execute(line)
                 if left is not None:
@@ -158,11 +163,11 @@ class _Shell:
     def _execute(self, line: str) -> int | None:
         """Run one line; returns the status when it ends the session."""
         line = line.strip() or self._repeat
-        self._repeat = repeatable(line)
+        self._repeat = repeatable(self.session, line)
         try:
             if interrupted_ahead(self.prompt.app.input) or self.signals.came_early():
                 raise KeyboardInterrupt
-            if needs_debugger(line) and not self._wait_for_debugger(line):
+            if needs_debugger(self.session, line) and not self._wait_for_debugger(line):
                 return CANNOT_START
             return self._run(line)
         except KeyboardInterrupt:

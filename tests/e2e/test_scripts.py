@@ -1,0 +1,154 @@
+"""Commands of one's own: blocks, define, alias, and the scripts they stand in."""
+
+from __future__ import annotations
+
+import pytest
+
+from gdrepl.commands.ahead import needs_debugger, repeatable
+from gdrepl.commands.replaying import replay_file
+from tests.e2e.driving import do, error_of, hill
+
+
+def lines_of(session):
+    return [event.line for event in session.events]
+
+
+def test_a_defined_command_runs_its_lines_with_the_words_behind_it():
+    session = hill()
+    do(session, "define go", "  # a comment", "", "step $arg0", "print $argc", "end")
+    assert do(session, "go 3 more")["value"] == 2
+    assert session.debugger.step == 3
+
+
+def test_a_block_is_one_event_and_its_call_is_the_events_of_its_lines():
+    session = hill()
+    do(session, "define go", "s 2 ;; p x", "end", "go")
+    assert lines_of(session) == ["define go ;; s 2 ;; p x ;; end", "step 2", "print x"]
+
+
+def test_a_block_on_one_line_is_the_block_on_several():
+    one, several = hill(), hill()
+    do(one, "define go ;; step 2 ;; end")
+    do(several, "define go", "step 2", "end")
+    assert one.own == several.own
+    assert lines_of(one) == lines_of(several)
+
+
+def test_an_end_inside_belongs_to_the_block_inside():
+    session = hill()
+    do(session, "define outer ;; define inner ;; step $arg0 ;; end ;; inner $arg0 ;; end")
+    assert session.own.defined["outer"] == ("define inner", "step $arg0", "end", "inner $arg0")
+    do(session, "outer 4")
+    assert session.debugger.step == 4
+    assert session.own.defined["inner"] == ("step $arg0",)
+
+
+def test_while_a_block_is_open_nothing_runs_and_its_first_line_is_known():
+    session = hill()
+    assert session.open_block == ""
+    do(session, "define go", "step 5")
+    assert session.open_block == "define go"
+    assert lines_of(session) == []
+    assert session.debugger.step == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("define", "needs NAME"),
+        ("define step", "is a command already"),
+        ("define s", "is a command already"),
+        ("define 9lives", "cannot be the name"),
+        ("define end", "meaning of its own"),
+        ("define go now", "does not take 'now'"),
+        ("end", "no block"),
+        ("alias step = print", "is a command already"),
+        ("alias go", "not a name and a command"),
+        ("alias go = nothing", "unknown command"),
+    ],
+)
+def test_what_cannot_be_defined_is_refused_at_its_first_line(line, message):
+    session = hill()
+    assert message in error_of(session, line).message
+    assert session.open_block == ""
+    assert session.own.names() == []
+
+
+def test_a_missing_word_runs_nothing():
+    session = hill()
+    do(session, "define go ;; step 1 ;; step $arg1 ;; end")
+    assert "needs $arg1; it was given 1 word" in error_of(session, "go 3").message
+    assert session.debugger.step == 0
+
+
+def test_a_quote_left_open_would_not_be_read_back_from_one_line():
+    session = hill()
+    do(session, "define go", 'print "x')
+    do(session, 'print y"')
+    assert "quote" in error_of(session, "end").message
+    assert session.own.names() == []
+    assert session.open_block == ""
+
+
+def test_a_command_that_calls_itself_ends_with_one_error():
+    session = hill()
+    do(session, "define go ;; step ;; go ;; end")
+    assert "calls itself" in error_of(session, "go").message
+
+
+def test_an_unfinished_block_of_a_script_is_an_error_that_names_its_first_line(tmp_path):
+    (tmp_path / "half.gd").write_text("step\n\ndefine go\nstep 2\n")
+    session = hill()
+    outcomes = list(session.execute(f"source {tmp_path / 'half.gd'}"))
+    assert outcomes[-1].place == "half.gd line 3"
+    assert "'define go' was not finished" in outcomes[-1].error.message
+    assert session.open_block == ""
+    assert session.debugger.step == 1
+
+
+def test_an_alias_is_replaced_by_its_text_and_recorded_so():
+    session = hill()
+    do(session, "alias two = s 2", "alias below until loss <", "two", "below 100")
+    assert lines_of(session)[2:] == ["step 2", "until loss < 100"]
+    do(session, "alias below = two")
+    assert session.own.aliases["below"] == "step 2"
+
+
+def test_a_defined_command_may_be_called_by_an_alias_and_beats_a_prefix():
+    session = hill()
+    do(session, "define ste ;; step $arg0 ;; end", "alias three = ste 3", "three")
+    assert session.debugger.step == 3
+
+
+def test_commands_of_ones_own_need_no_tensorflow_to_be_made():
+    session = hill()
+    for line in ("define go", "step", "end", "alias two = step 2"):
+        assert not needs_debugger(session, line)
+        do(session, line)
+    assert not session.ready
+    assert len(session.events) == 2
+    assert needs_debugger(session, "go")
+    assert needs_debugger(session, "two")
+    assert repeatable(session, "two") == "two"
+    assert repeatable(session, "go") == ""
+
+
+def test_a_failing_record_leaves_no_definition_behind():
+    session = hill()
+
+    def fail(event):
+        raise KeyboardInterrupt
+
+    session.on_event = fail
+    with pytest.raises(KeyboardInterrupt):
+        do(session, "alias two = step 2")
+    assert session.own.names() == []
+    assert session.events == []
+
+
+def test_a_recording_of_blocks_replays(tmp_path):
+    session = hill()
+    do(session, "define go ;; step $arg0 ;; end", "go 3", f"save {tmp_path / 'own.gds'}")
+    again = replay_file(tmp_path / "own.gds")
+    assert again.status == "match"
+    assert again.commands == 2
