@@ -24,13 +24,14 @@ from gdrepl.commands.results import (
     ProblemInfo,
     SessionInfo,
     SlotInfo,
-    StopInfo,
     Stops,
     Variables,
 )
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
+from gdrepl.commands.stop_info import stop_info
 from gdrepl.engine import optimizer, zoo
+from gdrepl.engine.events import EVENTS
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.engine.snapshot import norm
 from gdrepl.engine.timeline import Branch
@@ -196,20 +197,7 @@ def _info_variables(session: Session) -> Variables:
 
 
 def _info_break(session: Session) -> Stops:
-    return Stops(
-        tuple(
-            StopInfo(
-                item.id,
-                "breakpoint",
-                item.condition.text,
-                item.enabled,
-                item.hits,
-                temporary=item.temporary,
-                note=session.debugger.meaningless(item.condition),
-            )
-            for item in session.debugger.stops
-        )
-    )
+    return Stops(tuple(stop_info(session, item) for item in session.debugger.stops))
 
 
 def _info_branches(session: Session) -> Branches:
@@ -284,6 +272,16 @@ def _info_problems(session: Session) -> Listed:
     return Listed("problems of the zoo", tuple(entries), "problem NAME puts one in force; some take dim=N")
 
 
+def _info_events(session: Session) -> Listed:
+    entries = []
+    for name, kind in EVENTS.items():
+        given = ", ".join(f"{key}={value:g}" for key, value in kind().thresholds().items())
+        entries.append((name, f"{kind().definition()}{f'   ({given})' if given else ''}"))
+    return Listed(
+        "events that catch knows", tuple(entries), "catch plateau patience=20 sets a threshold, catch all catches every event"
+    )
+
+
 INFO: Mapping[str, Callable[[Session], Any]] = {
     "problem": _info_problem,
     "optimizer": _info_optimizer,
@@ -292,6 +290,7 @@ INFO: Mapping[str, Callable[[Session], Any]] = {
     "branches": _info_branches,
     "display": _info_display,
     "session": _info_session,
+    "events": _info_events,
     "optimizers": _info_optimizers,
     "schedules": _info_schedules,
     "problems": _info_problems,
@@ -325,8 +324,8 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
-    WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists optimizers, schedules and
-    problems, which tell what there is to choose from.
+    WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists events, optimizers,
+    schedules and problems, which tell what there is to choose from.
 
     Example: info optimizer
     """

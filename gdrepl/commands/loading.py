@@ -14,12 +14,13 @@ from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
+from gdrepl.commands.stop_info import stop_from_plain
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Origin, Problem, make_problem
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
-from gdrepl.engine.stops import Breakpoint, Display, Stops
+from gdrepl.engine.stops import Display, Stops
 from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
@@ -186,17 +187,7 @@ def _branch(
 def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger = session.debugger
     debugger.max_steps = _whole(body["max_steps"])
-    items = tuple(
-        Breakpoint(
-            _whole(item["id"]),
-            parse(text_of(item["condition"]), at_point=True),
-            bool(item["enabled"]),
-            bool(item["temporary"]),
-            _whole(item["hits"]),
-        )
-        for item in body["stops"]
-    )
-    debugger.stops = Stops(items, _whole(body["next_stop"]))
+    debugger.stops = Stops(tuple(stop_from_plain(item) for item in body["stops"]), _whole(body["next_stop"]))
     session.displays = tuple(
         Display(_whole(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
     )

@@ -80,9 +80,12 @@ class Described:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StopInfo:
-    """One breakpoint as `info break` lists it; `note` says why it is passed over here, if it is."""
+    """One stop as `info break` lists it; `note` says why it cannot be computed here, if so.
+
+    `seen` is the value that it saw when it last stopped a run, at step `seen_at`; `once` that it is then switched off.
+    """
 
     id: int
     kind: str
@@ -92,23 +95,30 @@ class StopInfo:
     ignore: int = 0
     temporary: bool = False
     note: str = ""
+    name: str = ""
+    once: bool = False
+    seen: Array | None = None
+    seen_at: int | None = None
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """The breakpoints."""
+    """The stops."""
 
     stops: tuple[StopInfo, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StopSet:
-    """A breakpoint that was just set."""
+    """A stop that was just set, or given another condition; `definition` is that of an event."""
 
     id: int
     kind: str
     text: str
     temporary: bool = False
+    name: str = ""
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -71,6 +71,17 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.back(count))
 
 
+@registry.command("reverse-continue", "rc", group="running", repeats=True)
+def reverse_continue(session: Session) -> Stepped:
+    """Go back to the latest earlier step where a stop held.
+
+    Where none did, it is the start of the branch. Stops count and ignore hits as they do forwards, and their commands run.
+
+    Example: reverse-continue
+    """
+    return session.stepped(session.debugger.reverse())
+
+
 @registry.command("goto", group="running", repeats=True)
 def goto(session: Session, step: Where) -> Stepped:
     """Stand at STEP, at start or at end, bit for bit.

@@ -13,6 +13,7 @@ from typing import Any
 from gdrepl import __version__
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
+from gdrepl.commands.stop_info import stop_to_plain
 from gdrepl.commands.values import data_folder
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Origin, Problem
@@ -153,16 +154,7 @@ def _state(session: Session) -> dict[str, Any]:
         "branch": position.branch,
         "index": position.index,
         "step": position.step,
-        "stops": [
-            {
-                "id": item.id,
-                "condition": item.condition.text,
-                "enabled": item.enabled,
-                "temporary": item.temporary,
-                "hits": item.hits,
-            }
-            for item in debugger.stops
-        ],
+        "stops": [stop_to_plain(item) for item in debugger.stops],
         "next_stop": debugger.stops.next_id,
         "displays": [{"id": item.id, "expression": item.expression.text} for item in session.displays],
         "next_display": session.next_display,

@@ -10,6 +10,7 @@ from typing import Any
 
 from gdrepl.commands.blocks import END, Block
 from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.following import is_silent, lines_after
 from gdrepl.commands.line import Part, parts
 from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.own import Own
@@ -19,10 +20,12 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Move
 from gdrepl.engine.problem import as_array
-from gdrepl.engine.snapshot import Array
-from gdrepl.engine.stops import Display
+from gdrepl.engine.snapshot import Array, Stop, frozen
+from gdrepl.engine.stops import DELETE, Display, StopPoint
+from gdrepl.engine.triggers import Occurs
 from gdrepl.errors import CommandError, ExpressionError, GdreplError
 from gdrepl.expression import Expression
+from gdrepl.insight.evidence import evidence
 from gdrepl.recording.numbers import result_to_json
 
 MAX_SOURCE_DEPTH = 10
@@ -43,6 +46,7 @@ class Outcome:
     result: Any = None
     error: GdreplError | None = None
     place: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Session:
         own: the commands and aliases made by define and alias.
         block: the block whose lines are being read, or None.
         displays: the expressions shown at every stop.
+        follows: whether the commands of a stop run after it; a replay runs what was recorded of them instead.
         folders: where data files and scripts are looked for.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
     """
@@ -111,6 +116,11 @@ class Session:
         self._debugger: Debugger | None = None
         self._building = threading.Lock()
         self._depth = 0
+        self.follows = True
+        self._following = False
+        self._held: tuple[StopPoint, ...] = ()
+        self._pending: tuple[StopPoint, ...] = ()
+        self._moves = 0
 
     # The debugger, built when it is first needed
 
@@ -155,7 +165,7 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth", "block")
+        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth", "block", "follows", "_following", "_moves")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
@@ -191,6 +201,7 @@ class Session:
             self.block = block.with_line(part.text, self.own.opens_block(part.text))
 
     def _execute_one(self, text: str, place: str, block: Block | None = None) -> Iterator[Outcome]:
+        self._held = ()
         try:
             result = self._result(text, place, block)
         except GdreplError as error:
@@ -201,7 +212,31 @@ class Session:
         if isinstance(result, Script):
             yield from self._run_script(result, text)
         elif not isinstance(result, Block):
-            yield Outcome(text if block is None else block.text, result)
+            held, self._held = self._held, ()
+            yield Outcome(text if block is None else block.text, result, silent=self.follows and is_silent(held))
+            self._pending = held
+            if self.follows and not self._following:
+                yield from self._follow()
+
+    def _follow(self) -> Iterator[Outcome]:
+        """Run the commands of the stops that ended a run.
+
+        The first line that runs or moves ends them; the commands of what it stops at follow.
+        """
+        self._following = True
+        try:
+            while self._pending:
+                held, self._pending = self._pending, ()
+                for line, place in lines_after(held):
+                    moves = self._moves
+                    for outcome in self.execute(line, place):
+                        yield replace(outcome, place=(outcome.place or place) if outcome.error is not None else "")
+                        if outcome.error is not None:
+                            return
+                    if self._moves != moves:
+                        break
+        finally:
+            self._following, self._pending = False, ()
 
     def _result(self, text: str, place: str, block: Block | None) -> Any:
         """What a line gives: a result, a script to run next, or a block of which this was the first line."""
@@ -309,11 +344,26 @@ class Session:
     def stepped(self, move: Move) -> Stepped:
         """A move as a result, with the displays at the point arrived at."""
         debugger, last_finite = self.debugger, None
+        self._held = move.held
+        self._moves += 1
         if any(stop.kind == "non-finite" for stop in move.stops) and debugger.step > debugger.branch.start:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None
         branch = debugger.position.branch
-        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
+        stops = tuple(self._with_evidence(stop) for stop in move.stops)
+        return Stepped(move.taken, move.point, stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
+
+    def _with_evidence(self, stop: Stop) -> Stop:
+        """The stop of an event with what it saw here; the first of its numbers is noted as the value seen."""
+        debugger = self.debugger
+        item = next((item for item in self._held if item.id == stop.number), None)
+        if item is None or not isinstance(item.trigger, Occurs):
+            return stop
+        found = evidence(debugger, item.trigger.event)
+        if item.afterwards != DELETE:
+            seen = frozen(next(iter(found.numbers.values())))
+            debugger.stops = debugger.stops.changed(replace(debugger.stops.get(item.id), seen=seen))
+        return replace(stop, evidence=found)
 
     def displayed(self) -> tuple[Displayed, ...]:
         """The displays with their values here; what cannot be computed says so."""

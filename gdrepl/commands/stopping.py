@@ -1,31 +1,43 @@
-"""Commands for breakpoints and displays."""
+"""Commands for stops: break, watch, catch, and what is done to them by number or name."""
 
 from __future__ import annotations
 
-from gdrepl.commands.arguments import Ask, Condition, DisplayIds, StopIds
+from dataclasses import replace
+
 from gdrepl.commands.registry import registry
-from gdrepl.commands.results import Displays, Done, StopSet
+from gdrepl.commands.results import Done, Stops, StopSet
 from gdrepl.commands.session import Session
-from gdrepl.engine.stops import Display
+from gdrepl.commands.stop_arguments import (
+    BreakWish,
+    CatchWish,
+    NewCondition,
+    StopId,
+    StopIds,
+    StopWish,
+    Switch,
+    Times,
+    WatchWish,
+)
+from gdrepl.commands.stop_info import stop_info
+from gdrepl.engine.triggers import Occurs
 from gdrepl.errors import CommandError
-from gdrepl.expression import Expression
 
 
-@registry.command("break", "b", group="stops", syntax="if CONDITION")
-def break_(session: Session, condition: Condition) -> StopSet:
+@registry.command("break", "b", group="stops", syntax="if CONDITION [as NAME]")
+def break_(session: Session, condition: BreakWish) -> StopSet | Stops:
     """Stop runs at the first step where CONDITION holds.
 
     A condition is a truth value of a point: it may use the parameters, loss, lr, step, grad(x), update(x), prev(...) and
-    slot.NAME. A condition that cannot be computed is refused now, not later; where another problem or optimizer is in force for
-    which it means nothing, runs pass it over and say so.
+    slot.NAME. A condition that cannot be computed is refused now; where another problem or optimizer is in force for which it
+    means nothing, it ends the next run after one update and says why. A name can stand in place of the number afterwards.
 
     Example: break if loss < 1e-3
     """
-    return _set(session, condition, temporary=False)
+    return _set(session, condition)
 
 
-@registry.command("tbreak", "tb", group="stops", syntax="if CONDITION")
-def tbreak(session: Session, condition: Condition) -> StopSet:
+@registry.command("tbreak", "tb", group="stops", syntax="if CONDITION [as NAME]")
+def tbreak(session: Session, condition: BreakWish) -> StopSet | Stops:
     """Like break, but deleted once it has stopped a run.
 
     Example: tbreak if step == 5
@@ -33,16 +45,95 @@ def tbreak(session: Session, condition: Condition) -> StopSet:
     return _set(session, condition, temporary=True)
 
 
-def _set(session: Session, condition: Expression, temporary: bool) -> StopSet:
-    debugger = session.debugger
-    number = debugger.stops.next_id
-    debugger.stops = debugger.stops.add(condition, temporary)
-    return StopSet(number, "breakpoint", condition.text, temporary)
+@registry.command("watch", "wa", group="stops", syntax="EXPRESSION [by DISTANCE] [if CONDITION] [as NAME]")
+def watch(session: Session, expression: WatchWish) -> StopSet | Stops:
+    """Stop runs when the value of EXPRESSION changes.
+
+    It is compared with its value at the step before: watch sign(x - 50) finds an overshoot. With `by D` a run stops when the
+    value has moved by D or more (any number of an array) since the watchpoint was set or last stopped a run.
+
+    Example: watch sign(x - 50)
+    """
+    return _set(session, expression)
+
+
+@registry.command("catch", group="stops", syntax="EVENT [THRESHOLD=NUMBER ...] [if CONDITION] [as NAME]")
+def catch(session: Session, event: CatchWish) -> StopSet | Stops:
+    """Stop runs where EVENT begins: plateau, divergence, ...
+
+    info events lists the events with their definitions and thresholds, which can be set: catch plateau patience=50 rtol=1e-4.
+    An event fires where it begins to hold, and again only after it has ceased; what it looks back on ends where a parameter was
+    last set. A run that it stops shows the numbers it looked at, and what to look at next. `catch all` catches every event.
+
+    Example: catch plateau patience=50 rtol=1e-4
+    """
+    return _set(session, event)
+
+
+def _set(session: Session, wish: StopWish, temporary: bool = False) -> StopSet | Stops:
+    debugger, before = session.debugger, session.debugger.stops.next_id
+    for trigger in wish.triggers:
+        debugger.stops = debugger.stops.add(trigger, temporary, wish.name)
+        if wish.condition is not None:
+            item = debugger.stops.get(debugger.stops.next_id - 1)
+            debugger.stops = debugger.stops.changed(item.under(wish.condition))
+    new = [item for item in debugger.stops if item.id >= before]
+    if len(new) > 1:
+        return Stops(tuple(stop_info(session, item) for item in new))
+    [item] = new
+    definition = item.trigger.event.definition() if isinstance(item.trigger, Occurs) else ""
+    return StopSet(item.id, item.kind, item.text, temporary, item.name, definition)
+
+
+@registry.command("condition", group="stops", syntax="ID [CONDITION]")
+def condition(session: Session, id: StopId, condition: NewCondition | None = None) -> StopSet:
+    """Give the stop ID another CONDITION; without one take it away.
+
+    The condition of a breakpoint is all there is to it, so it cannot be taken away. Watchpoints and catchpoints stop a run only
+    where theirs holds too.
+
+    Example: condition 1 loss < 1e-4
+    """
+    item = session.debugger.stops.get(id).under(condition)
+    session.debugger.stops = session.debugger.stops.changed(item)
+    return StopSet(item.id, item.kind, item.text, name=item.name)
+
+
+@registry.command("ignore", group="stops", syntax="ID TIMES")
+def ignore(session: Session, id: StopId, times: Times) -> Done:
+    """Let the stop ID pass the next TIMES that it holds.
+
+    They are counted as hits. 0 lets it stop the next time.
+
+    Example: ignore 1 3
+    """
+    item = replace(session.debugger.stops.get(id), ignore=times)
+    session.debugger.stops = session.debugger.stops.changed(item)
+    passes = "stops the next time" if times == 0 else f"lets {times} hit{'s' if times != 1 else ''} pass"
+    return Done(f"{item.kind} {item.id} {passes}")
+
+
+@registry.command("commands", group="stops", block=True, syntax="[ID], lines, end")
+def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ...]) -> Done:
+    """Run the lines up to `end` whenever the stop ID ends a run.
+
+    Without ID it is the stop that was set last. `silent` as the first line leaves out what is usually shown at the stop. The
+    first line that runs or moves ends the list. No lines at all take the list away.
+
+    Example: commands 1
+    """
+    stops = session.debugger.stops
+    if id is None and not len(stops):
+        raise CommandError("there is no stop to give commands to", "break if loss < 1e-3 sets one")
+    item = stops.get(id) if id is not None else stops.items[-1]
+    session.debugger.stops = stops.changed(replace(item, commands=lines))
+    what = f"{len(lines)} command{'s' if len(lines) != 1 else ''}" if lines else "no commands any more"
+    return Done(f"{item.kind} {item.id}: {what}")
 
 
 @registry.command("delete", "del", group="stops")
 def delete(session: Session, ids: StopIds = ()) -> Done:
-    """Delete the breakpoints IDS, or all of them.
+    """Delete the stops IDS, or all of them.
 
     Example: delete 1
     """
@@ -52,19 +143,24 @@ def delete(session: Session, ids: StopIds = ()) -> Done:
     return Done(f"{gone} breakpoint{'s' if gone != 1 else ''} deleted")
 
 
-@registry.command("enable", group="stops")
-def enable(session: Session, ids: StopIds = ()) -> Done:
-    """Switch the breakpoints IDS, or all of them, on.
+@registry.command("enable", group="stops", syntax="[once] [IDS]")
+def enable(session: Session, ids: Switch = (False, ())) -> Done:
+    """Switch the stops IDS, or all of them, on.
+
+    `enable once 1` switches it off again when it has stopped a run.
 
     Example: enable 1
     """
-    session.debugger.stops = session.debugger.stops.enabled(True, ids)
-    return Done(_switched(session, ids, "enabled"))
+    once, numbers = ids
+    if once and not numbers:
+        raise CommandError("enable once needs the number of a stop", "for example enable once 1")
+    session.debugger.stops = session.debugger.stops.enabled(True, numbers, once)
+    return Done(_switched(session, numbers, "enabled once" if once else "enabled"))
 
 
 @registry.command("disable", "dis", group="stops")
 def disable(session: Session, ids: StopIds = ()) -> Done:
-    """Switch the breakpoints IDS, or all of them, off.
+    """Switch the stops IDS, or all of them, off.
 
     They are kept, and enable switches them on again.
 
@@ -77,35 +173,3 @@ def disable(session: Session, ids: StopIds = ()) -> Done:
 def _switched(session: Session, ids: tuple[int, ...], word: str) -> str:
     count = len(ids) or len(session.debugger.stops)
     return f"{count} breakpoint{'s' if count != 1 else ''} {word}"
-
-
-@registry.command("display", "disp", group="data")
-def display(session: Session, expression: Ask | None = None) -> Displays:
-    """Show EXPRESSION now and at every stop.
-
-    Without one, all displays are shown.
-
-    Example: display norm(grad)
-    """
-    if expression is not None:
-        if not expression.history or session.debugger.step > session.debugger.branch.start:
-            session.debugger.ask(expression)
-        session.displays += (Display(session.next_display, expression),)
-        session.next_display += 1
-    return Displays(session.displayed())
-
-
-@registry.command("undisplay", group="data")
-def undisplay(session: Session, ids: DisplayIds = ()) -> Done:
-    """Stop showing the displays IDS, or all of them.
-
-    Example: undisplay 1
-    """
-    known = {item.id for item in session.displays}
-    for wanted in ids:
-        if wanted not in known:
-            listed = ", ".join(map(str, sorted(known))) or "none"
-            raise CommandError(f"there is no display {wanted}", f"displays: {listed}")
-    gone = len(ids) or len(known)
-    session.displays = tuple(item for item in session.displays if ids and item.id not in ids)
-    return Done(f"{gone} display{'s' if gone != 1 else ''} deleted")

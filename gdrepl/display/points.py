@@ -13,7 +13,7 @@ from gdrepl.display import numbers
 from gdrepl.display.series import counted
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, crop, prose, safe, table, width_of
-from gdrepl.engine.snapshot import Array, Point, Stop, norm
+from gdrepl.engine.snapshot import Array, Evidence, Point, Stop, norm
 from gdrepl.insight.gradient import Term
 
 FIRST_BRANCH = "main"
@@ -136,20 +136,39 @@ def _stop(stop: Stop, style: Style) -> list[Line]:
         return []
     if stop.kind in ("start", "end"):
         return prose(f"at {stop.text or 'the ' + stop.kind}", style, then="  ")
-    text = _stop_text(stop)
-    return prose(f"stopped: {text}", style, "error" if stop.kind == "non-finite" else "", then="  ")
+    text = _stop_text(stop, style)
+    lines = prose(f"stopped: {text}", style, "error" if stop.kind == "non-finite" or stop.error else "", then="  ")
+    return [*lines, *(_evidence(stop.evidence, style) if stop.evidence is not None else [])]
 
 
-def _stop_text(stop: Stop) -> str:
+def _evidence(found: Evidence, style: Style) -> list[Line]:
+    """What an event saw, and where to look next."""
+    seen = ", ".join(f"{name} {numbers.fit(value, 32, style.precision)}" for name, value in found.numbers.items())
+    lines = prose(found.definition, style, "dim", first="  ", then="  ")
+    lines += prose(f"steps {found.first} to {found.last}: {seen}", style, first="  ", then="    ")
+    return lines + prose(f"next: {found.next}", style, "dim", first="  ", then="    ")
+
+
+def _stop_text(stop: Stop, style: Style) -> str:
     """What ended a run, as `stopped:` goes on."""
+    if stop.kind == "event":
+        return f"catchpoint {stop.number}{_called(stop)}, {stop.text}"
     if stop.kind == "until":
         return f"until {stop.text}"
     if stop.kind == "interrupt":
         return "interrupted"
     if stop.kind == "non-finite":
         return f"not finite: {stop.text}"
-    name = stop.kind if stop.id is None else f"{stop.kind} {stop.id}"
-    return f"{name}, {stop.text}" if stop.text else name
+    name = stop.kind if stop.id is None else f"{stop.kind} {stop.id}{_called(stop)}"
+    if stop.error:
+        return f"{name}, {stop.text}, cannot be computed here: {stop.error} (disable {stop.id} lets it pass)"
+    values = [numbers.fit(value, style.width // 3, style.precision) for value in (stop.before, stop.after) if value is not None]
+    changed = f": {f' {style.arrow} '.join(values)}" if len(values) == 2 else ""
+    return f"{name}, {stop.text}{changed}" if stop.text else name
+
+
+def _called(stop: Stop) -> str:
+    return f" ({stop.name})" if stop.name else ""
 
 
 def _last_finite(result: Stepped, style: Style, compared: bool) -> list[Line]:

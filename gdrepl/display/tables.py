@@ -27,9 +27,10 @@ from gdrepl.display.text import Line, Span, prose, safe, table
 _HEX_SHOWN = 12
 _SET = {
     "breakpoint": "breakpoint {id}: stops {once}when {text}",
-    "watchpoint": "watchpoint {id}: stops {once}when {text} changes",
+    "watchpoint": "watchpoint {id}: stops {once}at a change of {text}",
     "event": "catchpoint {id}: stops {once}at {text}",
 }
+_KINDS = {"event": "catchpoint"}
 
 
 def printed(result: Printed, style: Style) -> list[Line]:
@@ -54,26 +55,43 @@ def described(result: Described, style: Style) -> list[Line]:
 
 
 def stops(result: Stops, style: Style) -> list[Line]:
-    """The breakpoints as gdb lists them."""
+    """The stops as gdb lists them, each with what it saw last and its commands below."""
     if not result.stops:
         return [[("no breakpoints", "")]]
     header: list[Span] = [(word, "dim") for word in ("Num", "Kind", "Enb", "Hits", "What")]
     return table(
-        [header, *([(text, "") for text in _stop_cells(stop)] for stop in result.stops)], style, indent=0, wrapped=True
+        [header, *([(text, "") for text in _stop_cells(stop, style)] for stop in result.stops)], style, indent=0, wrapped=True
     )
 
 
-def _stop_cells(stop: StopInfo) -> tuple[str, ...]:
-    extra = ("   (once)" if stop.temporary else "") + (f"   (skips {stop.ignore} more)" if stop.ignore else "")
-    extra += f"   (passed over here: {stop.note})" if stop.note else ""
-    return str(stop.id), stop.kind, "y" if stop.enabled else "n", str(stop.hits), stop.text + extra
+def _stop_cells(stop: StopInfo, style: Style) -> tuple[str, ...]:
+    name = f"{stop.name}: " if stop.name else ""
+    notes = [
+        "once" if stop.temporary or stop.once else "",
+        f"skips {stop.ignore} more" if stop.ignore else "",
+        f"cannot be computed here: {stop.note}" if stop.note else "",
+        _last_seen(stop, style),
+        f"then {'; '.join(stop.commands)}" if stop.commands else "",
+    ]
+    extra = "".join(f"   ({note})" for note in notes if note)
+    kind = _KINDS.get(stop.kind, stop.kind)
+    return str(stop.id), kind, "y" if stop.enabled else "n", str(stop.hits), name + stop.text + extra
+
+
+def _last_seen(stop: StopInfo, style: Style) -> str:
+    if stop.seen_at is None:
+        return ""
+    value = "" if stop.seen is None else f"{numbers.fit(stop.seen, style.width // 3, style.precision)} "
+    return f"last {value}at step {stop.seen_at}"
 
 
 def stop_set(result: StopSet, style: Style) -> list[Line]:
     """What a new breakpoint waits for."""
     pattern = _SET.get(result.kind, _SET["breakpoint"])
     once = "once, " if result.temporary else ""
-    return prose(pattern.format(id=result.id, text=result.text, once=once), style, then="  ")
+    called = f"{result.id} ({result.name})" if result.name else str(result.id)
+    lines = prose(pattern.format(id=called, text=result.text, once=once), style, then="  ")
+    return lines + (prose(result.definition, style, "dim", first="  ", then="  ") if result.definition else [])
 
 
 def displays(result: Displays, style: Style) -> list[Line]:

@@ -149,7 +149,7 @@ class Debugger:
         allowed = self.max_steps if count is None else count
         if self.interrupt_after is not None:
             allowed = min(allowed, self.interrupt_after)
-        notes = ()
+        notes: tuple[str, ...] = ()
         if count is None and not before.is_finite():
             notes = ("it begins where a value is not finite: a run of a given count goes on, and goto goes back",)
         taken = 0
@@ -179,7 +179,7 @@ class Debugger:
         stops += self._ending(taken, count, bool(stops), interrupted)
         self._note(lookout)
         self.timeline.trim()
-        return Move(before.point(), self.point(), taken, tuple(stops), notes)
+        return Move(before.point(), self.point(), taken, tuple(stops), notes, lookout.held)
 
     def _ending(self, taken: int, count: int | None, stopped: bool, interrupted: bool) -> list[Stop]:
         """Why a run ended, beyond the conditions."""
@@ -231,6 +231,13 @@ class Debugger:
         stops += [self._stop(item) for item in lookout.held]
         stops += [Stop("until", None, each.text) for each in lookout.until if lookout.until_held]
         return advance.taken, stops, advance.finite or through
+
+    def looked_back_to(self, horizon: int) -> int:
+        """The first step that a trigger looked at which fired with the last update; `horizon` is its own."""
+        index = self.position.index
+        if index and self.segment.start.step == self.step:  # an edit lies here, after the update
+            index -= 1
+        return self._memories.begins(self.branch.stretches[: index + 1], self.step, horizon)
 
     def _engine_refuses(self, items: Sequence[StopPoint]) -> bool:
         """Whether it is one of these stops that the engine cannot compile; that is noted of each."""
@@ -338,7 +345,7 @@ class Debugger:
                 move = self.goto(found)
                 stops = tuple(self._stop(item) for item in lookout.held)
                 self._note(lookout)
-                return replace(move, stops=stops)
+                return replace(move, stops=stops, held=lookout.held)
         move = self.goto(self.branch.start)
         self._note(lookout)
         return replace(move, stops=(Stop("start", None, "the start: no stop held on the way"),))
@@ -563,8 +570,8 @@ class Debugger:
 
     # Programs
 
-    def _program(self, recipe: Recipe, conditions: Sequence[Expression] = ()) -> Program:
-        return self._programs.get(recipe, conditions)
+    def _program(self, recipe: Recipe, triggers: Sequence[Trigger] = ()) -> Program:
+        return self._programs.get(recipe, triggers)
 
 
 def _broken_stop(item: StopPoint, why: str) -> Stop:

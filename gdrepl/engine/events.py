@@ -1,8 +1,8 @@
 """The events that `catch` knows: what each is, its thresholds, and how it is seen inside the compiled loop.
 
 An event fires at the step where what defines it begins to hold: it fires again only after it has ceased. What an event
-remembers of earlier points goes back to the latest edit at most, and is decided by the recorded steps alone, so that it fires
-at the same steps however a run is cut into commands.
+remembers of earlier points goes back to the latest edit of a parameter at most, and is decided by the recorded steps alone, so
+that it fires at the same steps however a run is cut into commands.
 """
 
 from __future__ import annotations
@@ -54,9 +54,13 @@ class Event:
         ]
         return " ".join([self.name, *changed])
 
+    def thresholds(self) -> dict[str, float]:
+        """Each threshold by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def definition(self) -> str:
         """When it fires, with its thresholds."""
-        given = {each.name: f"{getattr(self, each.name):g}" for each in fields(self)}
+        given = {name: f"{value:g}" for name, value in self.thresholds().items()}
         return " ".join((type(self).__doc__ or "").split()).format(**given)
 
 
@@ -82,8 +86,8 @@ class NonFinite(Event):
 
 @dataclass(frozen=True, slots=True)
 class Divergence(Event):
-    """the loss is more than {factor} times the highest that it was {window} to 2 x {window} points before (or at the first, where
-    there are not so many), and by more than {atol}: loss > high + ({factor} - 1) |high| + {atol}"""
+    """the loss is above {factor} times the highest of the points {window} to 2 x {window} before, and by more than {atol}:
+    loss > high + ({factor} - 1) |high| + {atol}"""
 
     name: ClassVar[str] = "divergence"
     next: ClassVar[str] = "plot loss log shows where it turned; whatif lr tries smaller rates from an earlier step"
@@ -95,15 +99,14 @@ class Divergence(Event):
         return 2 * self.window
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        return [np.full(2 * self.window, -np.inf), np.full((), -np.inf)]
+        return [np.full(2 * self.window, -np.inf)]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
-        ring, first = _pushed(reading, memory[0], reading.last_loss), memory[1]
-        first = tf.where(tf.math.is_inf(first), reading.last_loss, first)
+        ring = _pushed(reading, memory[0], reading.last_loss)
         high = tf.reduce_max(ring[: self.window + 1])
-        high = tf.where(tf.math.is_inf(high), first, high)
-        return reading.loss > high + (self.factor - 1) * tf.abs(high) + self.atol, [ring, first]
+        grown = reading.loss > high + (self.factor - 1) * tf.abs(high) + self.atol
+        return tf.math.is_finite(high) & grown, [ring]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class Oscillation(Event):
         return self.times + 1
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        counts = [np.zeros((), np.int32), np.zeros((), np.int32), np.zeros(())]
+        counts: list[Array] = [np.zeros((), np.int32), np.zeros((), np.int32), np.zeros(())]
         return [*counts, *(np.zeros(shape) for shape in shapes.values())]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:

@@ -8,10 +8,12 @@ from typing import Any
 from gdrepl.engine.past import Past
 from gdrepl.engine.program import Orders, Program, Seen
 from gdrepl.engine.programs import Programs
-from gdrepl.engine.snapshot import Snapshot
+from gdrepl.engine.segment import Segment
+from gdrepl.engine.snapshot import Snapshot, same_numbers
 from gdrepl.engine.stops import StopPoint
 from gdrepl.engine.timeline import Stretch
 from gdrepl.engine.triggers import Holds, Trigger
+from gdrepl.errors import ExpressionError
 from gdrepl.expression import Expression
 
 
@@ -63,7 +65,8 @@ class Memories:
     """What triggers remember where the debugger stands.
 
     It is decided by the recorded steps before, and not by how they were run: the last memory is kept as long as the run goes
-    on where it ended, and elsewhere the steps before are walked again, as many as the triggers look back on.
+    on where it ended, and elsewhere the steps before are walked again, as many as the triggers look back on, but not beyond
+    a point at which a parameter was set or another problem began.
     """
 
     def __init__(self, past: Past, programs: Programs) -> None:
@@ -73,22 +76,59 @@ class Memories:
 
     def at(self, stretches: Sequence[Stretch], snapshot: Snapshot, triggers: Sequence[Trigger]) -> list[list[Any]]:
         """The memory of `triggers` at `snapshot`, a step of the last of `stretches`."""
-        segment = stretches[-1].segment
-        program = self._programs.get(segment.recipe, triggers)
+        program = self._programs.get(stretches[-1].segment.recipe, triggers)
         back = max((trigger.horizon() for trigger in triggers), default=0)
-        if self._kept is not None and self._kept[0] is snapshot and self._kept[1] is program:
+        if back and self._kept is not None and self._kept[0] is snapshot and self._kept[1] is program:
             return self._kept[2]
-        index = len(stretches) - 1
-        while index > 0 and stretches[index].segment.label == "":  # it goes on with the one before, without an edit
-            index -= 1
-        first = max(stretches[index].segment.start.step, snapshot.step - back)
-        if back == 0 or first == snapshot.step:
-            return program.blank_memory()
-        holding = next(each.segment for each in reversed(stretches[index:]) if each.segment.start.step <= first)
-        program.load(self._past.reach(holding, first))
-        orders = Orders([0] * len(triggers), program.blank_memory(), [each.given() for each in triggers], halting=False)
-        return program.advance(snapshot.step - first, through=True, last_only=True, orders=orders).seen.memory
+        memory = program.blank_memory()
+        for segment, first, last in self._behind(stretches, snapshot.step, back):
+            memory = self._walked(segment, first, last, triggers, memory)
+        return memory
 
     def keep(self, snapshot: Snapshot, program: Program, memory: list[list[Any]]) -> None:
         """Remember the memory of a program that arrived at `snapshot`."""
         self._kept = (snapshot, program, memory) if memory else None
+
+    def begins(self, stretches: Sequence[Stretch], step: int, back: int) -> int:
+        """The first step that is looked back on from `step`."""
+        pieces = self._behind(stretches, step, back)
+        return pieces[0][1] if pieces else step
+
+    def _behind(self, stretches: Sequence[Stretch], step: int, back: int) -> list[tuple[Segment, int, int]]:
+        """(segment, from, to) of the `back` updates before `step` that may be looked back on, in order."""
+        pieces: list[tuple[Segment, int, int]] = []
+        last = step
+        for index in range(len(stretches) - 1, -1, -1):
+            segment = stretches[index].segment
+            first = max(segment.start.step, step - back)
+            if first < last:
+                pieces.insert(0, (segment, first, last))
+            if first > segment.start.step or index == 0 or not self._goes_on(stretches[index - 1], segment):
+                break
+            last = first
+        return pieces
+
+    def _goes_on(self, before: Stretch, segment: Segment) -> bool:
+        """Whether a segment has the problem and the parameters with which the one before it ended."""
+        if segment.recipe.problem.program_key != before.segment.recipe.problem.program_key:
+            return False
+        end = self._past.reach(before.segment, before.last).parameters
+        return all(same_numbers(value, end[name]) for name, value in segment.start.parameters.items())
+
+    def _walked(
+        self, segment: Segment, first: int, last: int, triggers: Sequence[Trigger], memory: list[list[Any]]
+    ) -> list[list[Any]]:
+        """The memory after one more piece; a piece in which the triggers mean nothing leaves them with a blank one."""
+        places = [place for place, each in enumerate(triggers) if each.horizon()]
+        remembering = [triggers[place] for place in places]
+        program = self._programs.get(segment.recipe, remembering)
+        program.load(self._past.reach(segment, first))
+        orders = Orders(
+            [0] * len(places), [memory[place] for place in places], [each.given() for each in remembering], halting=False
+        )
+        try:
+            walked = program.advance(last - first, through=True, last_only=True, orders=orders).seen.memory
+        except ExpressionError:
+            return self._programs.get(segment.recipe, triggers).blank_memory()
+        new = dict(zip(places, walked))
+        return [new.get(place, each) for place, each in enumerate(memory)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gdrepl.engine.snapshot import Point, Stop
+from gdrepl.engine.stops import StopPoint
 from gdrepl.errors import GdreplError
 
 
@@ -12,7 +13,7 @@ from gdrepl.errors import GdreplError
 class Move:
     """What a run or a jump did: the point left, the point arrived at, the signed number of steps between, and why it ended.
 
-    `notes` says which breakpoints were passed over, and why.
+    `notes` are for the user; `held` are the stops that ended it, as they were then.
     """
 
     before: Point
@@ -20,6 +21,7 @@ class Move:
     taken: int
     stops: tuple[Stop, ...]
     notes: tuple[str, ...] = ()
+    held: tuple[StopPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ class LineRunner:
         if self.as_json:
             print(dumps(_to_json(outcome)), flush=True)
             return
+        if outcome.silent:
+            return
         with self._activity.aside() if self._activity is not None else contextlib.nullcontext():
             self._draw(outcome)
 

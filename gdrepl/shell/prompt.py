@@ -220,6 +220,8 @@ class _Shell:
                 self._activity = None
 
     def _show(self, outcome: Outcome) -> None:
+        if outcome.silent:
+            return
         from gdrepl.display import views  # rich takes a tenth of a second, which the first prompt does not wait for
 
         if self.signals.interrupted:

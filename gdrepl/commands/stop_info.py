@@ -1,0 +1,130 @@
+"""Stops as results, and as members of the state record of a session file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gdrepl.commands.results import StopInfo
+from gdrepl.commands.session import Session
+from gdrepl.engine.events import make_event
+from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint
+from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
+from gdrepl.expression import Expression, parse
+from gdrepl.recording.format import text_of
+from gdrepl.recording.numbers import array_from_json, to_json
+
+
+def stop_info(session: Session, item: StopPoint) -> StopInfo:
+    """One stop as `info break` lists it."""
+    return StopInfo(
+        item.id,
+        item.kind,
+        item.text,
+        item.enabled,
+        item.hits,
+        item.ignore,
+        item.afterwards == DELETE,
+        session.debugger.why_broken(item),
+        item.name,
+        item.afterwards == DISABLE,
+        item.seen,
+        item.seen_at,
+        item.commands,
+    )
+
+
+def stop_to_plain(item: StopPoint) -> dict[str, Any]:
+    """A stop as JSON has it; what says nothing is left out."""
+    extra = {
+        **_trigger_to_plain(item.trigger),
+        "condition": item.condition.text if item.condition is not None else None,
+        "name": item.name,
+        "once": item.afterwards == DISABLE,
+        "ignore": item.ignore,
+        "commands": list(item.commands),
+        "seen": _array_to_plain(item.seen),
+        "seen_at": item.seen_at,
+    }
+    if isinstance(item.trigger, Holds):
+        extra["condition"] = item.trigger.text
+    plain = {"id": item.id, "enabled": item.enabled, "temporary": item.afterwards == DELETE, "hits": item.hits}
+    return {**plain, **{name: value for name, value in extra.items() if value not in (None, "", False, 0, [])}}
+
+
+def _trigger_to_plain(trigger: Trigger) -> dict[str, Any]:
+    if isinstance(trigger, Changes):
+        moved = {"by": trigger.by, "anchor": _array_to_plain(trigger.anchor)} if trigger.by is not None else {}
+        return {"kind": "watchpoint", "watch": trigger.expression.text, **moved}
+    if isinstance(trigger, Occurs):
+        return {"kind": "event", "event": trigger.event.name, "thresholds": trigger.event.thresholds()}
+    return {}
+
+
+def _array_to_plain(array: Array | None) -> dict[str, Any] | None:
+    return None if array is None else {"dtype": str(array.dtype), "value": to_json(array)}
+
+
+def stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
+    """What `stop_to_plain` gave, checked as if a stranger had written it.
+
+    Raises:
+        GdreplError, ValueError, TypeError, KeyError: it describes no stop.
+    """
+    condition = _expression(body["condition"]) if body.get("condition") is not None else None
+    trigger = _trigger_from_plain(body, condition)
+    temporary, once = bool(body["temporary"]), bool(body.get("once", False))
+    lines = body.get("commands", [])
+    if not isinstance(lines, list):
+        raise ValueError("the commands of a stop are a list of lines")
+    seen_at = body.get("seen_at")
+    return StopPoint(
+        _whole(body["id"]),
+        trigger,
+        None if isinstance(trigger, Holds) else condition,
+        text_of(body.get("name", "")),
+        bool(body["enabled"]),
+        DELETE if temporary else DISABLE if once else KEEP,
+        _whole(body["hits"]),
+        _whole(body.get("ignore", 0)),
+        tuple(text_of(line) for line in lines),
+        _array_from_plain(body.get("seen")),
+        None if seen_at is None else _whole(seen_at),
+    )
+
+
+def _trigger_from_plain(body: Mapping[str, Any], condition: Expression | None) -> Trigger:
+    kind = body.get("kind", "breakpoint")
+    if kind == "watchpoint":
+        by = body.get("by")
+        if by is not None and not (isinstance(by, int | float) and not isinstance(by, bool) and 0 < by < np.inf):
+            raise ValueError(f"a watchpoint by {by!r}")
+        anchor = _array_from_plain(body["anchor"]) if by is not None else None
+        return Changes(_expression(body["watch"]), None if by is None else float(by), anchor)
+    if kind == "event":
+        given = {text_of(name): float(value) for name, value in dict(body["thresholds"]).items()}
+        return Occurs(make_event(text_of(body["event"]), given))
+    if kind != "breakpoint" or condition is None:
+        raise ValueError(f"a stop of kind {kind!r}" if kind != "breakpoint" else "a breakpoint without a condition")
+    return Holds(condition)
+
+
+def _expression(value: object) -> Expression:
+    return parse(text_of(value), at_point=True)
+
+
+def _array_from_plain(value: Any) -> Array | None:
+    if value is None:
+        return None
+    if value["dtype"] not in ("float32", "float64", "int64", "bool"):
+        raise ValueError(f"a value of dtype {value['dtype']!r}")
+    return frozen(array_from_json(value["value"], value["dtype"]))
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number")
+    return value

@@ -1,0 +1,145 @@
+"""Why an event fired: the numbers that decided, the steps they were read at, and what to look at next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine import events
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.events import Event
+from gdrepl.engine.rows import Columns
+from gdrepl.engine.snapshot import Array, Evidence, Snapshot, norm, norms
+
+Numbers = dict[str, Any]
+
+
+def evidence(debugger: Debugger, event: Event) -> Evidence:
+    """The evidence for an event that fired where the debugger stands: the latest update is its last."""
+    here = debugger.step
+    first = debugger.looked_back_to(event.horizon())
+    numbers = _NUMBERS[type(event)](debugger, event, debugger.columns(first, here))
+    return Evidence(first, here, numbers, event.definition(), event.next)
+
+
+def _before(debugger: Debugger) -> Snapshot:
+    return debugger.snapshot_at(debugger.step - 1)
+
+
+def _gradient_norms(columns: Columns) -> Array:
+    """The norm of the whole gradient at each point, float64 of shape (n,)."""
+    parts = [
+        np.abs(value.astype(np.float64)) if name in columns.norms else norms(value) for name, value in columns.gradient.items()
+    ]
+    return norms(np.stack(parts, axis=1))
+
+
+def _sizes(values: Mapping[str, Array]) -> dict[str, float]:
+    return {name: norm(value) for name, value in values.items()}
+
+
+def _non_finite(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    point, last = debugger.point(), _before(debugger)
+    counts = {f"grad({name}) not finite": int((~np.isfinite(value)).sum()) for name, value in point.gradient.items()}
+    return {"loss": point.loss, "loss before": last.loss, **{name: count for name, count in counts.items() if count}}
+
+
+def _divergence(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    assert isinstance(event, events.Divergence)
+    losses, lowest = columns.loss.astype(np.float64), int(np.argmin(columns.loss))
+    earlier = losses[: max(1, len(losses) - event.window)]
+    high = float(earlier.max())
+    grown = {"times": losses[-1] / high} if high > 0 else {}
+    return {"loss": columns.loss[-1], "highest before": high, **grown, "lowest at step": int(columns.step[lowest])}
+
+
+def _explosion(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    sizes = _gradient_norms(columns)
+    return {"norm(grad)": sizes[-1], "before": sizes[-2], "loss": columns.loss[-1]}
+
+
+def _vanishing(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    sizes = _sizes(debugger.point().gradient)
+    smallest = min(sizes, key=lambda name: sizes[name])
+    ratio = sizes[smallest] / abs(float(columns.loss[-1]))
+    return {f"norm(grad({smallest})) / |loss|": ratio, f"norm(grad({smallest}))": sizes[smallest], "loss": columns.loss[-1]}
+
+
+def _plateau(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    losses = columns.loss.astype(np.float64)
+    came_down = losses[0] - losses[1:].min()
+    return {
+        "came down by": came_down,
+        "from": losses[0],
+        "lowest": losses[1:].min(),
+        "norm(grad)": _gradient_norms(columns)[-1],
+    }
+
+
+def _oscillation(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    changes = np.sign(np.diff(columns.loss.astype(np.float64)))
+    swings = int((changes[1:] * changes[:-1] < 0).sum())
+    moved = {
+        name: np.diff(value.astype(np.float64), axis=0).reshape(len(value) - 1, -1)
+        for name, value in columns.parameters.items()
+        if name not in columns.norms
+    }
+    along = sum((value[1:] * value[:-1]).sum(axis=1) for value in moved.values()) if moved else np.zeros(0)
+    turns = int((np.asarray(along) < 0).sum())
+    return {"turns of the step": turns, "turns of the loss": swings, "lr": columns.learning_rate[-1]}
+
+
+def _overshoot(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    losses = columns.loss
+    return {"rose by": float(losses[-1]) - float(losses[-2]), "loss before": losses[-2], "loss": losses[-1]}
+
+
+def _dead(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    dead = {name: int((value == 0).sum()) for name, value in debugger.point().gradient.items()}
+    return {f"zeros in grad({name})": count for name, count in dead.items() if count}
+
+
+def _update_ratio(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    assert isinstance(event, events.UpdateRatio)
+    before, after = _before(debugger).parameters, debugger.point().parameters
+    found: Numbers = {}
+    for name, value in before.items():
+        size = norm(value)
+        moved = norm(after[name].astype(np.float64) - value.astype(np.float64))
+        if size > 0 and not event.low <= moved / size <= event.high:
+            found |= {f"ratio of {name}": moved / size, f"norm(update({name}))": moved, f"norm({name})": size}
+    return found or {"ratio": float("nan")}
+
+
+def _convergence(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    return {"norm(grad)": _gradient_norms(columns)[-1], "loss": columns.loss[-1]}
+
+
+def _clip(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    given = debugger.recipe.spec.hyperparameters
+    limit = next(({name: given[name]} for name in ("clipnorm", "global_clipnorm", "clipvalue") if given.get(name)), {})
+    used = _before(debugger).gradient
+    largest = max(float(np.abs(value).max(initial=0.0)) for value in used.values())
+    return {"norm(grad) used": _gradient_norms(columns)[-2], "largest number": largest, **limit}
+
+
+def _rate_change(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    return {"lr": columns.learning_rate[-1], "before": columns.learning_rate[-2]}
+
+
+_NUMBERS: Mapping[type[Event], Callable[[Debugger, Event, Columns], Numbers]] = {
+    events.NonFinite: _non_finite,
+    events.Divergence: _divergence,
+    events.Explosion: _explosion,
+    events.Vanishing: _vanishing,
+    events.Plateau: _plateau,
+    events.Oscillation: _oscillation,
+    events.Overshoot: _overshoot,
+    events.Dead: _dead,
+    events.UpdateRatio: _update_ratio,
+    events.Convergence: _convergence,
+    events.Clip: _clip,
+    events.RateChange: _rate_change,
+}
