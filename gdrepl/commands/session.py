@@ -10,6 +10,7 @@ from typing import Any
 
 from gdrepl.commands.blocks import END, Block
 from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.kept import Kept, values_in
 from gdrepl.commands.line import Part, parts
 from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.own import Own
@@ -21,14 +22,14 @@ from gdrepl.engine.moves import Move
 from gdrepl.engine.problem import as_array
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.stops import Display
-from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.recording.numbers import result_to_json
 
 MAX_SOURCE_DEPTH = 10
 _CHANGING = (
     *("_debugger", "_start", "header_body", "events", "extra_records", "files", "folders"),
-    *("definitions", "displays", "next_display", "seed", "own"),
+    *("definitions", "displays", "next_display", "seed", "own", "kept", "shown"),
 )
 """What commands put something else in place of."""
 VIEWS = (Listed, SessionInfo)
@@ -68,6 +69,14 @@ class Settings:
 
     history_limit: int = 256
     print_precision: int = 7
+    confirm: bool = True
+
+
+def _same(one: Array | None, other: Array | None) -> bool:
+    """Whether two values are the same, to the bit; None stands for one that could not be computed."""
+    if one is None or other is None:
+        return one is other
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
 def _too_deep(script: Script) -> CommandError:
@@ -84,8 +93,10 @@ class Session:
         on_event: called with each event before its command is acknowledged; the journal hangs here.
         on_reload: called after another session was loaded into this one.
         own: the commands and aliases made by define and alias.
+        kept: the convenience values, $1 and $name.
         block: the block whose lines are being read, or None.
         displays: the expressions shown at every stop.
+        shown: their values at the last stop, by number.
         folders: where data files and scripts are looked for.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
     """
@@ -98,9 +109,11 @@ class Session:
         self.on_reload: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
         self.own = Own()
+        self.kept = Kept()
         self.block: Block | None = None
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
+        self.shown: Mapping[int, Array | None] = {}
         self.settings = Settings()
         self.files: dict[Path, str] = {}
         self.folders: tuple[Path, ...] = setup.folders
@@ -267,7 +280,8 @@ class Session:
         try:
             return registry.split(text)
         except CommandError as error:
-            error.hint = meant(text, self.complete_names(), self._settable()) or error.hint
+            near = did_you_mean(command_word(text), self.own.names())
+            error.hint = near or meant(text, self.complete_names(), self._settable()) or error.hint
             raise
 
     def _settable(self) -> list[str]:
@@ -276,7 +290,7 @@ class Session:
     def _record(self, text: str, result: Any) -> None:
         if isinstance(result, VIEWS):
             return
-        event = Event(text, result_to_json(result))
+        event = Event(text, result_to_json(result, recorded=True))
         self.events.append(event)
         self.on_event(event)
 
@@ -313,7 +327,7 @@ class Session:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None
         branch = debugger.position.branch
-        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
+        return Stepped(move.taken, move.point, move.stops, move.before, branch, self.at_a_stop(), last_finite, notes=move.notes)
 
     def displayed(self) -> tuple[Displayed, ...]:
         """The displays with their values here; what cannot be computed says so."""
@@ -325,11 +339,21 @@ class Session:
                 shown.append(Displayed(display.id, display.expression.text, None, error.message))
         return tuple(shown)
 
+    def at_a_stop(self) -> tuple[Displayed, ...]:
+        """The displays here, each marked when it is another value than at the stop before."""
+        shown = self.displayed()
+        before, self.shown = self.shown, {one.id: one.value for one in shown}
+        return tuple(replace(one, changed=one.id in before and not _same(before[one.id], one.value)) for one in shown)
+
     def ask(self, expression: Expression) -> Array:
-        """The value of an expression here; it may read what waits for a loss, too."""
+        """The value of an expression here; it may read what waits for a loss and convenience values, too."""
+        return self.debugger.ask(expression, others=self.others(expression))
+
+    def others(self, expression: Expression) -> dict[str, Array]:
+        """What an expression reads that no problem holds: what waits for a loss, and convenience values."""
         dtype = self.debugger.problem.dtype
         waiting = {name: as_array(value, dtype, name) for name, value in self.waiting().items() if name in expression.names}
-        return self.debugger.ask(expression, others=waiting)
+        return {**waiting, **values_in(self, expression)}
 
     def waiting(self) -> dict[str, Any]:
         """The values of the variables and constants that no loss reads yet."""

@@ -83,7 +83,7 @@ def _switched(session: Session, ids: tuple[int, ...], word: str) -> str:
 def display(session: Session, expression: Ask | None = None) -> Displays:
     """Show EXPRESSION now and at every stop.
 
-    Without one, all displays are shown.
+    A star marks a value that is another one than at the stop before. Without EXPRESSION, all displays are shown.
 
     Example: display norm(grad)
     """
@@ -92,6 +92,9 @@ def display(session: Session, expression: Ask | None = None) -> Displays:
             session.debugger.ask(expression)
         session.displays += (Display(session.next_display, expression),)
         session.next_display += 1
+        shown = session.displayed()
+        session.shown = {**session.shown, shown[-1].id: shown[-1].value}
+        return Displays(shown)
     return Displays(session.displayed())
 
 
