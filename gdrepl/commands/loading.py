@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.preferences import check_preference
 from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.saving_own import VALUES, kept_from_events, restore_kept, restore_own
 from gdrepl.commands.session import Event, Session
@@ -42,7 +43,8 @@ def start_from_header(record: Record) -> Start:
         variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
         spec = OptimizerSpec.from_plain(body["optimizer"])
         origins = {**_origins(body.get("origins", {})), **problem.origins}
-        return Start(problem, spec, engine, seed, variables, constants, origins)
+        settings = {name: check_preference(name, value) for name, value in body.get("settings", {}).items()}
+        return Start(problem, spec, engine, seed, variables, constants, origins, settings)
 
 
 def data_places(header: Record, file: Path) -> list[Path]:

@@ -43,6 +43,7 @@ def header(start: Start) -> dict[str, Any]:
         "variables": _leftover(start.variables, start.problem.parameters),
         "constants": _leftover(start.constants, start.problem.constants),
         **_origins_left(start),
+        **({"settings": dict(start.settings)} if start.settings else {}),
         "versions": versions(),
         **machine(),
         "tolerance": TOLERANCE[start.problem.dtype],

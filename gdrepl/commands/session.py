@@ -71,6 +71,12 @@ class Settings:
     print_precision: int = 7
     confirm: bool = True
 
+    def take(self, settings: Mapping[str, int | bool]) -> None:
+        """Begin with these, named as `set` names them; max-steps is the debugger's."""
+        for name, value in settings.items():
+            if name != "max-steps":
+                setattr(self, name.replace("-", "_"), value)
+
 
 def _same(one: Array | None, other: Array | None) -> bool:
     """Whether two values are the same, to the bit; None stands for one that could not be computed."""
@@ -91,6 +97,7 @@ class Session:
         setup: what the session started with, as given.
         events: the recorded commands with their results, in order.
         on_event: called with each event before its command is acknowledged; the journal hangs here.
+        on_ready: called when the debugger was built, in the thread that built it.
         on_reload: called after another session was loaded into this one.
         own: the commands and aliases made by define and alias.
         kept: the convenience values, $1 and $name.
@@ -107,6 +114,7 @@ class Session:
         self.extra_records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_reload: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
         self.own = Own()
         self.kept = Kept()
@@ -115,6 +123,7 @@ class Session:
         self.next_display = 1
         self.shown: Mapping[int, Array | None] = {}
         self.settings = Settings()
+        self.settings.take(setup.settings)
         self.files: dict[Path, str] = {}
         self.folders: tuple[Path, ...] = setup.folders
         self.definitions = Definitions()
@@ -135,8 +144,11 @@ class Session:
             GdreplError: what the session should start with is wrong.
         """
         with self._building:
-            if self._debugger is None:
+            built = self._debugger is None
+            if built:
                 self.adopt(self.setup.build())
+        if built:
+            self.on_ready()
         assert self._debugger is not None
         return self._debugger
 
@@ -159,7 +171,9 @@ class Session:
 
     def adopt(self, start: Start) -> Debugger:
         """Begin anew from `start`."""
+        self.settings.take(start.settings)
         debugger = Debugger(start.problem, start.spec, start.engine, self.settings.history_limit * 2**20)
+        debugger.max_steps = int(start.settings.get("max-steps", debugger.max_steps))
         self.prepare(debugger)
         self._start, self._debugger = start, debugger
         self.seed = start.seed
@@ -168,7 +182,7 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth", "block")
+        kept = ("on_event", "on_ready", "on_reload", "prepare", "setup", "_building", "_depth", "block")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
