@@ -1,3 +1,3 @@
 """gdrepl: a step-debugger for gradient descent in the terminal."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

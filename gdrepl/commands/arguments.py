@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from gdrepl.commands.kept import parse_question, whole_in, with_digits
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression
@@ -21,7 +22,7 @@ MOST_STEPS = 10**12
 
 def parse_count(text: str, session: Session) -> int:
     """A whole number from 1, also as 1_000 or 1e6."""
-    number = whole_number(text)
+    number = whole_number(whole_in(session, text))
     if number is None or not 1 <= number <= MOST_STEPS:
         raise CommandError(f"'{text[:40]}' is not a number of steps", "type a whole number from 1, such as 10 or 1e6")
     return number
@@ -30,6 +31,7 @@ def parse_count(text: str, session: Session) -> int:
 def parse_step(text: str, session: Session) -> int:
     """A step of the branch in force: a number, `start`, `end`, or relative as +5 and -5."""
     branch, here = session.debugger.branch, session.debugger.step
+    text = whole_in(session, text)
     if text in ("start", "end"):
         return branch.start if text == "start" else branch.end
     number = whole_number(text)
@@ -51,6 +53,7 @@ class Place:
 def parse_place(text: str, session: Session) -> Place:
     """A step as `parse_step` reads it, a branch (its end), or BRANCH:STEP."""
     branches = session.debugger.timeline.branches
+    text = whole_in(session, text)
     name, colon, step = text.partition(":")
     if name not in branches:
         if colon:
@@ -102,13 +105,13 @@ def parse_condition(text: str, session: Session) -> Expression:
     word, _, rest = text.partition(" ")
     if word == "if" or text.startswith("if("):
         text = rest if word == "if" else text[2:]
-    return session.debugger.condition(text)
+    return session.debugger.condition(with_digits(session, text))
 
 
 def parse_ids(text: str, session: Session) -> tuple[int, ...]:
     """Numbers of breakpoints or displays, separated by blanks or commas; 2-4 is 2, 3 and 4."""
     ids: list[int] = []
-    for word in text.replace(",", " ").split():
+    for word in whole_in(session, text).replace(",", " ").split():
         first, dash, last = word.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 12:
             raise CommandError(f"'{word[:40]}' is not a number", "numbers are listed by info break and info display")
@@ -120,7 +123,16 @@ def complete_expression(session: Session) -> Iterable[str]:
     """Names and functions."""
     slots = session.debugger.slots() if session.ready else {}
     named = dict.fromkeys(f"slot.{name}" for name, owner in slots if owner is not None)
-    return [*session.complete_names(), *POINT_NAMES, *POINT_FUNCTIONS, *FUNCTIONS, *NAMED_CONSTANTS, *(named or ["slot."])]
+    kept = [f"${name}" for name in session.kept.named]
+    return [
+        *session.complete_names(),
+        *kept,
+        *POINT_NAMES,
+        *POINT_FUNCTIONS,
+        *FUNCTIONS,
+        *NAMED_CONSTANTS,
+        *(named or ["slot."]),
+    ]
 
 
 def complete_files(session: Session) -> Iterable[str]:
@@ -182,21 +194,29 @@ Condition = Annotated[
 StopIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _stop_ids, rest=True)]
 DisplayIds = Annotated[tuple[int, ...], Argument("ids", parse_ids, _display_ids, rest=True)]
 Ask = Annotated[
-    Expression, Argument("expression", lambda text, session: session.debugger.parse(text), complete_expression, rest=True)
+    Expression,
+    Argument(
+        "expression", lambda text, session: session.debugger.parse(with_digits(session, text)), complete_expression, rest=True
+    ),
 ]
 Question = Annotated[
     Expression,
-    Argument(
-        "expression", lambda text, session: session.debugger.parse(text, session.waiting()), complete_expression, rest=True
-    ),
+    Argument("expression", lambda text, session: parse_question(session, text), complete_expression, rest=True),
 ]
 LossText = Annotated[
-    str, Argument("expression", lambda text, session: text.removeprefix("=").lstrip(), complete_expression, rest=True)
+    str,
+    Argument(
+        "expression",
+        lambda text, session: with_digits(session, text.removeprefix("=").lstrip()),
+        complete_expression,
+        rest=True,
+    ),
 ]
 BranchName = Annotated[str, Argument("name", plain, _branches)]
 FilePath = Annotated[Path, Argument("file", parse_path, complete_files, rest=True)]
 CommandName = Annotated[
-    str, Argument("command", plain, lambda session: ["all", *registry.commands, *sorted(TOPICS)], rest=True)
+    str,
+    Argument("command", plain, lambda session: ["all", *registry.commands, *session.own.names(), *sorted(TOPICS)], rest=True),
 ]
 Word = Annotated[str, Argument("word", plain, rest=True)]
 

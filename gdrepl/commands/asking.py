@@ -1,4 +1,4 @@
-"""Commands that ask: print, whatis, grad, history, info."""
+"""Commands that ask: whatis, grad, history, info."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from gdrepl.commands.results import (
     Displays,
     Gradient,
     History,
+    KeptValues,
     Listed,
     OptimizerInfo,
+    OwnCommands,
     ParameterInfo,
-    Printed,
     ProblemInfo,
     SessionInfo,
     SlotInfo,
@@ -42,18 +43,6 @@ from gdrepl.insight.over import every
 
 SHOWN_BY_DEFAULT = 20
 MOST_LISTED = 1_000_000
-
-
-@registry.command("print", "p", group="data", repeats=True)
-def print_(session: Session, expression: Question) -> Printed:
-    """Compute EXPRESSION at this point.
-
-    It may use the parameters and constants, loss, lr, step, grad(x), update(x), prev(...), slot.NAME and the functions of
-    `help expressions`; also what var and const have defined and no loss reads yet.
-
-    Example: print norm(grad)
-    """
-    return Printed(expression.text, session.ask(expression))
 
 
 @registry.command("whatis", group="data", repeats=True)
@@ -229,6 +218,16 @@ def _info_display(session: Session) -> Displays:
     return Displays(session.displayed())
 
 
+def _info_values(session: Session) -> KeptValues:
+    kept = session.kept
+    printed = [(f"${number}", value) for number, value in kept.numbered()]
+    return KeptValues((*printed, *((f"${name}", value) for name, value in kept.named.items())))
+
+
+def _info_commands(session: Session) -> OwnCommands:
+    return OwnCommands(session.own.defined, session.own.aliases)
+
+
 def _info_session(session: Session) -> SessionInfo:
     debugger = session.debugger
     segments = debugger.timeline.segments()
@@ -289,8 +288,10 @@ INFO: Mapping[str, Callable[[Session], Any]] = {
     "break": _info_break,
     "branches": _info_branches,
     "display": _info_display,
+    "commands": _info_commands,
     "session": _info_session,
     "events": _info_events,
+    "values": _info_values,
     "optimizers": _info_optimizers,
     "schedules": _info_schedules,
     "problems": _info_problems,
@@ -324,8 +325,8 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
-    WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists events, optimizers,
-    schedules and problems, which tell what there is to choose from.
+    WHAT is problem, optimizer, variables, break, branches, display, values, commands or session, or one of the lists
+    events, optimizers, schedules and problems, which tell what there is to choose from.
 
     Example: info optimizer
     """

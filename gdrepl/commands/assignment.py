@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdrepl.commands.kept import with_digits
 from gdrepl.engine import optimizer
 from gdrepl.engine.problem import DTYPES
 from gdrepl.engine.program import ENGINES
@@ -24,7 +25,7 @@ class Assignment:
     value: str
 
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_][\w-]*)(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"(\$?[A-Za-z_][\w-]*)(\[[^\]]*\])?\s*(?:=(?!=)\s*|\s+|$)(.*)", re.DOTALL)
 
 
 def parse_setting(text: str, session: Session) -> Assignment:
@@ -33,8 +34,9 @@ def parse_setting(text: str, session: Session) -> Assignment:
 
 
 def parse_definition(text: str, session: Session) -> Assignment:
-    """A name, and a value."""
-    return _parse_assignment(text, "")
+    """A name, and a value, in which the digits of $... take its place; a file may be called so."""
+    found = _parse_assignment(text, "")
+    return found if "csv" in found.value else replace(found, value=with_digits(session, found.value))
 
 
 def _parse_assignment(text: str, command: str) -> Assignment:

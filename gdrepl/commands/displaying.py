@@ -14,7 +14,7 @@ from gdrepl.errors import CommandError
 def display(session: Session, expression: Ask | None = None) -> Displays:
     """Show EXPRESSION now and at every stop.
 
-    Without one, all displays are shown.
+    A star marks a value that is another one than at the stop before. Without EXPRESSION, all displays are shown.
 
     Example: display norm(grad)
     """
@@ -23,6 +23,9 @@ def display(session: Session, expression: Ask | None = None) -> Displays:
             session.debugger.ask(expression)
         session.displays += (Display(session.next_display, expression),)
         session.next_display += 1
+        shown = session.displayed()
+        session.shown = {**session.shown, shown[-1].id: shown[-1].value}
+        return Displays(shown)
     return Displays(session.displayed())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gdrepl.commands.arguments import parse_count, whole_number
 from gdrepl.commands.assignment import Assignment, parse_setting
+from gdrepl.commands.kept import check_value_name, parse_question, whole_in, with_digits
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Changed
 from gdrepl.commands.session import Session
@@ -35,12 +36,16 @@ def set_(session: Session, what: Setting) -> Changed:
     """Change lr, optimizer, a parameter, a setting.
 
     `set lr 0.1`, `set lr cosine_decay(0.1, decay_steps=100)`, `set optimizer adam(beta_1=0.8)`, `set clipnorm 1`,
-    `set x 7`, `set w[0] 3`, and the settings max-steps, history-limit (MB), print-precision, engine, dtype and seed.
-    A change is an event of the timeline: going back across it restores what was in force then, and a change made in the past
-    begins a new branch. A new optimizer begins with new slots and keeps the learning rate unless it is given one.
+    `set x 7`, `set w[0] 3`, and the settings max-steps, history-limit (MB), print-precision,
+    confirm (on or off), engine, dtype and seed.
+    `set $name = EXPR` keeps a value for later expressions: print x - $name. It is no change of what is being run.
+    Any other change is an event of the timeline: going back across it restores what was in force then, and a change made in
+    the past begins a new branch. A new optimizer begins with new slots and keeps the learning rate unless it is given one.
 
     Example: set lr 0.1
     """
+    if what.name.startswith("$"):
+        return _set_value(session, what)
     if what.name in session.debugger.problem.parameters:
         return _set_parameter(session, what)
     if what.index:
@@ -52,7 +57,7 @@ def set_(session: Session, what: Setting) -> Changed:
     if what.name == "optimizer":
         return _set_optimizer(session, what.value)
     if what.name in SETTINGS:
-        return SETTINGS[what.name](session, what.value)
+        return SETTINGS[what.name](session, whole_in(session, what.value))
     if what.name in optimizer.settable(session.debugger.spec.name):
         return _set_hyperparameter(session, what.name, what.value)
     for word, waiting in (("var", session.definitions.variables), ("const", session.definitions.constants)):
@@ -83,7 +88,7 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.point().parameters[what.name]
     _refuse_non_finite(what.name, what.value)
-    given = session.ask(debugger.parse(what.value, session.waiting()))
+    given = session.ask(parse_question(session, what.value))
     if given.dtype == bool:
         raise CommandError(f"{what.name} is a number, not a condition")
     if not np.isfinite(given).all():
@@ -98,6 +103,16 @@ def _set_parameter(session: Session, what: Assignment) -> Changed:
     value[_index(what, value) if what.index else ...] = given
     debugger.set_parameter(what.name, value, _label(what.name + what.index, what.value))
     return Changed(what.name + what.index, before, debugger.point().parameters[what.name], _branch_note(session, branch))
+
+
+def _set_value(session: Session, what: Assignment) -> Changed:
+    name = check_value_name(what.name[1:])
+    if what.index:
+        raise CommandError(f"set ${name} whole", f"for example set ${name} = {what.value[:40]}")
+    before = session.kept.named.get(name)
+    value = session.ask(parse_question(session, what.value))
+    session.kept = session.kept.with_named(name, value)
+    return Changed(f"${name}", before, value)
 
 
 def _refuse_non_finite(name: str, text: str) -> None:
@@ -147,7 +162,7 @@ def _number(session: Session, text: str) -> float:
     try:
         value = parse_value(text)
     except ExpressionError:
-        asked = session.debugger.ask(session.debugger.parse(text))
+        asked = session.ask(parse_question(session, text))
         if asked.shape != () or asked.dtype == bool:
             raise CommandError(f"'{text[:40]}' is not one number") from None
         return float(str(asked))
@@ -179,7 +194,7 @@ def _schedule_note(session: Session) -> tuple[str, ...]:
 def _set_hyperparameter(session: Session, name: str, value: str) -> Changed:
     debugger, branch = session.debugger, session.debugger.position.branch
     before = debugger.spec.hyperparameters[name]
-    parsed = parse_value(value, allow_call=True)
+    parsed = parse_value(with_digits(session, value), allow_call=True)
     debugger.set_hyperparameter(name, parsed.name if isinstance(parsed, Call) else parsed, _label(name, value))
     return Changed(name, before, debugger.spec.hyperparameters[name], _branch_note(session, branch))
 
@@ -235,6 +250,13 @@ def _set_dtype(session: Session, value: str) -> Changed:
     return Changed("dtype", problem.dtype, value, ("begun again at step 0", *session.debugger.warnings()))
 
 
+def _set_confirm(session: Session, value: str) -> Changed:
+    if value not in ("on", "off"):
+        raise CommandError(f"confirm cannot be '{value[:40]}'", "confirm is on or off")
+    before, session.settings.confirm = session.settings.confirm, value == "on"
+    return Changed("confirm", "on" if before else "off", value)
+
+
 def _set_seed(session: Session, value: str) -> Changed:
     number = _whole("seed", value, 0, 2**63 - 1)
     before, session.seed = session.seed, number
@@ -248,4 +270,5 @@ SETTINGS: Mapping[str, Callable[[Session, str], Changed]] = {
     "engine": _set_engine,
     "dtype": _set_dtype,
     "seed": _set_seed,
+    "confirm": _set_confirm,
 }

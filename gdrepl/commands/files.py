@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from gdrepl.commands.arguments import FilePath
+from gdrepl.commands.arguments import FilePath, complete_files, parse_path
 from gdrepl.commands.loading import restore
-from gdrepl.commands.registry import registry
-from gdrepl.commands.results import Loaded, Saved
-from gdrepl.commands.saving import real_path, save_as
+from gdrepl.commands.registry import Argument, registry
+from gdrepl.commands.results import Done, Loaded, Saved
+from gdrepl.commands.saving import keep_aside, real_path, save_as
 from gdrepl.commands.session import Script, Session
+from gdrepl.commands.stop_script import commands_of
 from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError
-from gdrepl.recording.files import read_bytes
+from gdrepl.recording.files import read_bytes, write_atomically
 from gdrepl.recording.format import SUFFIX, decode
 
 
@@ -31,9 +35,31 @@ def session_file(path: Path) -> Path:
     return path if os.path.exists(path) and not os.path.exists(named) else named
 
 
-@registry.command("save", group="files", recorded=False)
-def save(session: Session, path: FilePath) -> Saved:
-    """Write the session to FILE (.gds).
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to write the session to, or the stops alone."""
+
+    path: Path
+    stops: bool = False
+
+
+_STOPS = re.compile(r"stops\s+(\S.*)")
+
+
+def parse_target(text: str, session: Session) -> Target:
+    """FILE, or `stops FILE`."""
+    stops = _STOPS.fullmatch(text)
+    return Target(parse_path(stops[1] if stops else text, session), stops is not None)
+
+
+SaveTarget = Annotated[Target, Argument("file", parse_target, complete_files, rest=True)]
+
+
+@registry.command("save", group="files", recorded=False, syntax="FILE | save stops FILE")
+def save(session: Session, target: SaveTarget) -> Saved | Done:
+    """Write the session to FILE (.gds), or the stops to a script.
+
+    `save stops FILE` writes the stops and displays as commands that `source` reads back (.gd).
 
     All commands with their results, every branch with its points, and the stops are in it. The file appears whole or not at
     all; one of another session that was there is kept as FILE~. `load` goes on from it bit for bit, `gdrepl replay` and pytest
@@ -41,10 +67,25 @@ def save(session: Session, path: FilePath) -> Saved:
 
     Example: save hill
     """
-    target = with_suffix(path)
-    kept = save_as(session, target)
+    if target.stops:
+        return _save_stops(session, target.path)
+    path = with_suffix(target.path)
+    kept = save_as(session, path)
     notes = (f"what was there is {kept.name} now",) if kept is not None else ()
-    return Saved(str(target), len(session.events), session.debugger.timeline.points(), notes)
+    return Saved(str(path), len(session.events), session.debugger.timeline.points(), notes)
+
+
+def _save_stops(session: Session, path: Path) -> Done:
+    path = path if path.suffix else path.with_name(f"{path.name}.gd")
+    if path.suffix == SUFFIX:
+        raise CommandError(f"{path.name} would be a session file, and stops are written as a script", "for example stops.gd")
+    lines = commands_of(session.debugger.stops, session.displays)
+    if not lines:
+        raise CommandError("there are no stops and no displays to save", "break if loss < 1e-3 sets a stop")
+    kept = keep_aside(path, {hashlib.sha256(b"".join(f"{line}\n".encode() for line in lines)).hexdigest()})
+    write_atomically(path, [f"{line}\n" for line in lines])
+    aside = f"; what was there is {kept.name} now" if kept is not None else ""
+    return Done(f"saved {path}: {len(lines)} line{'s' if len(lines) != 1 else ''}{aside}")
 
 
 @registry.command("load", group="files", recorded=False)

@@ -77,6 +77,11 @@ def help_(session: Session, command: CommandName | None = None) -> HelpList | He
         return replace(_everything(), brief=True, note=_MORE)
     if command == "all":
         return _everything()
+    if command in session.own.defined:
+        return _own_page(command, session.own.defined[command])
+    if command in session.own.aliases:
+        text = session.own.aliases[command]
+        return HelpPage(command, f"{command} ...", f"An alias: it stands for {text}", "")
     if command in TOPIC_TEXT:
         summary, text = TOPIC_TEXT[command]
         return HelpPage(command, command, summary, text)
@@ -100,6 +105,10 @@ def _everything() -> HelpList:
 
 def _listed(group: str) -> tuple[tuple[str, str], ...]:
     return tuple((command.usage, command.summary) for command in registry if command.group == group)
+
+
+def _own_page(name: str, lines: tuple[str, ...]) -> HelpPage:
+    return HelpPage(name, name, "A command made by define:", "\n".join(f"  {line}" for line in lines))
 
 
 def _page(command: Command) -> HelpPage:

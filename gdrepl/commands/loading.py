@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.preferences import check_preference
 from gdrepl.commands.saving import FOLDERS
+from gdrepl.commands.saving_own import VALUES, kept_from_events, restore_kept, restore_own
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.commands.stop_info import stop_from_plain
@@ -42,7 +44,8 @@ def start_from_header(record: Record) -> Start:
         variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
         spec = OptimizerSpec.from_plain(body["optimizer"])
         origins = {**_origins(body.get("origins", {})), **problem.origins}
-        return Start(problem, spec, engine, seed, variables, constants, origins)
+        settings = {name: check_preference(name, value) for name, value in body.get("settings", {}).items()}
+        return Start(problem, spec, engine, seed, variables, constants, origins, settings)
 
 
 def data_places(header: Record, file: Path) -> list[Path]:
@@ -73,6 +76,9 @@ def restore(session: Session, document: Document, file: Path) -> None:
         raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
     with _Reading(states[-1]):
         _restore_state(fresh, states[-1].body)
+    values = [record for record in document.records if record.kind == VALUES]
+    with _Reading(values[-1] if values else document.header):
+        fresh.kept = restore_kept(values[-1].body) if values else kept_from_events(fresh.events, start.problem.dtype)
     fresh.extra_records = list(unknown_records(document.records))
     session.take_over(fresh)
 
@@ -196,6 +202,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
     session.settings.print_precision = _whole(body["print_precision"])
     session.seed = _whole(body["seed"])
+    restore_own(session, body)
     session.definitions = _definitions(body, debugger.problem)
 
 

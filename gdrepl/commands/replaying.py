@@ -73,14 +73,14 @@ def replay_file(path: Path, update: bool = False) -> Replay:
         if not mismatches:
             tolerance, mismatches = _compare(document.records, plain_records(session), tolerances)
         mismatches = [*_changed_lines(document, mismatches), *mismatches]
-        updated = updated and bool(mismatches or document.damage or tolerance != Tolerance())
+        updated = updated and bool(mismatches or document.damage or not tolerance.is_exact)
         if updated:
             session.files = {real_path(path): hashlib.sha256(content).hexdigest()}
             session.extra_records = list(unknown_records(document.records))
             save_as(session, path, comments(content))
     except GdreplError as error:
         return Replay(str(path), "unreadable", message=error.message, line=getattr(error, "line", 0))
-    how = "bit for bit" if tolerance == Tolerance() else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
+    how = "bit for bit" if tolerance.is_exact else f"within rtol {tolerance.rtol:g}, atol {tolerance.atol:g}"
     status = "mismatch" if mismatches and not updated else "match"
     more, shown = len(mismatches) > MOST_MISMATCHES, tuple(mismatches[:MOST_MISMATCHES])
     return Replay(str(path), status, shown, more, "" if mismatches else how, len(session.events), updated)
@@ -182,12 +182,13 @@ def _tolerances(record: Record) -> list[Tolerance]:
     """Bits where versions and machine are the same; what the header allows elsewhere, on another processor after the bits."""
     now, then = {**versions(), **machine()}, record.body.get("versions", {})
     same = isinstance(then, Mapping) and all(now[name] == then.get(name) for name in ("tensorflow", "keras"))
+    older = not isinstance(then, Mapping) or then.get("gdrepl") != now["gdrepl"]
     alike = same and record.body.get("platform") == now["platform"]
     if alike and record.body.get("processor") == now["processor"]:
-        return [Tolerance()]
+        return [Tolerance(older=older)]
     allowed = record.body.get("tolerance", {})
     try:
-        tolerance = Tolerance(float(allowed["rtol"]), float(allowed["atol"]))
+        tolerance = Tolerance(float(allowed["rtol"]), float(allowed["atol"]), older)
     except (KeyError, TypeError, ValueError):
         raise SessionFileError("the header lacks a tolerance", record.line) from None
-    return [Tolerance(), tolerance] if alike else [tolerance]
+    return [Tolerance(older=older), tolerance] if alike else [tolerance]

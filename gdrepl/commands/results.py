@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from gdrepl.engine.snapshot import Array, Point, Stop
+from gdrepl.engine.snapshot import OPTIONAL, Array, Point, Stop
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.gradient import Term
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Displayed:
-    """One `display`: its number, expression and value; where that could not be computed it is None, and `error` says why."""
+    """One `display`: its number, expression and value; where that could not be computed it is None, and `error` says why.
+
+    `changed` tells that it is another value than at the stop before; recordings leave it out.
+    """
 
     id: int
     expression: str
     value: Array | None
     error: str = ""
+    changed: bool = field(default=False, metadata={"recorded": False})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +68,30 @@ class History:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Printed:
-    """The value of an expression."""
+    """The value of an expression; over past steps, an array whose first axis is those `steps`.
+
+    `number` is the one that it is kept by, as $1; recordings leave it out, since older ones have none.
+    """
 
     expression: str
     value: Array
+    steps: tuple[int, ...] = ()
+    number: int = field(default=0, metadata={"recorded": False})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptValues:
+    """The convenience values: (name, value); a value of too many numbers is None."""
+
+    values: tuple[tuple[str, Array | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCommands:
+    """What define and alias have made: name -> lines, and name -> text."""
+
+    defined: Mapping[str, tuple[str, ...]]
+    aliases: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +119,11 @@ class StopInfo:
     ignore: int = 0
     temporary: bool = False
     note: str = ""
-    name: str = ""
-    once: bool = False
-    seen: Array | None = None
-    seen_at: int | None = None
-    commands: tuple[str, ...] = ()
+    name: str = field(default="", metadata=OPTIONAL)
+    once: bool = field(default=False, metadata=OPTIONAL)
+    seen: Array | None = field(default=None, metadata=OPTIONAL)
+    seen_at: int | None = field(default=None, metadata=OPTIONAL)
+    commands: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +141,8 @@ class StopSet:
     kind: str
     text: str
     temporary: bool = False
-    name: str = ""
-    definition: str = ""
+    name: str = field(default="", metadata=OPTIONAL)
+    definition: str = field(default="", metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

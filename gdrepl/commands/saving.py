@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl import __version__
+from gdrepl.commands.saving_own import kept_record, own_to_plain
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
 from gdrepl.commands.stop_info import stop_to_plain
@@ -43,6 +44,7 @@ def header(start: Start) -> dict[str, Any]:
         "variables": _leftover(start.variables, start.problem.parameters),
         "constants": _leftover(start.constants, start.problem.constants),
         **_origins_left(start),
+        **({"settings": dict(start.settings)} if start.settings else {}),
         "versions": versions(),
         **machine(),
         "tolerance": TOLERANCE[start.problem.dtype],
@@ -89,6 +91,7 @@ def _own_records(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
             "branch",
             {"name": branch.name, "parent": branch.parent, "fork_step": branch.fork_step, "stretches": stretches},
         )
+    yield from kept_record(session)
     yield "state", _state(session)
 
 
@@ -168,6 +171,7 @@ def _state(session: Session) -> dict[str, Any]:
             {name: origin for name, origin in definitions.origins.items() if problem.origins.get(name) != origin}
         ),
         **({"undefined": undefined} if undefined else {}),
+        **own_to_plain(session),
     }
 
 
@@ -196,7 +200,7 @@ def save_as(session: Session, path: Path, comments: Sequence[tuple[int, str]] = 
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode())
-    kept = _keep_aside(path, {session.files.get(place), digest.hexdigest()})
+    kept = keep_aside(path, {session.files.get(place), digest.hexdigest()})
     write_atomically(path, lines)
     session.files = {**session.files, place: digest.hexdigest()}
     return kept
@@ -214,7 +218,7 @@ def real_path(path: Path) -> Path:
         raise explain("write", path, error) from error
 
 
-def _keep_aside(path: Path, known: Collection[str | None]) -> Path | None:
+def keep_aside(path: Path, known: Collection[str | None]) -> Path | None:
     """Copy the file that is at `path` to `path~`, unless its SHA-256 is known; returns the copy."""
     copy = path.with_name(path.name + "~")
     try:

@@ -59,7 +59,7 @@ def define(session: Session, name: OwnName, *, lines: tuple[str, ...]) -> Done:
     anew = name in session.own.defined
     session.own = session.own.with_definition(name, lines)
     counted = f"{len(lines)} line{'s' if len(lines) != 1 else ''}"
-    return Done(f"{name} is defined {'anew' if anew else 'now'}: {counted}")
+    return Done(f"{name} is defined{' anew' if anew else ''}: {counted}")
 
 
 @registry.command("alias", group="files", instant=True, syntax="NAME = COMMAND")

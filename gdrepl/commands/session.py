@@ -11,6 +11,7 @@ from typing import Any
 from gdrepl.commands.blocks import END, Block
 from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.following import is_silent, lines_after
+from gdrepl.commands.kept import Kept, values_in
 from gdrepl.commands.line import Part, parts
 from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.own import Own
@@ -23,7 +24,7 @@ from gdrepl.engine.problem import as_array
 from gdrepl.engine.snapshot import Array, Stop, frozen
 from gdrepl.engine.stops import DELETE, Display, StopPoint
 from gdrepl.engine.triggers import Occurs
-from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.insight.evidence import evidence
 from gdrepl.recording.numbers import result_to_json
@@ -31,7 +32,7 @@ from gdrepl.recording.numbers import result_to_json
 MAX_SOURCE_DEPTH = 10
 _CHANGING = (
     *("_debugger", "_start", "header_body", "events", "extra_records", "files", "folders"),
-    *("definitions", "displays", "next_display", "seed", "own"),
+    *("definitions", "displays", "next_display", "seed", "own", "kept", "shown"),
 )
 """What commands put something else in place of."""
 VIEWS = (Listed, SessionInfo)
@@ -72,6 +73,20 @@ class Settings:
 
     history_limit: int = 256
     print_precision: int = 7
+    confirm: bool = True
+
+    def take(self, settings: Mapping[str, int | bool]) -> None:
+        """Begin with these, named as `set` names them; max-steps is the debugger's."""
+        for name, value in settings.items():
+            if name != "max-steps":
+                setattr(self, name.replace("-", "_"), value)
+
+
+def _same(one: Array | None, other: Array | None) -> bool:
+    """Whether two values are the same, to the bit; None stands for one that could not be computed."""
+    if one is None or other is None:
+        return one is other
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
 def _too_deep(script: Script) -> CommandError:
@@ -86,10 +101,13 @@ class Session:
         setup: what the session started with, as given.
         events: the recorded commands with their results, in order.
         on_event: called with each event before its command is acknowledged; the journal hangs here.
+        on_ready: called when the debugger was built, in the thread that built it.
         on_reload: called after another session was loaded into this one.
         own: the commands and aliases made by define and alias.
+        kept: the convenience values, $1 and $name.
         block: the block whose lines are being read, or None.
         displays: the expressions shown at every stop.
+        shown: their values at the last stop, by number.
         follows: whether the commands of a stop run after it; a replay runs what was recorded of them instead.
         folders: where data files and scripts are looked for.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
@@ -101,12 +119,16 @@ class Session:
         self.extra_records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_reload: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
         self.own = Own()
+        self.kept = Kept()
         self.block: Block | None = None
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
+        self.shown: Mapping[int, Array | None] = {}
         self.settings = Settings()
+        self.settings.take(setup.settings)
         self.files: dict[Path, str] = {}
         self.folders: tuple[Path, ...] = setup.folders
         self.definitions = Definitions()
@@ -132,8 +154,11 @@ class Session:
             GdreplError: what the session should start with is wrong.
         """
         with self._building:
-            if self._debugger is None:
+            built = self._debugger is None
+            if built:
                 self.adopt(self.setup.build())
+        if built:
+            self.on_ready()
         assert self._debugger is not None
         return self._debugger
 
@@ -156,7 +181,9 @@ class Session:
 
     def adopt(self, start: Start) -> Debugger:
         """Begin anew from `start`."""
+        self.settings.take(start.settings)
         debugger = Debugger(start.problem, start.spec, start.engine, self.settings.history_limit * 2**20)
+        debugger.max_steps = int(start.settings.get("max-steps", debugger.max_steps))
         self.prepare(debugger)
         self._start, self._debugger = start, debugger
         self.seed = start.seed
@@ -165,7 +192,10 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth", "block", "follows", "_following", "_moves")
+        kept = (
+            *("on_event", "on_ready", "on_reload", "prepare", "setup", "block", "follows"),
+            *("_building", "_depth", "_following", "_moves"),
+        )
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
@@ -302,7 +332,8 @@ class Session:
         try:
             return registry.split(text)
         except CommandError as error:
-            error.hint = meant(text, self.complete_names(), self._settable()) or error.hint
+            near = did_you_mean(command_word(text), self.own.names())
+            error.hint = near or meant(text, self.complete_names(), self._settable()) or error.hint
             raise
 
     def _settable(self) -> list[str]:
@@ -311,7 +342,7 @@ class Session:
     def _record(self, text: str, result: Any) -> None:
         if isinstance(result, VIEWS):
             return
-        event = Event(text, result_to_json(result))
+        event = Event(text, result_to_json(result, recorded=True))
         self.events.append(event)
         self.on_event(event)
 
@@ -351,7 +382,7 @@ class Session:
             last_finite = before.point() if before.is_finite() else None
         branch = debugger.position.branch
         stops = tuple(self._with_evidence(stop) for stop in move.stops)
-        return Stepped(move.taken, move.point, stops, move.before, branch, self.displayed(), last_finite, notes=move.notes)
+        return Stepped(move.taken, move.point, stops, move.before, branch, self.at_a_stop(), last_finite, notes=move.notes)
 
     def _with_evidence(self, stop: Stop) -> Stop:
         """The stop of an event with what it saw here; the first of its numbers is noted as the value seen."""
@@ -375,11 +406,21 @@ class Session:
                 shown.append(Displayed(display.id, display.expression.text, None, error.message))
         return tuple(shown)
 
+    def at_a_stop(self) -> tuple[Displayed, ...]:
+        """The displays here, each marked when it is another value than at the stop before."""
+        shown = self.displayed()
+        before, self.shown = self.shown, {one.id: one.value for one in shown}
+        return tuple(replace(one, changed=one.id in before and not _same(before[one.id], one.value)) for one in shown)
+
     def ask(self, expression: Expression) -> Array:
-        """The value of an expression here; it may read what waits for a loss, too."""
+        """The value of an expression here; it may read what waits for a loss and convenience values, too."""
+        return self.debugger.ask(expression, others=self.others(expression))
+
+    def others(self, expression: Expression) -> dict[str, Array]:
+        """What an expression reads that no problem holds: what waits for a loss, and convenience values."""
         dtype = self.debugger.problem.dtype
         waiting = {name: as_array(value, dtype, name) for name, value in self.waiting().items() if name in expression.names}
-        return self.debugger.ask(expression, others=waiting)
+        return {**waiting, **values_in(self, expression)}
 
     def waiting(self) -> dict[str, Any]:
         """The values of the variables and constants that no loss reads yet."""

@@ -32,6 +32,7 @@ class Setup:
         rate: a number or a schedule as typed; empty leaves Keras' default, or 1 for the first problem with Adam.
         dtype, engine, seed: as in the header.
         folders: where data files are looked for.
+        settings: what `set` would change, by name, as `check_preference` has passed it; written to the header.
     """
 
     problem: str = ""
@@ -43,6 +44,7 @@ class Setup:
     engine: str = "xla"
     seed: int = 0
     folders: tuple[Path, ...] = (Path(),)
+    settings: Mapping[str, int | bool] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """The parameters and constants that are known before anything is built."""
@@ -70,7 +72,7 @@ class Setup:
         variables = {name: values[name] for name in self.variables}
         constants = {name: values[name] for name in self.constants}
         problem = self._problem(variables, constants, origins)
-        return Start(problem, self._spec(problem), self.engine, self.seed, {**variables}, {**constants}, origins)
+        return Start(problem, self._spec(problem), self.engine, self.seed, {**variables}, {**constants}, origins, self.settings)
 
     def _problem(self, variables: dict[str, Any], constants: dict[str, Any], origins: dict[str, Origin]) -> Problem:
         text = self.problem.strip() or FIRST_PROBLEM
@@ -121,6 +123,7 @@ class Start:
     variables: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    settings: Mapping[str, int | bool] = field(default_factory=dict)
 
 
 def zoo_problem(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from gdrepl.commands.arguments import complete_expression, parse_condition, whole_number
+from gdrepl.commands.kept import whole_in, with_digits
 from gdrepl.commands.registry import Argument
 from gdrepl.engine.events import EVENTS, Event, make_event
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
@@ -46,7 +47,7 @@ def _named(text: str) -> tuple[str, str]:
 def _guarded(text: str, session: Session) -> tuple[str, Expression | None]:
     """A text, and the condition behind its `if`."""
     match = _IF.fullmatch(text)
-    return (text, None) if match is None else (match[1].strip(), session.debugger.condition(match[2]))
+    return (text, None) if match is None else (match[1].strip(), parse_condition(match[2], session))
 
 
 def parse_break(text: str, session: Session) -> StopWish:
@@ -60,8 +61,8 @@ def parse_watch(text: str, session: Session) -> StopWish:
     text, name = _named(text)
     text, condition = _guarded(text, session)
     moved = _BY.fullmatch(text)
-    by = None if moved is None else _distance(moved[2] or "")
-    expression = session.debugger.parse(text if moved is None else moved[1])
+    by = None if moved is None else _distance(with_digits(session, moved[2] or ""))
+    expression = session.debugger.parse(with_digits(session, text if moved is None else moved[1]))
     anchor = None if by is None else session.debugger.ask(expression)
     if anchor is not None and anchor.dtype == bool:
         raise CommandError("a truth value does not move by a distance", f"watch {expression.text[:40]} stops when it changes")
@@ -85,7 +86,7 @@ def parse_catch(text: str, session: Session) -> StopWish:
     text, name = _named(text)
     text, condition = _guarded(text, session)
     word, _, rest = text.partition(" ")
-    given = _thresholds(rest)
+    given = _thresholds(with_digits(session, rest))
     if word != "all":
         return StopWish((Occurs(make_event(word, given)),), condition, name)
     if given or name:
@@ -127,7 +128,7 @@ def parse_stop_ids(text: str, session: Session) -> tuple[int, ...]:
     """Numbers or names of stops, separated by blanks or commas; 2-4 is 2, 3 and 4."""
     ids: list[int] = []
     stops = session.debugger.stops
-    for word in text.replace(",", " ").split():
+    for word in whole_in(session, text).replace(",", " ").split():
         first, dash, last = word.partition("-")
         if first.isdecimal() and (not dash or last.isdecimal()) and len(word) <= 12:
             ids += range(int(first), min(int(last or first), int(first) + 1000) + 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, Quit, Saved, Sourced
+from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, OwnCommands, Quit, Saved, Sourced
 from gdrepl.display import numbers
 from gdrepl.display.series import counted
 from gdrepl.display.style import Style
@@ -49,6 +49,18 @@ def paragraphs(text: str, style: Style) -> list[Line]:
 
 def _filled(text: str, style: Style) -> list[Line]:
     return [[(line, "")] for line in wrap(safe(text, style.ascii_only), min(style.width, _PROSE_CELLS))]
+
+
+def own_commands(result: OwnCommands, style: Style) -> list[Line]:
+    """What define and alias have made, as it would be typed."""
+    lines: list[Line] = []
+    for name, own in result.defined.items():
+        lines.append([(f"define {name}", "bold")])
+        lines += [line for text in own for line in prose(text, style, first="  ", then="    ")]
+        lines.append([("end", "bold")])
+    for name, text in result.aliases.items():
+        lines += prose(f"alias {name} = {text}", style, then="  ")
+    return lines or prose("none yet: define NAME makes a command, alias NAME = COMMAND a short name", style, then="  ")
 
 
 def help_list(result: HelpList, style: Style) -> list[Line]:

@@ -19,6 +19,7 @@ from gdrepl.insight.gradient import Term
 FIRST_BRANCH = "main"
 _LEAST_FOR_CHANGE, _LEAST_FOR_BOTH = 60, 36  # cells below which the change, and the point left, are not shown
 _CHANGE_CELLS = 17
+_CHANGED = "   *"  # behind a display that changed
 _QUIET = {"count"}  # stops that say no more than the header
 
 # --- a run or a move ----------------------------------------------------------------------------------------------------
@@ -190,6 +191,9 @@ def displayed(displays: tuple[Displayed, ...], style: Style) -> list[Line]:
         text = f"{one.id}: {one.expression}"
         if one.value is None:
             lines += prose(f"{text}: {one.error}", style, "error", then="   ")
+        elif one.changed:
+            narrow = replace(style, width=max(1, style.width - cell_len(_CHANGED)))
+            lines.append([*equation(text, one.value, narrow), (_CHANGED, "bold")])
         else:
             lines.append(equation(text, one.value, style))
     return lines

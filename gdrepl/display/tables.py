@@ -10,7 +10,6 @@ from gdrepl.commands.results import (
     Displays,
     OptimizerInfo,
     ParameterInfo,
-    Printed,
     ProblemInfo,
     SessionInfo,
     SlotInfo,
@@ -20,7 +19,7 @@ from gdrepl.commands.results import (
     Variables,
 )
 from gdrepl.display import numbers
-from gdrepl.display.points import displayed, equation
+from gdrepl.display.points import displayed
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, safe, table
 
@@ -31,18 +30,6 @@ _SET = {
     "event": "catchpoint {id}: stops {once}at {text}",
 }
 _KINDS = {"event": "catchpoint"}
-
-
-def printed(result: Printed, style: Style) -> list[Line]:
-    """`x + 1 = 4`; a small matrix row by row."""
-    whole = numbers.show(result.value, style.precision).split("\n")
-    if len(whole) == 1 and result.value.ndim == 2 and whole[0].startswith("["):
-        whole = [*whole, ""]  # one row is drawn like several
-    if len(whole) == 1:
-        line = equation(result.expression, result.value, style)
-        return [line]
-    head = f"{safe(result.expression, style.ascii_only)} = {numbers.shape_of(result.value.shape)}"
-    return [*prose(head, style, then="  "), *([("  ", ""), (row, "bold")] for row in whole if row)]
 
 
 def described(result: Described, style: Style) -> list[Line]:

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, helps, history, points, tables, tree
+from gdrepl.display import charts, helps, history, points, printing, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
@@ -21,7 +21,8 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Loaded: points.loaded,
     results.Gradient: points.gradient,
     results.History: history.history,
-    results.Printed: tables.printed,
+    results.Printed: printing.printed,
+    results.KeptValues: printing.kept_values,
     results.Described: tables.described,
     results.Stops: tables.stops,
     results.StopSet: tables.stop_set,
@@ -36,6 +37,7 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Done: helps.done,
     results.Saved: helps.saved,
     results.Sourced: helps.sourced,
+    results.OwnCommands: helps.own_commands,
     results.HelpPage: helps.help_page,
     results.HelpList: helps.help_list,
     results.Quit: helps.quit_,

@@ -467,16 +467,17 @@ class Debugger:
         return replace(self._scope(self.snapshot_at(here)), previous=previous)
 
     def _scope(self, snapshot: Snapshot) -> Scope:
-        problem = self.problem
+        index = self.branch.index_of(snapshot.step) if snapshot.step != self.step else self.position.index
+        return self._scope_of(snapshot, self.branch.stretches[index].segment.recipe)
+
+    def _scope_of(self, snapshot: Snapshot, recipe: Recipe) -> Scope:
         names = {
-            **problem.constants,
+            **self.problem.constants,
             **snapshot.parameters,
             "loss": snapshot.loss,
             "lr": snapshot.learning_rate,
             "step": np.asarray(snapshot.step, np.int64),
         }
-        index = self.branch.index_of(snapshot.step) if snapshot.step != self.step else self.position.index
-        recipe = self.branch.stretches[index].segment.recipe
         slots = {(name.slot, name.parameter): value for name, value in zip(self._program(recipe).slot_names, snapshot.slots)}
         return Scope(names, snapshot.gradient, slots)
 
@@ -497,13 +498,28 @@ class Debugger:
         """The value of an expression at a step (by default here); `others` are the values of further names."""
         here = self.step if step is None else step
         scope = self.scope(here) if expression.history else self._scope(self.snapshot_at(here))
+        return self.value(expression, scope, others)
+
+    def value(self, expression: Expression, scope: Scope, others: Mapping[str, object] | None = None) -> Array:
+        """The value of an expression in a scope of the problem in force."""
         if others:
-            scope = replace(scope, names={**others, **scope.names})
+            before = scope.previous
+            if before is not None:
+                before = replace(before, names={**others, **before.names})
+            scope = replace(scope, names={**others, **scope.names}, previous=before)
         # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
         alone = is_count(expression.tree)
         dtype = "float64" if alone or expression.names == {"step"} else self.problem.dtype
         value = evaluate(expression, scope, dtype).numpy()
         return frozen(value.astype(np.int64) if alone else value)
+
+    def scope_at(self, step: int, branch: Branch, history: bool) -> Scope:
+        """The values at a step of any branch of the problem in force; with the point before it where `history` asks for it."""
+        index = branch.index_of(step)
+        segment = branch.stretches[index].segment
+        here = self._scope_of(self.past.reach(segment, step), segment.recipe)
+        before = self.scope_at(step - 1, branch, False) if history and step > branch.start else None
+        return replace(here, previous=before)
 
     def condition(self, text: str) -> Expression:
         """Check that `text` can be a stop condition: one truth value at each point.

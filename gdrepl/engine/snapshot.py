@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _LARGE = 1e150
+OPTIONAL: Mapping[str, Any] = {"optional": True}
+"""The metadata of a member that JSON leaves out where it is empty."""
 
 
 def frozen(array: object) -> Array:
@@ -150,9 +152,9 @@ class Stop:
     kind: str
     id: int | str | None = None
     text: str = ""
-    number: int | None = None
-    name: str = ""
-    before: Array | None = None
-    after: Array | None = None
-    error: str = ""
-    evidence: Evidence | None = None
+    number: int | None = field(default=None, metadata=OPTIONAL)
+    name: str = field(default="", metadata=OPTIONAL)
+    before: Array | None = field(default=None, metadata=OPTIONAL)
+    after: Array | None = field(default=None, metadata=OPTIONAL)
+    error: str = field(default="", metadata=OPTIONAL)
+    evidence: Evidence | None = field(default=None, metadata=OPTIONAL)

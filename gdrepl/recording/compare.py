@@ -17,10 +17,19 @@ _NOTHING: tuple[object, ...] = (None, "", [], {})
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far two floats may be apart: |wanted - got| <= atol + rtol*|wanted|; both 0 asks for the same bits."""
+    """How far two floats may be apart: |wanted - got| <= atol + rtol*|wanted|; both 0 asks for the same bits.
+
+    `older` tells that the recording is of another gdrepl, to whose results a later one may have added members.
+    """
 
     rtol: float = 0.0
     atol: float = 0.0
+    older: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the same bits are asked for."""
+        return self.rtol == self.atol == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,8 @@ def _differences(wanted: Any, got: Any, tolerance: Tolerance, field: str) -> Ite
     What only the new side has is no difference where it says nothing: a later gdrepl may tell more than that of the file.
     """
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
-        for key in [*wanted, *(key for key in got if key not in wanted and got[key] not in _NOTHING)]:
+        told = [key for key in got if key not in wanted and got[key] not in _NOTHING and not tolerance.older]
+        for key in [*wanted, *told]:
             path = f"{field}.{key}" if field else str(key)
             if key not in got or key not in wanted:
                 yield path, None, wanted.get(key), got.get(key)
@@ -157,7 +167,7 @@ def same(wanted: Any, got: Any, tolerance: Tolerance) -> bool:
     """True when two JSON leaves agree; floats within the tolerance, everything else exactly, the sign of zero included."""
     if isinstance(wanted, bool) or isinstance(got, bool) or wanted is None or got is None:
         return wanted is got
-    if tolerance.rtol == tolerance.atol == 0:
+    if tolerance.is_exact:
         return type(wanted) is type(got) and repr(wanted) == repr(got)
     first, second = _float(wanted), _float(got)
     if first is None or second is None:

@@ -38,23 +38,26 @@ class Float32List(list[Any]):
     __slots__ = ()
 
 
-def result_to_json(result: object) -> dict[str, Any]:
+def result_to_json(result: object, recorded: bool = False) -> dict[str, Any]:
     """A result dataclass as `{"type": ClassName, field: value, ...}`.
+
+    A field whose metadata say `optional: True` is left out where it is empty. Set `recorded` to leave out those that say
+    `recorded: False`: older recordings have none of them.
 
     Raises:
         TypeError: `result` is no dataclass, has a field named "type", or holds what `to_json` refuses.
     """
-    fields = _dataclass_to_json(result)
+    fields = _dataclass_to_json(result, recorded)
     if "type" in fields:
         raise TypeError(f"a field of {type(result).__name__} is named 'type', which the class name needs")
     return {"type": type(result).__name__, **fields}
 
 
-def to_json(value: object) -> Any:
+def to_json(value: object, recorded: bool = False) -> Any:
     """`value` in terms that JSON has.
 
     Takes None, bool, int, float, str, NumPy scalars and arrays of any rank, mappings with string keys, lists, tuples and
-    dataclasses (as plain objects, without "type").
+    dataclasses (as plain objects, without "type"; `recorded` as in `result_to_json`).
 
     Raises:
         TypeError: `value` or something in it is of another type.
@@ -71,11 +74,11 @@ def to_json(value: object) -> Any:
         case float():
             return array_to_json(np.asarray(value, np.float64))
         case Mapping():
-            return {_key(key): to_json(item) for key, item in value.items()}
+            return {_key(key): to_json(item, recorded) for key, item in value.items()}
         case list() | tuple():
-            return [to_json(item) for item in value]
+            return [to_json(item, recorded) for item in value]
         case _:
-            return _dataclass_to_json(value)
+            return _dataclass_to_json(value, recorded)
 
 
 def array_to_json(array: Array) -> Any:
@@ -188,10 +191,17 @@ def _with_names(digits: NDArray[np.float64], finite: NDArray[np.bool_]) -> Any:
     return named.tolist()
 
 
-def _dataclass_to_json(value: object) -> dict[str, Any]:
+def _dataclass_to_json(value: object, recorded: bool) -> dict[str, Any]:
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"a value of type {type(value).__name__} cannot be written to a session file")
-    return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    fields = [field for field in dataclasses.fields(value) if not recorded or field.metadata.get("recorded", True)]
+    values = {field.name: getattr(value, field.name) for field in fields}
+    left_out = {field.name for field in fields if field.metadata.get("optional") and _is_empty(values[field.name])}
+    return {name: to_json(item, recorded) for name, item in values.items() if name not in left_out}
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value is False or (isinstance(value, str | tuple) and not value)
 
 
 def _key(key: object) -> str:

@@ -102,6 +102,7 @@ def _add_debug(commands: Any) -> None:
     debug.add_argument("--lr", default="", metavar="V", help="learning rate: a number or a schedule")
     debug.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     debug.add_argument("--engine", default="xla", choices=("xla", "graph", "eager"), help="how updates are computed")
+    debug.add_argument("--no-init", dest="init", action="store_false", help="read neither init.gd nor config.toml")
     debug.add_argument("--seed", type=_seed, default=0, metavar="N", help="of normal() and uniform()")
     _add_input(debug)
     debug.set_defaults(function=_debug, parser=debug)
@@ -202,6 +203,9 @@ def _named(items: Sequence[str], option: str) -> dict[str, str]:
 
 def _setup(options: argparse.Namespace) -> Setup:
     from gdrepl.commands.setup import Setup
+    from gdrepl.shell.startup import read_config
+
+    settings = read_config(options) if options.init else {}
 
     return Setup(
         " ".join(options.problem),
@@ -212,6 +216,7 @@ def _setup(options: argparse.Namespace) -> Setup:
         options.dtype,
         options.engine,
         options.seed,
+        settings=settings,
     )
 
 

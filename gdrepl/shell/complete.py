@@ -15,8 +15,9 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from gdrepl.commands.arguments import complete_expression, complete_files
-from gdrepl.commands.line import parts
-from gdrepl.commands.registry import Argument, Command, registry
+from gdrepl.commands.blocks import END
+from gdrepl.commands.line import command_of, parts
+from gdrepl.commands.registry import Argument, Command, command_word, registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.values import MAKERS
 from gdrepl.engine.hyperparameter import arguments_of
@@ -32,7 +33,7 @@ _FIXED_VALUES = {"engine": ENGINES, "dtype": ("float32", "float64")}
 
 _ASSIGNMENT = re.compile(r"([^\s=]+)(?:\s*=\s*|\s+)")
 _WORD = re.compile(r"\S*$")
-_IDENTIFIER = re.compile(r"(?:[^\W\d][\w.]*)?$")
+_IDENTIFIER = re.compile(r"(?:\$?[^\W\d][\w.]*)?$")
 _DATA_FILE = re.compile(r"""\bcsv\(\s*["']([^"']*)$""")
 
 
@@ -56,12 +57,14 @@ def complete(text: str, session: Session) -> Iterator[Completion]:
     if part.is_comment:
         return
     if not part.rest:
-        yield from _commands(part.word)
+        yield from _commands(part.word, session)
         return
-    command = part.command
+    body = session.own.expand(part.word + part.rest)  # behind an alias stands what may stand behind its text
+    word = command_word(body)
+    command = None if word in session.own.defined else command_of(word)
     if command is None:
         return
-    argument, typed = _argument_at(command, part.rest.lstrip())
+    argument, typed = _argument_at(command, body[len(word) :].lstrip())
     if argument is None:
         return
     data_file = _DATA_FILE.search(typed)
@@ -73,8 +76,14 @@ def complete(text: str, session: Session) -> Iterator[Completion]:
         yield from _offered(argument, typed, _without_loading(session))
 
 
-def _commands(word: str) -> Iterator[Completion]:
+def _commands(word: str, session: Session) -> Iterator[Completion]:
     """Commands that begin with `word`; short forms too where the name itself would not show, as `next` for step."""
+    if session.block is not None and END.startswith(word):
+        yield Completion(END, -len(word), display_meta=f"of {session.open_block}")
+    for name in sorted(session.own.names()):
+        if name.startswith(word):
+            meta = session.own.aliases.get(name, "made by define")
+            yield Completion(f"{name} ", -len(word), display=name, display_meta=meta)
     for command in sorted(registry, key=lambda item: item.name):
         blank = " " if command.parameters else ""
         if command.name.startswith(word):

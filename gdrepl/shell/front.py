@@ -15,6 +15,7 @@ from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.lines import INTERRUPTED, LineRunner
 from gdrepl.shell.screen import is_dumb, style_from
 from gdrepl.shell.signals import Signals
+from gdrepl.shell.startup import INIT, init_lines
 
 _ = _all  # importing it registers the commands
 
@@ -49,6 +50,13 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
 
 
 def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prompting: bool) -> int:
+    if getattr(options, "init", False):
+        lines = init_lines()
+        if lines and prompting:
+            print("\r     \r", end="", flush=True)  # the prompt that stands there early comes again behind them
+        status = runner.run_init(INIT, lines)
+        if status is not None:
+            return status
     for option, text in options.inputs or []:
         status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
         if status is not None:

@@ -47,20 +47,22 @@ _STANDING = {Standing.KNOWN: "class:gd.command", Standing.OPEN: "", Standing.UNK
 
 
 class LineLexer(Lexer):
-    """Colours a line by the registry and by the names that `names` gives when asked."""
+    """Colours a line by the registry, by the names that `names` gives when asked, and by the commands that `own` gives."""
 
-    def __init__(self, names: Callable[[], Collection[str]]) -> None:
+    def __init__(self, names: Callable[[], Collection[str]], own: Callable[[], Collection[str]] = tuple) -> None:
         self._names = names
+        self._own = own
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """The fragments of each line. Never raises: prompt_toolkit would stop the prompt for it."""
         known = _BUILT_IN | self._known()
+        own = self._own_names()
         lines = document.lines
-        return lambda number: list(fragments(lines[number], known)) if 0 <= number < len(lines) else []
+        return lambda number: list(fragments(lines[number], known, own)) if 0 <= number < len(lines) else []
 
     def invalidation_hash(self) -> Hashable:
         """Changes with the names, which come when TensorFlow is loaded and go with the problem."""
-        return self._known()
+        return self._known(), self._own_names()
 
     def _known(self) -> frozenset[str]:
         try:
@@ -68,9 +70,15 @@ class LineLexer(Lexer):
         except Exception:
             return frozenset()
 
+    def _own_names(self) -> frozenset[str]:
+        try:
+            return frozenset(self._own())
+        except Exception:
+            return frozenset()
 
-def fragments(line: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """(style, text) of one line; the texts joined are the line."""
+
+def fragments(line: str, known: Collection[str], own: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """(style, text) of one line; the texts joined are the line. `own` are commands that no registry has."""
     for part in parts(line):
         if part.start:
             yield "", ";;"
@@ -78,13 +86,13 @@ def fragments(line: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
             yield "class:gd.comment", part.indent + part.word + part.rest
             continue
         yield "", part.indent
-        yield _word_style(part), part.word
+        yield _word_style(part, own), part.word
         for match in _TOKEN.finditer(part.rest):
             yield _token_style(match, known), match.group()
 
 
-def _word_style(part: Part) -> str:
-    now = standing(part.word)
+def _word_style(part: Part, own: Collection[str]) -> str:
+    now = standing(part.word, own)
     # A word that is still being typed may be the beginning of several; one that is followed by something may not.
     return _STANDING[Standing.UNKNOWN if now is Standing.OPEN and part.rest else now]
 
@@ -95,8 +103,10 @@ def _token_style(match: re.Match[str], known: Collection[str]) -> str:
     return "class:gd.name" if match.lastgroup == "name" and match.group() in known else ""
 
 
-def standing(word: str) -> Standing:
+def standing(word: str, own: Collection[str] = ()) -> Standing:
     """How `word` stands; asked at every key, so it looks for no suggestion as `registry.find` does."""
+    if word in own:
+        return Standing.KNOWN
     starting = 0
     for command in registry:
         if word == command.name or word in command.short:
@@ -104,4 +114,4 @@ def standing(word: str) -> Standing:
         starting += command.name.startswith(word)
     if starting == 1:
         return Standing.KNOWN
-    return Standing.OPEN if starting else Standing.UNKNOWN
+    return Standing.OPEN if starting or any(name.startswith(word) for name in own) else Standing.UNKNOWN

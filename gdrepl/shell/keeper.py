@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 
 from gdrepl.commands.saving import FOLDERS, header
 from gdrepl.commands.session import Event, Session
@@ -18,21 +19,37 @@ class Keeper:
         self._session = session
         self._journal = journal
         self._broken = False
+        self._held: list[Event] = []
+        self._lock = threading.RLock()
+        session.on_ready = self.release
         session.on_event = self.keep
         session.on_reload = self.begin_again
 
     def keep(self, event: Event) -> None:
-        """Write one event. A journal that cannot be written is told of once; the session goes on without it."""
-        if self._broken:
-            return
-        try:
-            if self._journal is None:
-                self._create([event])
-            else:
-                self._journal.append("command", {"line": event.line, "result": event.result})
-        except SessionFileError as error:
-            self._broken = True
-            print(f"warning: {error.message}", file=sys.stderr)
+        """Write one event. A journal that cannot be written is told of once; the session goes on without it.
+
+        Before the session knows its start there is no header to begin the journal with: the event waits for that.
+        """
+        with self._lock:
+            self._held.append(event)
+            if self._session.ready:
+                self.release()
+
+    def release(self) -> None:
+        """Write the events that have waited."""
+        with self._lock:
+            held, self._held = self._held, []
+            if self._broken or not held:
+                return
+            try:
+                if self._journal is None:
+                    self._create(held)
+                else:
+                    for event in held:
+                        self._journal.append("command", {"line": event.line, "result": event.result})
+            except SessionFileError as error:
+                self._broken = True
+                print(f"warning: {error.message}", file=sys.stderr)
 
     def begin_again(self) -> None:
         """Another session was loaded: close this journal and write the loaded commands into a new one."""

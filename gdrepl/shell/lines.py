@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
-from gdrepl.commands.results import Quit
+from gdrepl.commands.results import Done, Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
@@ -43,6 +44,7 @@ class LineRunner:
         self.stop_on_error = stop_on_error
         self._activity: Activity | None = None
         self._place = ""
+        self._init = ""
         session.prepare = self._watch
         if session.built is not None:
             self._watch(session.built)
@@ -50,11 +52,26 @@ class LineRunner:
     def run(self, lines: Iterable[str]) -> int | None:
         """Run the lines; returns the exit status when the session is over, else None."""
         for number, line in enumerate(lines, 1):
-            self._place = f"line {number}"
+            self._place = f"{self._init} line {number}".lstrip()
             status = self._line(line)
             if status is not None:
                 return status
         return None
+
+    def run_init(self, name: str, lines: Iterable[str]) -> int | None:
+        """Run the lines of the start-up file. An error is told and ends it, and the session goes on.
+
+        What was merely done is not told, and in JSON nothing goes to standard output: nobody asked for it.
+        """
+        was, self.stop_on_error, self._init = self.stop_on_error, True, name
+        try:
+            status = self.run(lines)
+            if status is None:
+                self.end()
+            return None if status == 1 else status
+        finally:
+            self.session.drop_block()
+            self.stop_on_error, self._init = was, ""
 
     def end(self) -> int | None:
         """Say so when the input ends within a block; returns the exit status where that ends the session, else None."""
@@ -140,6 +157,13 @@ class LineRunner:
         return None
 
     def _show(self, outcome: Outcome) -> None:
+        if self._init:
+            if outcome.error is None and (self.as_json or isinstance(outcome.result, Done)):
+                return
+            outcome = replace(outcome, place=outcome.place or self._place) if outcome.error is not None else outcome
+            if self.as_json:
+                self._draw(outcome)
+                return
         if self.as_json:
             print(dumps(_to_json(outcome)), flush=True)
             return

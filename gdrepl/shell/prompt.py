@@ -16,6 +16,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colors
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
+from gdrepl.commands.blocks import END
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -81,7 +82,7 @@ class _Shell:
             auto_suggest=AutoSuggestFromHistory(),
             completer=LineCompleter(self.session),
             complete_while_typing=False,
-            lexer=LineLexer(self.session.complete_names),
+            lexer=LineLexer(self.session.complete_names, self._own_commands),
             bottom_toolbar=self._bottom_line,
             enable_suspend=True,
             key_bindings=make_bindings(self._on_idle_interrupt, lambda: self.session.block is not None),
@@ -117,6 +118,9 @@ class _Shell:
         if self.prompt.default_buffer.text:
             self._notice = ""
         return self._notice or status(self.session, self.loader, self.prompt.output.get_size().columns)
+
+    def _own_commands(self) -> list[str]:
+        return [*self.session.own.names(), *([END] if self.session.block is not None else [])]
 
     # The loop
 

@@ -66,7 +66,7 @@ def _refuse(word: str) -> None:
 def environment(state: Path, **more: str) -> dict[str, str]:
     """A plain environment whose journals go to `state`."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")}
-    return {**kept, "XDG_STATE_HOME": str(state), "LC_ALL": "C.UTF-8", "TERM": "dumb", **more}
+    return {**kept, "XDG_STATE_HOME": str(state), "XDG_CONFIG_HOME": str(state), "LC_ALL": "C.UTF-8", "TERM": "dumb", **more}
 
 
 def gdrepl(

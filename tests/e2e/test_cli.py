@@ -121,7 +121,7 @@ def test_bare_gdrepl_is_gdrepl_debug(cli):
 
 
 def test_options_without_a_command_are_those_of_debug(cli):
-    assert cli(*QUICK, "--batch", "-c", "print x") == (0, "x = 3\n", "")
+    assert cli(*QUICK, "--batch", "-c", "print x") == (0, "$1: x = 3\n", "")
 
 
 def test_commands_and_scripts_run_in_the_order_given(tmp_path: Path, cli):
@@ -144,19 +144,19 @@ def test_an_option_with_its_value_behind_it_is_no_loss(tmp_path: Path, cli):
     (tmp_path / "one.gd").write_text("print x\n", encoding="utf-8")
     for option in ("-cprint x", f"-x{tmp_path / 'one.gd'}"):
         status, out, _ = cli(*QUICK, "--batch", option)
-        assert (status, out.splitlines()[0]) == (0, "x = 3")
+        assert (status, out.splitlines()[0]) == (0, "$1: x = 3")
     assert cli("-vv", "--batch")[0] == 2
 
 
 def test_batch_ends_at_the_first_error_with_status_1(cli):
     status, out, err = cli(*QUICK, "--batch", "-c", "print x", "-c", "nonsense", "-c", "print x")
-    assert (status, out) == (1, "x = 3\n")
+    assert (status, out) == (1, "$1: x = 3\n")
     assert err == "error: unknown command 'nonsense'\n  help lists the commands\n"
 
 
 def test_piped_input_ends_at_the_first_error_with_status_1(cli):
     status, out, err = cli(*QUICK, stdin="print x\ngoto 99\nprint x\n")
-    assert (status, out) == (1, "x = 3\n")
+    assert (status, out) == (1, "$1: x = 3\n")
     assert err.startswith("error: branch main has steps 0 to 0, not 99\n")
 
 
@@ -168,22 +168,22 @@ def test_an_error_in_a_script_names_its_file_and_line(tmp_path: Path, cli):
 
 
 def test_quit_ends_a_script_with_status_0(cli):
-    assert cli(*QUICK, stdin="print x\nquit\nnonsense\n") == (0, "x = 3\n", "")
+    assert cli(*QUICK, stdin="print x\nquit\nnonsense\n") == (0, "$1: x = 3\n", "")
 
 
 def test_batch_does_not_read_standard_input(cli):
-    assert cli(*QUICK, "--batch", "-c", "print x", stdin="nonsense\n") == (0, "x = 3\n", "")
+    assert cli(*QUICK, "--batch", "-c", "print x", stdin="nonsense\n") == (0, "$1: x = 3\n", "")
 
 
 def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env):
     command = [sys.executable, "-m", "gdrepl", "debug", *QUICK, "--batch"]
     done = subprocess.run(command, input="\ufeffprint 40 + 2\nnonsense\nprint 7\n", capture_output=True, text=True, env=env)
-    assert (done.returncode, done.stdout) == (1, "40 + 2 = 42\n")
+    assert (done.returncode, done.stdout) == (1, "$1: 40 + 2 = 42\n")
     assert "unknown command 'nonsense'" in done.stderr
 
 
 def test_without_batch_the_piped_lines_come_after_the_commands(cli):
-    assert cli(*QUICK, "-c", "print x", stdin="print step\n")[1] == "x = 3\nstep = 0\n"
+    assert cli(*QUICK, "-c", "print x", stdin="print step\n")[1] == "$1: x = 3\n$2: step = 0\n"
 
 
 def test_an_expression_error_points_at_the_column(cli):
@@ -192,11 +192,11 @@ def test_an_expression_error_points_at_the_column(cli):
 
 
 def test_comments_and_blank_lines_do_nothing(cli):
-    assert cli(*QUICK, stdin="\n# a comment\n   \nprint x\n") == (0, "x = 3\n", "")
+    assert cli(*QUICK, stdin="\n# a comment\n   \nprint x\n") == (0, "$1: x = 3\n", "")
 
 
 def test_echo_shows_each_piped_command_behind_its_prompt(cli):
-    assert cli(*QUICK, "--echo", stdin="print x\n")[1] == "(gd) print x\nx = 3\n"
+    assert cli(*QUICK, "--echo", stdin="print x\n")[1] == "(gd) print x\n$1: x = 3\n"
 
 
 # --- the screen ---------------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_a_dumb_terminal_gets_plain_lines(env, tmp_path: Path):
     child.logfile_read = shown = io.StringIO()
     child.expect_exact("(gd) ")
     child.sendline("print x")  # TensorFlow loads now, for seconds
-    child.expect_exact("x = 3\r\n(gd) ")
+    child.expect_exact("$1: x = 3\r\n(gd) ")
     child.sendline("step")
     child.expect_exact("(gd) ")
     child.sendline("")  # an empty line steps again

@@ -379,7 +379,7 @@ def test_the_warnings_of_a_journal_that_cannot_be_written_come_once_and_the_sess
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     status, out, err = cli("(x-50)**2", "--var", "x=3", "--engine", "eager", stdin="step\nstep\nstep\nprint step\n")
-    assert (status, out.splitlines()[-1]) == (0, "step = 3")
+    assert (status, out.splitlines()[-1]) == (0, "$1: step = 3")
     assert err.count("warning: ") == err.count("\n") == 1
 
 

@@ -6,7 +6,11 @@ import pytest
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
 from gdrepl.commands.replaying import replay_file
-from tests.e2e.driving import do, error_of, hill
+from gdrepl.commands.saving_own import restore_own
+from gdrepl.recording.format import Encoder, decode
+from gdrepl.shell.complete import complete
+from gdrepl.shell.highlight import Standing, standing
+from tests.e2e.driving import contents, do, error_of, hill
 
 
 def lines_of(session):
@@ -152,3 +156,115 @@ def test_a_recording_of_blocks_replays(tmp_path):
     again = replay_file(tmp_path / "own.gds")
     assert again.status == "match"
     assert again.commands == 2
+
+
+# --- kept, shown, completed ---------------------------------------------------------------------------------------------
+
+
+def test_commands_of_ones_own_are_saved_and_loaded(tmp_path):
+    session = hill()
+    do(session, "define go ;; step $arg0 ;; end", "alias two = step 2", "set confirm off", f"save {tmp_path / 'own.gds'}")
+    again = hill()
+    do(again, f"load {tmp_path / 'own.gds'}")
+    assert again.own == session.own
+    assert again.settings.confirm is False
+    do(again, "go 3", "two")
+    assert again.debugger.step == 5
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"defined": {"go": ["step\nquit"]}},
+        {"defined": {"go": [3]}},
+        {"defined": {"go": 3}},
+        {"aliases": {"go": ""}},
+        {"aliases": ["go"]},
+        {"confirm": "off"},
+    ],
+)
+def test_members_of_a_file_that_are_not_in_order_are_refused(members, tmp_path):
+    session = hill()
+    do(session, "step", f"save {tmp_path / 'a.gds'}")
+    encoder = Encoder()
+    document = decode((tmp_path / "a.gds").read_bytes())
+    lines = [encoder.header(document.header.body)]
+    for record in document.records:
+        lines.append(encoder.record(record.kind, {**record.body, **(members if record.kind == "state" else {})}))
+    (tmp_path / "a.gds").write_text("".join([*lines, encoder.end()]))
+    before = contents(session)
+    assert "the state record is not in order" in error_of(session, f"load {tmp_path / 'a.gds'}").message
+    assert contents(session) == before
+
+
+def test_a_name_in_a_file_that_a_command_has_now_is_left_out():
+    session = hill()
+    restore_own(session, {"defined": {"step": ["print x"], "go": ["step"]}, "aliases": {"s": "print x"}})
+    assert session.own.names() == ["go"]
+
+
+def test_help_and_info_show_them():
+    session = hill()
+    do(session, "define go ;; step $arg0 ;; print x ;; end", "alias two = step 2")
+    assert do(session, "help go")["text"] == "  step $arg0\n  print x"
+    assert "step 2" in do(session, "help two")["summary"]
+    assert do(session, "info commands")["defined"] == {"go": ["step $arg0", "print x"]}
+
+
+def test_tab_and_colours_know_them():
+    session = hill()
+    do(session, "define look ;; print x ;; end", "alias below = until loss <")
+    offered = {completion.text for completion in complete("lo", session)}
+    assert {"look ", "loss "} <= offered
+    assert "step" in {completion.text for completion in complete("below ", session)}
+    assert standing("look", session.own.names()) is Standing.KNOWN
+    assert standing("bel", session.own.names()) is Standing.OPEN
+    do(session, "define more")
+    assert "end" in {completion.text for completion in complete("en", session)}
+
+
+# --- save stops ---------------------------------------------------------------------------------------------------------
+
+
+def test_saved_stops_are_commands_that_source_reads_back(tmp_path):
+    session = hill()
+    do(session, "break if loss < 1", "tbreak if x > 20", "break if step == 7", "disable 3", "display x*2", "delete 1")
+    do(session, f"save stops {tmp_path / 'stops'}")
+    text = (tmp_path / "stops.gd").read_text()
+    assert text.splitlines() == ["tbreak if x > 20", "break if step == 7", "disable $bpnum", "display x*2"]
+    again = hill()
+    do(again, "break if loss < 5", f"source {tmp_path / 'stops.gd'}")
+    made = [(item.condition.text, item.enabled, item.temporary) for item in again.debugger.stops]
+    assert made == [("loss < 5", True, False), ("x > 20", True, True), ("step == 7", False, False)]
+    assert [item.expression.text for item in again.displays] == ["x*2"]
+
+
+def test_no_stops_and_a_session_file_s_name_are_refused(tmp_path):
+    session = hill()
+    assert "no stops" in error_of(session, f"save stops {tmp_path / 'a'}").message
+    do(session, "break if loss < 1")
+    assert "session file" in error_of(session, f"save stops {tmp_path / 'a.gds'}").message
+    assert list(tmp_path.rglob("a*")) == []
+
+
+# --- settings -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after"),
+    [
+        ("set confirm off", "on", "off"),
+        ("set history-limit 64", 256, 64),
+        ("set max-steps 1e3", 1_000_000, 1000),
+        ("set print-precision 4", 7, 4),
+    ],
+)
+def test_settings_say_what_they_were(line, before, after):
+    answer = do(hill(), line)
+    assert (answer["before"], answer["after"]) == (before, after)
+
+
+def test_confirm_is_on_or_off():
+    session = hill()
+    assert "on or off" in error_of(session, "set confirm maybe").hint
+    assert session.settings.confirm is True

@@ -1,0 +1,140 @@
+"""print: an expression here, at a past step, or over past steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from gdrepl.commands.arguments import Place, complete_expression, parse_count, parse_place, parse_step
+from gdrepl.commands.kept import parse_question
+from gdrepl.commands.registry import Argument, registry
+from gdrepl.commands.results import Printed
+from gdrepl.commands.session import Session
+from gdrepl.engine.snapshot import Array
+from gdrepl.engine.timeline import Branch
+from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.expression import Expression
+from gdrepl.insight.hindsight import values_at
+
+MOST_STEPS = 10_000
+
+_AT = re.compile(r"(?P<what>.*\S)\s+at\s+(?P<place>\S+)")
+_OVER = re.compile(r"(?P<what>.*\S)\s+over\s+(?P<first>[^\s:]*):(?P<last>[^\s:]*)(?:\s+every\s+(?P<every>\S+))?")
+_UNFINISHED = re.compile(r".*\s(?P<word>at|over|every)(\s.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An expression, and the steps to ask it at: one place, or from `first` to `last`; neither is here."""
+
+    expression: Expression
+    place: Place | None = None
+    first: int | None = None
+    last: int | None = None
+    every: int = 1
+
+
+def parse_print(text: str, session: Session) -> Question:
+    """`EXPR`, `EXPR at STEP`, or `EXPR over A:B every N`."""
+    over, at = _OVER.fullmatch(text), _AT.fullmatch(text)
+    if over is not None:
+        branch = session.debugger.branch
+        first = parse_step(over["first"], session) if over["first"] else branch.start
+        last = parse_step(over["last"], session) if over["last"] else branch.end
+        every = parse_count(over["every"], session) if over["every"] else 1
+        return Question(parse_question(session, over["what"]), None, first, last, every)
+    if at is not None:
+        return Question(parse_question(session, at["what"]), parse_place(at["place"], session))
+    try:
+        return Question(parse_question(session, text))
+    except ExpressionError as error:
+        unfinished = _UNFINISHED.fullmatch(text)
+        if unfinished is not None:
+            error.hint = "for example print x at 40, print x over 0:100 every 10"
+        raise
+
+
+def _after(session: Session, head: str) -> Sequence[str]:
+    words = [word for word in ("at", "over", "every") if word not in head.split()]
+    return [*complete_expression(session), *words]
+
+
+What = Annotated[Question, Argument("expression", parse_print, complete_expression, rest=True, after=_after)]
+
+
+@registry.command("print", "p", group="data", repeats=True, syntax="EXPRESSION [at STEP | over A:B [every N]]")
+def print_(session: Session, question: What) -> Printed:
+    """Compute EXPRESSION at this point, or at past ones.
+
+    It may use the parameters and constants, loss, lr, step, grad(x), update(x), prev(...), slot.NAME and the functions of
+    `help expressions`; also what var and const have defined and no loss reads yet.
+
+    `print E at 40` and `print E over 0:100 every 10` compute at past steps what nobody recorded, to the last bit as it was
+    there; we stay where we are. STEP is as in goto.
+
+    Each value is kept: $1 is the first, $ the last, $$ the one before, $$3 the third before. The last 1000 values of up to
+    10000 numbers each are kept; `info values` lists them, `set $name = EXPR` gives one a name.
+
+    Example: print norm(grad)
+    """
+    expression = question.expression
+    steps: list[int] = []
+    if question.first is not None and question.last is not None:
+        steps = _steps(question.first, question.last, question.every, session.debugger.branch)
+        value = _stacked(expression, _values(session, expression, steps, session.debugger.branch))
+    elif question.place is not None:
+        branch = _branch_of(session, question.place)
+        value = _values(session, expression, [question.place.step], branch)[0]
+    else:
+        value = session.ask(expression)
+    session.kept = session.kept.with_printed(value)
+    text = expression.text if question.place is None else f"{expression.text} at {_named(session, question.place)}"
+    return Printed(text, value, tuple(steps), session.kept.last)
+
+
+def _named(session: Session, place: Place) -> str:
+    elsewhere = place.branch is not None and place.branch != session.debugger.position.branch
+    return f"{place.branch}:{place.step}" if elsewhere else str(place.step)
+
+
+def _branch_of(session: Session, place: Place) -> Branch:
+    """The branch of a place.
+
+    Raises:
+        CommandError: it is of another problem than that in force.
+    """
+    debugger = session.debugger
+    branch = debugger.timeline.branch(place.branch or debugger.position.branch)
+    if branch.stretches[-1].segment.recipe.problem.program_key != debugger.problem.program_key:
+        raise CommandError(f"branch {branch.name} is of another problem", f"goto {branch.name}, then print")
+    return branch
+
+
+def _steps(first: int, last: int, every: int, branch: Branch) -> list[int]:
+    if first > last:
+        raise CommandError(f"there are no steps {first} to {last}", "give the earlier step first")
+    branch.holding(first)
+    branch.holding(last)
+    count = (last - first) // every + 1
+    if count > MOST_STEPS:
+        coarser = -(-(last - first + 1) // 1_000)
+        raise CommandError(
+            f"steps {first} to {last} are {count} to compute; {MOST_STEPS} are allowed",
+            f"over {first}:{last} every {coarser}",
+        )
+    return list(range(first, last + 1, every))
+
+
+def _values(session: Session, expression: Expression, steps: Sequence[int], branch: Branch) -> list[Array]:
+    return values_at(session.debugger, expression, steps, branch, session.others(expression))
+
+
+def _stacked(expression: Expression, values: Sequence[Array]) -> Array:
+    try:
+        return np.stack(values)
+    except ValueError:
+        raise ExpressionError("the shape changes from step to step", expression.text) from None

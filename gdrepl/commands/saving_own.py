@@ -1,0 +1,123 @@
+"""What a session's user has made and kept, as members of a session file and back: commands, aliases, values, settings.
+
+A file has them only where there are some: older ones have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gdrepl.commands.kept import MOST_NUMBERS, MOST_VALUES, Kept
+from gdrepl.commands.own import Own, check_own_name
+from gdrepl.commands.session import Event, Session
+from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.errors import CommandError
+from gdrepl.recording.format import text_of
+from gdrepl.recording.numbers import array_from_json, to_json
+
+VALUES = "values"
+"""The kind of the record of the convenience values."""
+_DTYPES = ("bool", "int64", "float32", "float64")
+
+
+def own_to_plain(session: Session) -> dict[str, Any]:
+    """The members of a state record."""
+    own, confirm = session.own, session.settings.confirm
+    members = {
+        "defined": {name: list(lines) for name, lines in own.defined.items()},
+        "aliases": dict(own.aliases),
+        "confirm": None if confirm else False,
+    }
+    return {name: value for name, value in members.items() if value not in ({}, None)}
+
+
+def restore_own(session: Session, body: Mapping[str, Any]) -> None:
+    """The members of a state record back into a session; what has become the name of a command is left out."""
+    defined = {name: tuple(_line(line) for line in lines) for name, lines in body.get("defined", {}).items()}
+    aliases = {name: _line(text) for name, text in body.get("aliases", {}).items()}
+    session.own = Own(_free(defined), _free(aliases))
+    confirm = body.get("confirm", True)
+    if not isinstance(confirm, bool):
+        raise ValueError("confirm is true or false")
+    session.settings.confirm = confirm
+
+
+def _free(table: Mapping[str, Any]) -> dict[str, Any]:
+    free = {}
+    for name, value in table.items():
+        try:
+            free[check_own_name(name)] = value
+        except CommandError:
+            continue
+    return free
+
+
+def _line(value: object) -> str:
+    text = text_of(value)
+    if not text.strip() or "\n" in text or "\r" in text:
+        raise ValueError("a line of a command is one line of text")
+    return text
+
+
+def kept_record(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The record of the convenience values, if there are any."""
+    kept = session.kept
+    if kept.last or kept.named:
+        named = {name: _value_to_plain(value) for name, value in kept.named.items()}
+        yield VALUES, {"last": kept.last, "printed": [_value_to_plain(value) for value in kept.printed], "named": named}
+
+
+def restore_kept(body: Mapping[str, Any]) -> Kept:
+    """The convenience values of a record.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not in order.
+    """
+    printed, last = tuple(_value_from_plain(value) for value in body["printed"]), body["last"]
+    if isinstance(last, bool) or not isinstance(last, int) or not len(printed) <= last or len(printed) > MOST_VALUES:
+        raise ValueError(f"there cannot be {len(printed)} values of {last}")
+    kept = Kept(printed, last)
+    for name, plain in body["named"].items():
+        value = _value_from_plain(plain)
+        if value is None:
+            raise ValueError(f"${name[:40]} has no value")
+        kept = kept.with_named(name, value)
+    return kept
+
+
+def kept_from_events(events: Iterable[Event], dtype: str) -> Kept:
+    """What print has shown, for a file without such a record, as it would be kept if the commands were run now."""
+    kept = Kept()
+    for event in events:
+        if event.result.get("type") == "Changed" and event.result.get("name") == "dtype":
+            dtype = str(event.result.get("after"))
+        if event.result.get("type") == "Printed":
+            kept = kept.with_printed(frozen(_of_unknown_kind(event.result.get("value"), dtype)))
+    return kept
+
+
+def _of_unknown_kind(value: object, dtype: str) -> Array:
+    """A value as a result has it: its numbers tell whether they are truth values, whole numbers or floats."""
+    leaf = value
+    while isinstance(leaf, list) and leaf:
+        leaf = leaf[0]
+    kind = "bool" if isinstance(leaf, bool) else "int64" if isinstance(leaf, int) else dtype
+    return array_from_json(value, kind)
+
+
+def _value_to_plain(value: Array | None) -> Any:
+    return None if value is None else {"dtype": str(value.dtype), "value": to_json(value)}
+
+
+def _value_from_plain(plain: Any) -> Array | None:
+    if plain is None:
+        return None
+    if plain["dtype"] not in _DTYPES:
+        raise ValueError(f"a value of dtype {plain['dtype']!r}")
+    value = frozen(np.asarray(array_from_json(plain["value"], plain["dtype"])))
+    if value.size > MOST_NUMBERS:
+        raise ValueError(f"a value of {value.size} numbers; {MOST_NUMBERS} are kept")
+    return value

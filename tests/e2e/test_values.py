@@ -1,0 +1,307 @@
+"""Convenience values, and expressions asked of past steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdrepl.commands.replaying import replay_file
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
+from gdrepl.errors import GdreplError
+from tests.e2e.driving import contents, do, error_of, hill
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+def x_at(step: int) -> float:
+    """Gradient descent of rate 0.1 on (x-50)**2 from 3, in closed form."""
+    return 50 - 47 * 0.8**step
+
+
+# --- convenience values -------------------------------------------------------------------------------------------------
+
+
+def test_printed_values_are_numbered_and_read_back():
+    session = hill()
+    do(session, "print 7", "print 8", "print 9")
+    assert do(session, "print $1 + 10*$2 + 100*$3")["value"] == 7 + 80 + 900
+    assert [do(session, line)["value"] for line in ("print $", "print $$", "print $$4")] == [987, 987, 8]
+
+
+def test_a_named_value_is_read_in_any_expression_and_replaced_by_setting_it_again():
+    session = hill()
+    do(session, "set $a = 2*x", "step", "set $b $a - x")
+    assert do(session, "print $b")["value"] == pytest.approx(6 - x_at(1))
+    do(session, "set $a 1")
+    assert do(session, "print $a")["value"] == 1
+
+
+def test_a_value_may_stand_inside_prev():
+    session = hill()
+    do(session, "set $a = 100", "step 2")
+    assert do(session, "print prev($a - x)")["value"] == pytest.approx(100 - x_at(1))
+
+
+def test_values_are_read_as_numbers_of_steps_places_and_settings():
+    session = hill()
+    do(session, "set $n = 4", "step $n", "step $n", "goto $n", "set x $n", "set $rate = 0.25", "set lr $rate / 2")
+    assert session.debugger.step == 4
+    assert float(session.debugger.point().parameters["x"]) == 4
+    assert session.debugger.spec.learning_rate == 0.125
+    do(session, "set max-steps $n", "var z = $n", "const c = [$n, -$rate]")
+    assert session.debugger.max_steps == 4
+    assert session.definitions.constants["c"] == [4, -0.25]
+
+
+def test_what_stands_on_its_own_in_a_recording_holds_the_digits():
+    session = hill()
+    do(session, "print [x, -x]", "set $low = -x", "break if x**2 > $low**2", "display dot($1, $1)", "break if $low < x")
+    assert [item.condition.text for item in session.debugger.stops] == ["x**2 > (-3.0)**2", "(-3.0) < x"]
+    assert session.displays[0].expression.text == "dot([3.0,-3.0], [3.0,-3.0])"
+    do(session, "loss (x - $low)**2")
+    assert session.debugger.problem.loss.text == "(x - (-3.0))**2"
+
+
+def test_the_number_of_the_last_stop():
+    session = hill()
+    assert "$bpnum has no value" in error_of(session, "delete $bpnum").message
+    do(session, "break if loss < 1", "break if loss < 2", "disable $bpnum")
+    assert [item.enabled for item in session.debugger.stops] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("print $4", "$4 has no value"),
+        ("print $$9", "$$9 has no value"),
+        ("print x + $nothing", "$nothing has no value"),
+        ("print _1", "unknown name '_1'"),
+        ("print $1 + _1", "unknown name '_1'"),
+        ("print __1 + $1", "unknown name '__1'"),
+        ("print $1x", "$1x has no value"),
+        ("print $1(2)", "unknown function"),
+        ("step $half", "not a whole number"),
+        ("step $nothing", "$nothing has no value"),
+        ("break if $1 < $nothing", "$nothing has no value"),
+        ("break if x < $inf", "$inf is not finite"),
+        ("break if sum($long) < x", "characters"),
+        ("set $bpnum = 1", "not yours to set"),
+        ("set $arg0 = 1", "not yours to set"),
+        ("set $9 = 1", "not a name and a value"),
+        ("set $a[0] = 1", "whole"),
+        ("loss (x - $nothing)**2", "$nothing has no value"),
+    ],
+)
+def test_what_has_no_value_is_one_clear_error_and_changes_nothing(line, message):
+    session = hill()
+    do(session, "print 1", "set $half = 0.5", "set $inf = 1/0", "set $long = arange(1000) / 7")
+    before = contents(session)
+    assert message in error_of(session, line).message
+    assert contents(session) == before
+
+
+def test_an_error_points_at_the_value_as_it_was_typed():
+    session = hill()
+    do(session, "print 1")
+    error = error_of(session, "print $1 + nonsense")
+    assert (error.text, error.column) == ("$1 + nonsense", 5)
+
+
+def test_the_oldest_values_go_and_large_ones_are_not_kept():
+    session = hill()
+    do(session, "print arange(20000)")
+    assert "too large" in error_of(session, "print sum($1)").message
+    do(session, *["print 5"] * 1000)
+    assert "no longer kept" in error_of(session, "print $1").message
+    assert do(session, "print $2 + $1001")["value"] == 10
+
+
+def test_a_failing_print_keeps_no_value():
+    session = hill()
+    do(session, "print 1")
+    error_of(session, "print update")
+    assert session.kept.last == 1
+
+
+def test_values_come_back_with_their_bits_and_replay(tmp_path):
+    session = hill(dtype="float64")
+    do(session, "print x/3", "print loss < 1", "print step", "print [x, 1/0]", "set $a = x/7", f"save {tmp_path / 'v.gds'}")
+    again = hill()
+    do(again, f"load {tmp_path / 'v.gds'}")
+    for mine, other in zip([*session.kept.printed, session.kept.named["a"]], [*again.kept.printed, again.kept.named["a"]]):
+        assert (mine.dtype, mine.tobytes()) == (other.dtype, other.tobytes())
+    assert replay_file(tmp_path / "v.gds").status == "match"
+
+
+def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
+    session = hill()
+    do(session, f"load {DATA / 'v1-full.gds'}")
+    printed = sum(event.result["type"] == "Printed" for event in session.events)
+    assert session.kept.last == printed > 0
+    do(session, "print x", f"save {tmp_path / 'new.gds'}")
+    assert replay_file(tmp_path / "new.gds").status == "match"
+
+
+def test_info_values_lists_them():
+    session = hill()
+    do(session, "print x", "set $a = 2")
+    assert do(session, "info values")["values"] == [["$1", 3.0], ["$a", 2.0]]
+
+
+# --- past steps ---------------------------------------------------------------------------------------------------------
+
+
+def standing_at(session: Session, step: int, text: str) -> np.ndarray:
+    """What print gives to somebody who stands there."""
+    here = session.debugger.position
+    do(session, f"goto {step}", f"print {text}")
+    value = session.kept.printed[-1]
+    do(session, f"goto {here.branch}:{here.step}")
+    return value
+
+
+VECTOR = Setup(
+    "sum((w - 1)**4) + (b - 2)**2", {"w": "normal(3)", "b": "0.5"}, optimizer="adam", rate="0.1", engine="xla", dtype="float64"
+)
+LARGE = Setup("sum((w - 1)**4)", {"w": "normal(70)"}, optimizer="sgd(momentum=0.9)", rate="0.001")
+
+
+@pytest.mark.parametrize(
+    ("setup", "text"),
+    [
+        (VECTOR, "exp(w) / 3 + b*loss"),
+        (VECTOR, "norm(grad) * lr"),
+        (VECTOR, "step"),
+        (VECTOR, "loss < prev(loss)"),
+        (VECTOR, "slot.momentum(w) / 7"),
+        (LARGE, "w * loss / 3"),
+        (LARGE, "norm(grad) + sum(w)/7"),
+        (LARGE, "update(w)"),
+        (LARGE, "prev(w)[3] + step"),
+    ],
+)
+def test_over_steps_gives_the_bits_of_standing_there_across_edits(setup, text):
+    session = Session(setup)
+    do(
+        session,
+        "step 7",
+        "set w[0] 3",
+        "step 4",
+        "set lr 0.002",
+        "step 3",
+        "set optimizer sgd(momentum=0.5)",
+        "step 4",
+        "goto 9",
+    )
+    if "slot" in text:
+        do(session, "goto 14", "set optimizer adam", "step 3")
+    steps = range(1, session.debugger.branch.end + 1, 2)
+    before = session.debugger.position
+    over = do(session, f"print {text} over 1: every 2")
+    assert session.debugger.position == before
+    assert over["steps"] == list(steps)
+    kept = session.kept.printed[-1]
+    for place, step in enumerate(steps):
+        there = standing_at(session, step, text)
+        assert (there.dtype, there.tobytes()) == (kept.dtype, kept[place].tobytes()), step
+        do(session, f"print {text} at {step}")
+        assert session.kept.printed[-1].tobytes() == there.tobytes()
+
+
+def test_over_steps_of_the_hill_is_its_closed_form():
+    session = hill(dtype="float64")
+    do(session, "step 20")
+    answer = do(session, "print x over 0:20 every 5")
+    assert answer["steps"] == [0, 5, 10, 15, 20]
+    assert answer["value"] == pytest.approx([x_at(step) for step in (0, 5, 10, 15, 20)], rel=1e-12)
+
+
+def test_at_reads_places_as_goto_does():
+    session = hill(dtype="float64")
+    do(session, "step 20", "goto 10", "set x 0", "step 2")
+    assert do(session, "print x at start")["value"] == 3
+    assert do(session, "print x at main:20")["value"] == pytest.approx(x_at(20))
+    assert do(session, "print x at -3")["value"] == pytest.approx(x_at(9))
+    assert session.debugger.position.branch == "b1"
+    assert session.debugger.step == 12
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("print x at 99", "has steps 0 to 20, not 99"),
+        ("print x at nowhere", "neither a step nor a branch"),
+        ("print x over 5:2", "no steps 5 to 2"),
+        ("print x over 0:99", "has steps 0 to 20, not 99"),
+        ("print x over 0:10 every 0", "not a number of steps"),
+        ("print update over 0:5", "at step 0: there is no point before step 0"),
+        ("print x over", "not an expression"),
+        ("print nothing over 0:5", "unknown name"),
+    ],
+)
+def test_a_question_about_no_step_is_refused(line, message):
+    session = hill()
+    do(session, "step 20")
+    before = contents(session)
+    error = error_of(session, line)
+    assert isinstance(error, GdreplError)
+    assert message in error.message
+    assert contents(session) == before
+
+
+def test_too_many_steps_are_refused_with_a_stride_that_is_not():
+    session = hill()
+    do(session, "step 20000")
+    error = error_of(session, "print x over 0:")
+    assert error.hint == "over 0:20000 every 21"
+    assert len(do(session, f"print x {error.hint}")["steps"]) == 953
+
+
+def test_an_interrupt_ends_a_question_and_changes_nothing():
+    session = hill()
+    do(session, "step 50")
+    before = contents(session)
+    session.debugger.interrupt.set()
+    assert "interrupted" in error_of(session, "print x over 0:50").message
+    assert contents(session) == before
+    assert not session.debugger.interrupt.is_set()
+
+
+def test_another_problem_s_branch_is_not_asked():
+    session = hill()
+    do(session, "step 3", "loss (x - 1)**2")
+    assert "of another problem" in error_of(session, "print x at main:2").message
+
+
+# --- displays -----------------------------------------------------------------------------------------------------------
+
+
+def marks(answer) -> list[bool]:
+    return [one["changed"] for one in answer["displays"]]
+
+
+def test_a_display_is_marked_when_it_changed_since_the_stop_before():
+    session = hill()
+    do(session, "display x", "display x > 20", "display 7")
+    assert marks(do(session, "step")) == [True, False, False]
+    assert marks(do(session, "step 3")) == [True, True, False]
+    assert marks(do(session, "info display")) == [False, False, False]
+    assert marks(do(session, "goto 4")) == [False, False, False]
+
+
+def test_after_load_no_display_is_marked(tmp_path):
+    session = hill()
+    do(session, "display x", "step 3", f"save {tmp_path / 'd.gds'}", f"load {tmp_path / 'd.gds'}")
+    assert marks(do(session, "step")) == [False]
+    assert marks(do(session, "step")) == [True]
+
+
+def test_a_failing_run_leaves_the_marks_as_they_were():
+    session = hill()
+    do(session, "display x", "step")
+    shown = session.shown
+    error_of(session, "goto 99")
+    assert session.shown is shown
