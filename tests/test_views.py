@@ -382,7 +382,7 @@ def test_the_learning_rate_is_shown_only_when_it_changed():
     [
         (Stop("breakpoint", 3, "x > 1"), "stopped: breakpoint 3, x > 1"),
         (Stop("watchpoint", 4, "x"), "stopped: watchpoint 4, x"),
-        (Stop("event", 5, "overflow"), "stopped: event 5, overflow"),
+        (Stop("event", "dead", "dead", 5, "flat"), "stopped: catchpoint 5 (flat), dead"),
         (Stop("until", None, "loss < 1"), "stopped: until loss < 1"),
         (Stop("interrupt", None, "after 3 steps"), "stopped: interrupted"),
         (Stop("non-finite", None, "loss is nan"), "stopped: not finite: loss is nan"),
@@ -575,7 +575,7 @@ def test_a_long_condition_is_told_to_its_end():
         (Displays(()), "no displays"),
         (StopSet(1, "breakpoint", "loss < 1e-3"), "breakpoint 1: stops when loss < 1e-3"),
         (StopSet(2, "breakpoint", "step == 5", True), "breakpoint 2: stops once, when step == 5"),
-        (StopSet(3, "watchpoint", "{id}"), "watchpoint 3: stops when {id} changes"),
+        (StopSet(3, "watchpoint", "{id}"), "watchpoint 3: stops at a change of {id}"),
         (Printed("x + 1", f32(4)), "x + 1 = 4"),
         (Printed("x + 1", f32(4), number=12), "$12: x + 1 = 4"),
         (Printed("x", f32([3, 4]), (0, 10), 2), "$2: x\n  0   3\n  10  4"),

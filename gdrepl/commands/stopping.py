@@ -120,7 +120,7 @@ def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ..
     Without ID it is the stop that was set last. `silent` as the first line leaves out what is usually shown at the stop. The
     first line that runs or moves ends the list. No lines at all take the list away.
 
-    Example: commands 1
+    Example: commands 1 ;; silent ;; print x ;; end
     """
     stops = session.debugger.stops
     if id is None and not len(stops):

@@ -125,18 +125,20 @@ def test_a_constant_in_place_of_the_only_parameter_is_refused_with_what_to_type(
 # --- breakpoints and displays -------------------------------------------------------------------------------------------
 
 
-def test_a_breakpoint_of_another_optimizer_is_passed_over_told_and_there_again(session: Session, folder: Path):
+def test_a_breakpoint_of_another_optimizer_ends_a_run_says_why_and_is_there_again(session: Session, folder: Path):
     do(session, "set optimizer sgd(momentum=0.5)", "break if slot.momentum < -1e9", "step 3")
     changed = do(session, "set optimizer adam")
-    assert not any("passed over" in note for note in changed["notes"])  # Adam has a momentum, too
+    assert not any("will stop runs" in note for note in changed["notes"])  # Adam has a momentum, too
     changed = do(session, "set optimizer sgd")
-    [told] = [note for note in changed["notes"] if "passed over" in note]
-    assert told.startswith("breakpoint 1 (slot.momentum < -1e9) is passed over: the optimizer has no slot 'momentum'")
-    assert do(session, "step 2")["notes"] == [told]
+    [told] = [note for note in changed["notes"] if "will stop runs" in note]
+    assert told.startswith("breakpoint 1 (slot.momentum < -1e9) will stop runs here: the optimizer has no slot 'momentum'")
+    stepped = do(session, "step 2")
+    assert (stepped["taken"], [stop["error"] for stop in stepped["stops"]]) == (1, ["the optimizer has no slot 'momentum'"])
     assert "the optimizer has no slot" in do(session, "info break")["stops"][0]["note"]
     do(session, "save armed")
     assert replay_file(folder / "armed.gds").status == "match"
-    assert do(session, "goto 1", "step")["notes"] == []
+    [count] = do(session, "goto 1", "step")["stops"]
+    assert count == {"kind": "count", "id": None, "text": "1 step"}
 
 
 def test_a_session_whose_display_means_nothing_where_it_stands_is_loaded(session: Session, folder: Path):

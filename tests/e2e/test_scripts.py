@@ -234,7 +234,7 @@ def test_saved_stops_are_commands_that_source_reads_back(tmp_path):
     assert text.splitlines() == ["tbreak if x > 20", "break if step == 7", "disable $bpnum", "display x*2"]
     again = hill()
     do(again, "break if loss < 5", f"source {tmp_path / 'stops.gd'}")
-    made = [(item.condition.text, item.enabled, item.temporary) for item in again.debugger.stops]
+    made = [(item.text, item.enabled, item.afterwards == "delete") for item in again.debugger.stops]
     assert made == [("loss < 5", True, False), ("x > 20", True, True), ("step == 7", False, False)]
     assert [item.expression.text for item in again.displays] == ["x*2"]
 

@@ -59,7 +59,7 @@ def test_values_are_read_as_numbers_of_steps_places_and_settings():
 def test_what_stands_on_its_own_in_a_recording_holds_the_digits():
     session = hill()
     do(session, "print [x, -x]", "set $low = -x", "break if x**2 > $low**2", "display dot($1, $1)", "break if $low < x")
-    assert [item.condition.text for item in session.debugger.stops] == ["x**2 > (-3.0)**2", "(-3.0) < x"]
+    assert [item.text for item in session.debugger.stops] == ["x**2 > (-3.0)**2", "(-3.0) < x"]
     assert session.displays[0].expression.text == "dot([3.0,-3.0], [3.0,-3.0])"
     do(session, "loss (x - $low)**2")
     assert session.debugger.problem.loss.text == "(x - (-3.0))**2"
