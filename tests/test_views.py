@@ -568,6 +568,17 @@ def test_a_chart_of_two_branches_stands_below_the_table_on_one_screen():
     assert len(lines) <= 22
 
 
+def test_losses_give_way_to_the_chart_but_for_the_first_and_the_last():
+    many = tuple(LossPair(step, f32(1), f32(2)) for step in range(11, 21))
+    notes = ("on b1 at step 10: set lr 1.2", "on b1 at step 12: set lr 1.3", "on main at step 10: set x 3")
+    lines = drawn(dataclasses.replace(SAMPLES["diff with a chart"], losses=many, notes=notes)).splitlines()
+    assert len(lines) <= 22
+    steps = [
+        line.split()[0] for line in lines[8 : next(place for place, line in enumerate(lines) if "loss of main and" in line)]
+    ]
+    assert (steps[0], steps[-1], 2 < len(steps) < 10) == ("11", "20", True)
+
+
 def test_branches_in_ascii():
     lines = drawn(SAMPLES["branches"], Style(color=False, ascii_only=True)).splitlines()
     assert [line[:14].rstrip() for line in lines[1:]] == ["* main", "  |- b1", "  |  `- carefu", "  `- b2"]

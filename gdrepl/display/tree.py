@@ -10,6 +10,7 @@ from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, table
 
 _GLYPHS = {True: ("|- ", "`- ", "|  ", "   "), False: ("├─ ", "└─ ", "│  ", "   ")}
+_LEAST_FOR_LENGTH = 60  # cells
 _DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the names stay on the screen
 
 
@@ -22,12 +23,12 @@ def branches(result: Branches, style: Style) -> list[Line]:
         return [[("no branches", "")]]
     several = len({branch.loss for branch in result.branches}) > 1
     words = ("  branch", "steps", "length", "loss", "optimizer", "loss function")
-    header: list[Span] = [(word, "dim") for word in words[: 6 if several else 5]]
-    rows = [
-        [*_row(branch, indent, style), *([(branch.loss, "")] if several else [])]
-        for branch, indent in _walk(result.branches, style.ascii_only)
-    ]
-    return table([header, *rows], style, indent=0, shrink=(4, 5))
+    rows = [[(word, "dim") for word in words]]
+    rows += [[*_row(branch, indent, style), (branch.loss, "")] for branch, indent in _walk(result.branches, style.ascii_only)]
+    left_out = {5: not several, 2: style.width < _LEAST_FOR_LENGTH}  # the steps tell the length
+    shown = [[cell for column, cell in enumerate(row) if not left_out.get(column)] for row in rows]
+    last = len(shown[0]) - 1
+    return table(shown, style, indent=0, shrink=(last - 1, last) if several else (last,))
 
 
 def _row(branch: BranchInfo, indent: str, style: Style) -> list[Span]:

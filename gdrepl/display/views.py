@@ -59,11 +59,11 @@ def render(result: object, style: Style) -> RenderableType:
     view = VIEWS.get(type(result))
     if view is None:
         raise TypeError(f"there is no view of {type(result).__name__}")
-    lines = view(result, style)
     if isinstance(result, results.Diff) and result.chart is not None:
+        lines = diff.diff(result, style, most_lines=style.height - 2 - _LEAST_ROWS)
         rows = max(_LEAST_ROWS, style.height - 2 - len(lines))
         return Group(Lines(lines, style), _chart(result.chart, style, rows))
-    return Lines(lines, style)
+    return Lines(view(result, style), style)
 
 
 def _chart(chart: Chart, style: Style, rows: int) -> Text:

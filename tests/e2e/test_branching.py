@@ -116,6 +116,17 @@ def test_a_tree_that_was_tended_is_saved_loaded_gone_on_from_and_replayed(sessio
     assert replay_file(folder / "there.gds").status == "match"
 
 
+def test_the_last_segments_of_a_tree_are_deleted_saved_and_replayed(session: Session, folder: Path) -> None:
+    do(session, "set x 7", "step 2", "switch main", "branch delete b1 --yes", "save there")
+    loaded = Session(Setup())
+    do(loaded, "load there")
+    for each in (session, loaded):
+        do(each, "set x 9", "step 2")
+    assert contents(loaded) == contents(session)
+    do(loaded, "save there")
+    assert replay_file(folder / "there.gds").status == "match"
+
+
 def test_a_tree_without_main_is_saved_and_replayed(session: Session, folder: Path) -> None:
     do(session, "goto main:5", "branch early", "step 3", "switch b1", "branch delete main --yes", "save there")
     assert tree(session) == {"b1": (None, 0, 15, True), "early": ("b1", 5, 8, False)}
