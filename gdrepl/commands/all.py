@@ -2,7 +2,9 @@
 
 from gdrepl.commands import (
     asking,
+    branching,
     defining,
+    differing,
     displaying,
     editing,
     files,
@@ -12,9 +14,24 @@ from gdrepl.commands import (
     running,
     scripting,
     stopping,
+    visiting,
 )
 from gdrepl.commands.registry import registry
 
-_ = (asking, defining, displaying, editing, files, helping, plotting, printing, running, scripting, stopping)
-
-__all__ = ["registry"]
+__all__ = [
+    "asking",
+    "branching",
+    "defining",
+    "differing",
+    "displaying",
+    "editing",
+    "files",
+    "helping",
+    "plotting",
+    "printing",
+    "registry",
+    "running",
+    "scripting",
+    "stopping",
+    "visiting",
+]

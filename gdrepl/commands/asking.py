@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gdrepl.commands.arguments import Question, check_span
+from gdrepl.commands.marks import info_checkpoints
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
     Branches,
@@ -287,6 +288,7 @@ INFO: Mapping[str, Callable[[Session], Any]] = {
     "variables": _info_variables,
     "break": _info_break,
     "branches": _info_branches,
+    "checkpoints": info_checkpoints,
     "display": _info_display,
     "commands": _info_commands,
     "session": _info_session,
@@ -325,8 +327,8 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
-    WHAT is problem, optimizer, variables, break, branches, display, values, commands or session, or one of the lists
-    events, optimizers, schedules and problems, which tell what there is to choose from.
+    WHAT is problem, optimizer, variables, break, branches, checkpoints, display, values, commands or session, or one of the
+    lists events, optimizers, schedules and problems, which tell what there is to choose from.
 
     Example: info optimizer
     """

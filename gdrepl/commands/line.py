@@ -63,3 +63,8 @@ def _part(start: int, text: str) -> Part:
     body = text.lstrip()
     word = command_word(body)
     return Part(start, text[: len(text) - len(body)], word, body[len(word) :])
+
+
+def is_yes(answer: str) -> bool:
+    """Whether an answer to a question says yes; whatever is not clear says no."""
+    return answer.strip().lower() in ("y", "yes")

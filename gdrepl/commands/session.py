@@ -24,7 +24,7 @@ from gdrepl.engine.problem import as_array
 from gdrepl.engine.snapshot import Array, Stop, frozen
 from gdrepl.engine.stops import DELETE, Display, StopPoint
 from gdrepl.engine.triggers import Occurs
-from gdrepl.errors import CommandError, ExpressionError, GdreplError, did_you_mean
+from gdrepl.errors import CommandError, ConfirmationNeeded, ExpressionError, GdreplError, did_you_mean
 from gdrepl.expression import Expression
 from gdrepl.insight.evidence import evidence
 from gdrepl.recording.numbers import result_to_json
@@ -106,6 +106,7 @@ class Session:
         own: the commands and aliases made by define and alias.
         kept: the convenience values, $1 and $name.
         block: the block whose lines are being read, or None.
+        confirm: asks the person at the terminal whether to go on; None where nobody can be asked.
         displays: the expressions shown at every stop.
         shown: their values at the last stop, by number.
         follows: whether the commands of a stop run after it; a replay runs what was recorded of them instead.
@@ -124,6 +125,7 @@ class Session:
         self.own = Own()
         self.kept = Kept()
         self.block: Block | None = None
+        self.confirm: Callable[[str], bool] | None = None
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
         self.shown: Mapping[int, Array | None] = {}
@@ -193,7 +195,7 @@ class Session:
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
         kept = (
-            *("on_event", "on_ready", "on_reload", "prepare", "setup", "block", "follows"),
+            *("on_event", "on_ready", "on_reload", "prepare", "confirm", "setup", "block", "follows"),
             *("_building", "_depth", "_following", "_moves"),
         )
         for name, value in vars(other).items():
@@ -234,6 +236,9 @@ class Session:
         self._held = ()
         try:
             result = self._result(text, place, block)
+        except ConfirmationNeeded as error:
+            yield from self._ask_first(error, text, place)
+            return
         except GdreplError as error:
             if not error.hint:  # w = normal(2) is read as whatis
                 error.hint = assigned(text, self.complete_names(), self._settable())
@@ -247,6 +252,17 @@ class Session:
             self._pending = held
             if self.follows and not self._following:
                 yield from self._follow()
+
+    def _ask_first(self, needed: ConfirmationNeeded, text: str, place: str) -> Iterator[Outcome]:
+        """What comes of a line that needs a yes: without anybody to ask, the error that says how to say it."""
+        if not self.settings.confirm:
+            yield from self._execute_one(needed.line, place)
+        elif self.confirm is None:
+            yield Outcome(text, error=needed)
+        elif self.confirm(needed.question):
+            yield from self._execute_one(needed.line, place)
+        else:
+            yield Outcome(text, error=CommandError("not confirmed: nothing has changed"))
 
     def _follow(self) -> Iterator[Outcome]:
         """Run the commands of the stops that ended a run.
@@ -322,6 +338,8 @@ class Session:
     def _call(self, command: Command, rest: str, block: Block | None) -> Any:
         lines = {} if block is None else {"lines": block.lines}
         result = command.function(self, **command.parse(rest, self), **lines)
+        if not command.instant:
+            self.debugger.places = self.debugger.places.visit(self.debugger.position)
         if command.recorded:
             self._record(f"{command.name} {rest}".strip() if block is None else block.text, result)
         return result

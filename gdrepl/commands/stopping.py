@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gdrepl.commands.marks import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Stops, StopSet
 from gdrepl.commands.session import Session
@@ -132,13 +133,17 @@ def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ..
 
 
 @registry.command("delete", "del", group="stops")
-def delete(session: Session, ids: StopIds = ()) -> Done:
+def delete(session: Session, what: Deletable = EVERY_STOP) -> Done:
     """Delete the stops IDS, or all of them.
+
+    delete checkpoint ID deletes a checkpoint, by its number or its name.
 
     Example: delete 1
     """
+    if what.checkpoints:
+        return forget_checkpoints(session, what.checkpoints)
     count = len(session.debugger.stops)
-    session.debugger.stops = session.debugger.stops.without(ids)
+    session.debugger.stops = session.debugger.stops.without(what.stops)
     gone = count - len(session.debugger.stops)
     return Done(f"{gone} breakpoint{'s' if gone != 1 else ''} deleted")
 

@@ -10,28 +10,33 @@ from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, table
 
 _GLYPHS = {True: ("|- ", "`- ", "|  ", "   "), False: ("├─ ", "└─ ", "│  ", "   ")}
+_LEAST_FOR_LENGTH = 60  # cells
 _DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the names stay on the screen
 
 
 def branches(result: Branches, style: Style) -> list[Line]:
-    """Name, steps, last loss and optimizer of each branch; `*` on the current one, the loss where there are several."""
-    several = len({branch.loss for branch in result.branches}) > 1
+    """Name, steps from where it left its parent, their number, last loss, and optimizer with its rate, of each branch.
+
+    `*` stands at the current one, and the loss function where there are several.
+    """
     if not result.branches:
         return [[("no branches", "")]]
-    header: list[Span] = [
-        (word, "dim") for word in ("  branch", "steps", "loss", "optimizer", "loss function")[: 5 if several else 4]
-    ]
-    rows = [_row(branch, indent, several, style) for branch, indent in _walk(result.branches, style.ascii_only)]
-    return table([header, *rows], style, indent=0, shrink=(3, 4))
+    several = len({branch.loss for branch in result.branches}) > 1
+    words = ("  branch", "steps", "length", "loss", "optimizer", "loss function")
+    rows = [[(word, "dim") for word in words]]
+    rows += [[*_row(branch, indent, style), (branch.loss, "")] for branch, indent in _walk(result.branches, style.ascii_only)]
+    left_out = {5: not several, 2: style.width < _LEAST_FOR_LENGTH}  # the steps tell the length
+    shown = [[cell for column, cell in enumerate(row) if not left_out.get(column)] for row in rows]
+    last = len(shown[0]) - 1
+    return table(shown, style, indent=0, shrink=(last - 1, last) if several else (last,))
 
 
-def _row(branch: BranchInfo, indent: str, several: bool, style: Style) -> list[Span]:
+def _row(branch: BranchInfo, indent: str, style: Style) -> list[Span]:
     name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
-    steps = f"{branch.fork_step if branch.parent is not None else branch.start}..{branch.end}"
-    loss = numbers.show(branch.final_loss, style.precision)
-    optimizer = branch.optimizer.replace("learning_rate=", "lr=")  # as `set optimizer` takes it, too
-    cells = [(name, "bold" if branch.current else ""), (steps, ""), (loss, ""), (optimizer, "")]
-    return [*cells, (branch.loss, "")] if several else cells
+    first = branch.fork_step if branch.parent is not None else branch.start
+    cells = [f"{first}..{branch.end}", str(branch.end - first), numbers.show(branch.final_loss, style.precision)]
+    cells.append(branch.optimizer.replace("learning_rate=", "lr="))  # as `set optimizer` takes it, too
+    return [(name, "bold" if branch.current else ""), *((cell, "") for cell in cells)]
 
 
 def _walk(all_branches: tuple[BranchInfo, ...], ascii_only: bool) -> Iterator[tuple[BranchInfo, str]]:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import IO, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, helps, history, points, printing, tables, tree
+from gdrepl.display import charts, diff, helps, history, points, printing, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
+from gdrepl.insight.chart import Chart
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Stepped: points.stepped,
@@ -28,6 +29,9 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.StopSet: tables.stop_set,
     results.Displays: tables.displays,
     results.Branches: tree.branches,
+    results.Checkpoints: diff.checkpoints,
+    results.CheckpointMade: diff.checkpoint_made,
+    results.Diff: diff.diff,
     results.ProblemInfo: tables.problem,
     results.Variables: tables.variables,
     results.OptimizerInfo: tables.optimizer,
@@ -42,7 +46,8 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.HelpList: helps.help_list,
     results.Quit: helps.quit_,
 }
-"""Plotted is drawn by `charts`, since a chart comes as text with its own colours."""
+"""Charts are drawn by `charts`, since a chart comes as text with its own colours."""
+_LEAST_ROWS = 10  # of a chart below a table
 
 
 def render(result: object, style: Style) -> RenderableType:
@@ -52,14 +57,22 @@ def render(result: object, style: Style) -> RenderableType:
         TypeError: it is not one of the classes of `gdrepl.commands.results`.
     """
     if isinstance(result, results.Plotted):
-        text = charts.draw(result.chart, style.width, max(1, style.height - 2), style.color, style.ascii_only)
-        drawn = Text.from_ansi(text) if style.color else Text(text)
-        drawn.no_wrap, drawn.overflow = True, "crop"
-        return drawn
+        return _chart(result.chart, style, max(1, style.height - 2))
     view = VIEWS.get(type(result))
     if view is None:
         raise TypeError(f"there is no view of {type(result).__name__}")
+    if isinstance(result, results.Diff) and result.chart is not None:
+        lines = diff.diff(result, style, most_lines=style.height - 2 - _LEAST_ROWS)
+        rows = max(_LEAST_ROWS, style.height - 2 - len(lines))
+        return Group(Lines(lines, style), _chart(result.chart, style, rows))
     return Lines(view(result, style), style)
+
+
+def _chart(chart: Chart, style: Style, rows: int) -> Text:
+    text = charts.draw(chart, style.width, rows, style.color, style.ascii_only)
+    drawn = Text.from_ansi(text) if style.color else Text(text)
+    drawn.no_wrap, drawn.overflow = True, "crop"
+    return drawn
 
 
 def render_error(error: GdreplError, style: Style, place: str = "") -> RenderableType:
