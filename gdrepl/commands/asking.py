@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gdrepl.commands.arguments import Question, check_span
+from gdrepl.commands.kept import whole_in
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
     Branches,
@@ -103,7 +104,7 @@ _RANGE = re.compile(
 
 def parse_range(text: str, session: Session) -> Range:
     """`20`, `10:50`, `10:`, `:50`, `-5:` (from 5 before the end), `0:200 every 20`, `every 10`."""
-    match = _RANGE.fullmatch(text.strip())
+    match = _RANGE.fullmatch(whole_in(session, text.strip()))
     if match is None or (match["every"] is not None and int(match["every"]) < 1):
         raise CommandError(f"'{text[:40]}' is not a range of steps", "type 20, 10:50, 10: or 0:200 every 20")
     every = int(match["every"] or 1)

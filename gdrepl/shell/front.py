@@ -58,7 +58,7 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
         if status is not None:
             return status
     for option, text in options.inputs or []:
-        status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
+        status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"], numbered=False)
         if status is not None:
             return status
     if options.batch and (options.inputs or sys.stdin.isatty()):
