@@ -257,6 +257,7 @@ def _info_session(session: Session) -> SessionInfo:
             "dtype": debugger.problem.dtype,
             "seed": session.seed,
             "max-steps": debugger.max_steps,
+            "confirm": "on" if session.settings.confirm else "off",
             "history-limit (MB)": session.settings.history_limit,
             "history in use (MB)": round(sum(map(sum, held)) / 2**20, 3),
             **({"waiting for a loss": ", ".join(waiting)} if waiting else {}),

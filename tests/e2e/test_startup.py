@@ -164,3 +164,13 @@ def test_input_that_ends_within_a_block_is_an_error_that_names_its_line(cli):
     status, _, err = cli(*QUICK, "--batch", "-c", "define go", "-c", "step")
     assert status == 1
     assert err.startswith("error: 'define go' was not finished")
+
+
+def test_what_init_made_outlives_a_load_and_is_recorded_there(write, cli, tmp_path):
+    cli(*QUICK, "--batch", "-c", "alias two = step 3", "-c", "step", "-c", f"save {tmp_path / 'a.gds'}")
+    write("alias two = step 2\ndefine look\nprint $arg0\nend\n")
+    out = cli(
+        *QUICK, "--batch", "-c", f"load {tmp_path / 'a.gds'}", "-c", "two", "-c", "look step", "-c", f"save {tmp_path / 'b'}"
+    )[1]
+    assert "$1: step = 4" in out
+    assert replay_file(tmp_path / "b.gds").status == "match"

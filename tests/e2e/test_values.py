@@ -145,6 +145,12 @@ def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
     assert replay_file(tmp_path / "new.gds").status == "match"
 
 
+def test_a_line_that_begins_with_a_value_is_told_what_to_type():
+    session = hill()
+    assert error_of(session, "$1 + 1").hint == "print $1 + 1 shows its value"
+    assert error_of(session, "$a = 3").hint == "set $a = 3 sets it"
+
+
 def test_charts_and_ranges_take_values():
     session = hill()
     do(session, "step 8", "set $n = 4", "set $a = 50")
