@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gdrepl.commands.arguments import Question, check_span
+from gdrepl.commands.kept import whole_in
 from gdrepl.commands.marks import info_checkpoints
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
@@ -105,7 +106,7 @@ _RANGE = re.compile(
 
 def parse_range(text: str, session: Session) -> Range:
     """`20`, `10:50`, `10:`, `:50`, `-5:` (from 5 before the end), `0:200 every 20`, `every 10`."""
-    match = _RANGE.fullmatch(text.strip())
+    match = _RANGE.fullmatch(whole_in(session, text.strip()))
     if match is None or (match["every"] is not None and int(match["every"]) < 1):
         raise CommandError(f"'{text[:40]}' is not a range of steps", "type 20, 10:50, 10: or 0:200 every 20")
     every = int(match["every"] or 1)
@@ -245,6 +246,7 @@ def _info_session(session: Session) -> SessionInfo:
             "dtype": debugger.problem.dtype,
             "seed": session.seed,
             "max-steps": debugger.max_steps,
+            "confirm": "on" if session.settings.confirm else "off",
             "history-limit (MB)": session.settings.history_limit,
             "history in use (MB)": round(sum(map(sum, held)) / 2**20, 3),
             **({"waiting for a loss": ", ".join(waiting)} if waiting else {}),

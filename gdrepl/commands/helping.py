@@ -26,6 +26,8 @@ At a point (not inside a loss) these mean something too:
   prev(E)                  E at the point before
   slot.NAME, slot.NAME(x)  an optimizer slot; info optimizer lists them
   pi, e                    constants
+  $1, $, $$, $name         what print has shown: the first value, the last, the one before; what set $name = E keeps.
+                           Stops, displays and losses hold its digits
 
 The functions, of which `help functions` and help NAME tell more:
 {", ".join(FUNCTIONS)}"""

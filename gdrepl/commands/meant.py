@@ -23,6 +23,8 @@ def meant(line: str, names: Collection[str], settable: Collection[str]) -> str:
     """
     if len(line) > _MOST:
         return ""
+    if line.startswith("$"):
+        return f"set {line} sets it" if "=" in line.replace("==", "") else f"print {line} shows its value"
     if line.split()[0] in zoo.names():
         return f"problem {line} puts it in force"
     if _reads(line, names):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -36,6 +36,13 @@ class Own:
     def names(self) -> list[str]:
         """All names."""
         return [*self.defined, *self.aliases]
+
+    def as_lines(self, without: Collection[str] = ()) -> list[str]:
+        """The lines that make these again, but for names in `without`."""
+        defined = [
+            " ;; ".join([f"define {name}", *lines, "end"]) for name, lines in self.defined.items() if name not in without
+        ]
+        return [*defined, *(f"alias {name} = {text}" for name, text in self.aliases.items() if name not in without)]
 
     def with_definition(self, name: str, lines: tuple[str, ...]) -> Own:
         """These, and one command.

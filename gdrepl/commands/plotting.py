@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from gdrepl.commands.arguments import check_span, complete_expression, parse_step
+from gdrepl.commands.kept import with_digits
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Plotted
 from gdrepl.commands.session import Session
@@ -50,7 +51,7 @@ _UNFINISHED = re.compile(r"\s(vs|from|from\s+\S+\s+to)$")
 def parse_wish(text: str, session: Session) -> Wish:
     """`loss`, `x vs loss`, `norm(grad) from 10 to 50 log`, the options in any order."""
     found: dict[str, re.Match[str]] = {}
-    text = text.strip()
+    text = with_digits(session, text.strip())
     while True:
         unfinished = _UNFINISHED.search(f" {text}")
         if unfinished:

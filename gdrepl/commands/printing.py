@@ -14,7 +14,7 @@ from gdrepl.commands.kept import parse_question
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Printed
 from gdrepl.commands.session import Session
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
@@ -135,6 +135,6 @@ def _values(session: Session, expression: Expression, steps: Sequence[int], bran
 
 def _stacked(expression: Expression, values: Sequence[Array]) -> Array:
     try:
-        return np.stack(values)
+        return frozen(np.stack(values))
     except ValueError:
         raise ExpressionError("the shape changes from step to step", expression.text) from None

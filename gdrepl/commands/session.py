@@ -89,6 +89,11 @@ def _same(one: Array | None, other: Array | None) -> bool:
     return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
+def _place(here: str, inner: str) -> str:
+    """Where an error stands: the line that was reached from outside, and the innermost one."""
+    return f"{here}, {inner.rpartition(', ')[2]}" if inner else here
+
+
 def _too_deep(script: Script) -> CommandError:
     what = f"{script.name} calls itself, or others," if script.quiet else "source is nested"
     return CommandError(f"{what} more than {MAX_SOURCE_DEPTH} {'deep' if script.quiet else 'files deep'}")
@@ -376,7 +381,7 @@ class Session:
                 here = f"{script.name} line {number}"
                 for outcome in self.execute(line, here):
                     count += 1
-                    yield replace(outcome, place=(outcome.place or here) if outcome.error is not None else "")
+                    yield replace(outcome, place=_place(here, outcome.place) if outcome.error is not None else "")
                     if outcome.error is not None:
                         return
             unfinished = self.drop_block()

@@ -57,8 +57,9 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
         status = runner.run_init(INIT, lines)
         if status is not None:
             return status
+        _keep_own(session)
     for option, text in options.inputs or []:
-        status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"])
+        status = runner.run(text.split("\n") if option == "-c" else [f"source {text}"], numbered=False)
         if status is not None:
             return status
     if options.batch and (options.inputs or sys.stdin.isatty()):
@@ -76,6 +77,19 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
     if status is None and not session.ready and not prompting:
         return runner.check_start()  # nothing was typed, and yet what was asked for may be wrong
     return 0 if status is None else status
+
+
+def _keep_own(session: Session) -> None:
+    """Make the commands and aliases of init.gd again in each session that is loaded, unless it has some called so."""
+    made, before = session.own, session.on_reload
+
+    def again() -> None:
+        before()
+        for line in made.as_lines(session.own.names()):
+            for _ in session.execute(line):  # a name that means something else by now is left out
+                pass
+
+    session.on_reload = again
 
 
 def _piped_lines() -> Iterable[str]:

@@ -50,10 +50,10 @@ class LineRunner:
         if session.built is not None:
             self._watch(session.built)
 
-    def run(self, lines: Iterable[str]) -> int | None:
+    def run(self, lines: Iterable[str], numbered: bool = True) -> int | None:
         """Run the lines; returns the exit status when the session is over, else None."""
         for number, line in enumerate(lines, 1):
-            self._place = f"{self._init} line {number}".lstrip()
+            self._place = f"{self._init} line {number}".lstrip() if numbered else ""
             status = self._line(line)
             if status is not None:
                 return status
@@ -110,7 +110,7 @@ class LineRunner:
                 continue
             line = line.strip() or last
             last = repeatable(self.session, line)
-            status = self.run([line])
+            status = self.run([line], numbered=False)
             if status == INTERRUPTED:
                 continue
             if status is not None:
@@ -127,7 +127,7 @@ class LineRunner:
 
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")
-        if self.echo and not self.as_json:
+        if self.echo and not self.as_json and not self._init:
             print(f"{'>' if self.session.block is not None else '(gd)'} {text}", flush=True)
         with Activity("working", sys.stdout, lambda: self.style().width, after=0.5) as activity:
             self._activity = None if self.as_json else activity

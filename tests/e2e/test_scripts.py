@@ -100,6 +100,13 @@ def test_a_command_that_calls_itself_ends_with_one_error():
     assert "calls itself" in error_of(session, "go").message
 
 
+def test_an_error_names_the_line_of_the_file_and_that_of_the_command(tmp_path):
+    (tmp_path / "outer.gd").write_text("define go\nstep\nnonsense\nend\n\ngo\n")
+    (tmp_path / "first.gd").write_text(f"step\nsource {tmp_path / 'outer.gd'}\n")
+    assert list(hill().execute(f"source {tmp_path / 'outer.gd'}"))[-1].place == "outer.gd line 6, go line 2"
+    assert list(hill().execute(f"source {tmp_path / 'first.gd'}"))[-1].place == "first.gd line 2, go line 2"
+
+
 def test_an_unfinished_block_of_a_script_is_an_error_that_names_its_first_line(tmp_path):
     (tmp_path / "half.gd").write_text("step\n\ndefine go\nstep 2\n")
     session = hill()

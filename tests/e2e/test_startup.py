@@ -10,7 +10,8 @@ import pytest
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.recording.journal import journal_folder
-from tests.e2e.driving import read_json
+from gdrepl.shell.keeper import Keeper
+from tests.e2e.driving import do, hill, read_json
 
 QUICK = ("(x-50)**2", "--var", "x=3", "--optimizer", "sgd", "--lr", "0.1", "--engine", "eager")
 Write = Callable[..., None]
@@ -135,3 +136,41 @@ def test_a_quit_in_init_ends_the_session(write, cli):
     status, out, err = cli(*QUICK, "--batch", "-c", "print step")
     assert (status, err) == (0, "")
     assert "$1" not in out
+
+
+def test_what_is_made_before_the_session_is_ready_is_in_the_journal_when_it_is():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "alias two = step 2", "define go ;; step ;; end")
+    assert not session.ready
+    assert list(journal_folder().glob("*.gds")) == []
+    assert session.debugger.step == 0
+    [journal] = journal_folder().glob("*.gds")
+    lines = [json.loads(line).get("line") for line in journal.read_text().splitlines()]
+    assert lines == [None, "alias two = step 2", "define go ;; step ;; end"]
+    keeper.close()
+
+
+def test_echo_shows_the_piped_lines_alone(write, cli):
+    write("alias two = step 2\n")
+    out = cli(*QUICK, "--echo", stdin="define go\nprint x\nend\ngo\n")[1]
+    assert out == "(gd) define go\n> print x\n> end\ngo is defined: 1 line\n(gd) go\n$1: x = 3\n"
+
+
+def test_input_that_ends_within_a_block_is_an_error_that_names_its_line(cli):
+    status, out, err = cli(*QUICK, stdin="print x\ndefine go\nprint x\n")
+    assert (status, out) == (1, "$1: x = 3\n")
+    assert "line 2: error: 'define go' was not finished" in err
+    status, _, err = cli(*QUICK, "--batch", "-c", "define go", "-c", "step")
+    assert status == 1
+    assert err.startswith("error: 'define go' was not finished")
+
+
+def test_what_init_made_outlives_a_load_and_is_recorded_there(write, cli, tmp_path):
+    cli(*QUICK, "--batch", "-c", "alias two = step 3", "-c", "step", "-c", f"save {tmp_path / 'a.gds'}")
+    write("alias two = step 2\ndefine look\nprint $arg0\nend\n")
+    out = cli(
+        *QUICK, "--batch", "-c", f"load {tmp_path / 'a.gds'}", "-c", "two", "-c", "look step", "-c", f"save {tmp_path / 'b'}"
+    )[1]
+    assert "$1: step = 4" in out
+    assert replay_file(tmp_path / "b.gds").status == "match"

@@ -145,6 +145,20 @@ def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
     assert replay_file(tmp_path / "new.gds").status == "match"
 
 
+def test_a_line_that_begins_with_a_value_is_told_what_to_type():
+    session = hill()
+    assert error_of(session, "$1 + 1").hint == "print $1 + 1 shows its value"
+    assert error_of(session, "$a = 3").hint == "set $a = 3 sets it"
+
+
+def test_charts_and_ranges_take_values():
+    session = hill()
+    do(session, "step 8", "set $n = 4", "set $a = 50")
+    assert do(session, "history 2:$n")["points"]["step"] == [2, 3, 4]
+    [series] = do(session, "plot x - $a from 0 to $n")["chart"]["series"]
+    assert series["y"] == pytest.approx([x_at(step) - 50 for step in range(5)], rel=1e-6)
+
+
 def test_info_values_lists_them():
     session = hill()
     do(session, "print x", "set $a = 2")
