@@ -74,6 +74,7 @@ class Command:
     repeats: bool
     instant: bool
     syntax: str
+    whole_line: bool = False
 
     @property
     def usage(self) -> str:
@@ -139,6 +140,7 @@ class Registry:
         repeats: bool = False,
         instant: bool = False,
         syntax: str = "",
+        whole_line: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -148,10 +150,12 @@ class Registry:
             repeats: whether an empty line does it again.
             instant: True when it never needs TensorFlow.
             syntax: the arguments in the usage line, where their names alone would not say enough.
+            whole_line: True when the rest of the line belongs to it, `;;` and all.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            command = Command(name, short, group, function, _parameters(function), recorded, repeats, instant, syntax)
+            parameters = _parameters(function)
+            command = Command(name, short, group, function, parameters, recorded, repeats, instant, syntax, whole_line)
             taken = {name, *short} & {*self.commands, *self._short}
             if taken:
                 raise ValueError(f"{name}: {', '.join(taken)} names another command already")

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import IO, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, helps, history, points, tables, tree
+from gdrepl.display import charts, futures, helps, history, points, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
+from gdrepl.insight.chart import Chart
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Stepped: points.stepped,
@@ -34,6 +35,7 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Listed: helps.listed,
     results.Changed: helps.changed,
     results.Done: helps.done,
+    results.WhatIf: futures.futures,
     results.Saved: helps.saved,
     results.Sourced: helps.sourced,
     results.HelpPage: helps.help_page,
@@ -41,6 +43,10 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Quit: helps.quit_,
 }
 """Plotted is drawn by `charts`, since a chart comes as text with its own colours."""
+LEAST_CHART = 8
+"""Lines that a chart below a view needs, or it is left out."""
+WIDE = 60
+"""Cells from which on a chart is drawn below a view."""
 
 
 def render(result: object, style: Style) -> RenderableType:
@@ -50,14 +56,24 @@ def render(result: object, style: Style) -> RenderableType:
         TypeError: it is not one of the classes of `gdrepl.commands.results`.
     """
     if isinstance(result, results.Plotted):
-        text = charts.draw(result.chart, style.width, max(1, style.height - 2), style.color, style.ascii_only)
-        drawn = Text.from_ansi(text) if style.color else Text(text)
-        drawn.no_wrap, drawn.overflow = True, "crop"
-        return drawn
+        return _drawn(result.chart, style, max(1, style.height - 2))
     view = VIEWS.get(type(result))
     if view is None:
         raise TypeError(f"there is no view of {type(result).__name__}")
-    return Lines(view(result, style), style)
+    lines = view(result, style)
+    room = style.height - 2 - len(lines)
+    if isinstance(result, results.WhatIf) and style.width >= WIDE and room >= LEAST_CHART:
+        chart = futures.futures_chart(result)
+        if chart is not None:
+            return Group(Lines(lines, style), _drawn(chart, style, room))
+    return Lines(lines, style)
+
+
+def _drawn(chart: Chart, style: Style, height: int) -> Text:
+    text = charts.draw(chart, style.width, height, style.color, style.ascii_only)
+    drawn = Text.from_ansi(text) if style.color else Text(text)
+    drawn.no_wrap, drawn.overflow = True, "crop"
+    return drawn
 
 
 def render_error(error: GdreplError, style: Style, place: str = "") -> RenderableType:

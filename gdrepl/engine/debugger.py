@@ -127,6 +127,15 @@ class Debugger:
 
         return back
 
+    def standing(self) -> Callable[[], None]:
+        """A function that stands us here again; what was added to the timeline by then stays."""
+        kept = self.position, self._snapshot
+
+        def back() -> None:
+            self.position, self._snapshot = kept
+
+        return back
+
     def run(self, count: int | None = None, until: Expression | None = None) -> Move:
         """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
 
