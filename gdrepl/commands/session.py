@@ -17,6 +17,7 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Move
 from gdrepl.engine.problem import as_array
+from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.stops import Display
 from gdrepl.errors import CommandError, ExpressionError, GdreplError
@@ -77,11 +78,13 @@ class Session:
         on_reload: called after another session was loaded into this one.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
+        programs: the compiled programs, which a session that is loaded into this one goes on with.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, programs: Programs | None = None) -> None:
         self.setup = setup
+        self.programs = programs or Programs()
         self.events: list[Event] = []
         self.extra_records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -134,7 +137,8 @@ class Session:
 
     def adopt(self, start: Start) -> Debugger:
         """Begin anew from `start`."""
-        debugger = Debugger(start.problem, start.spec, start.engine, self.settings.history_limit * 2**20)
+        history_bytes = self.settings.history_limit * 2**20
+        debugger = Debugger(start.problem, start.spec, start.engine, history_bytes, self.programs)
         self.prepare(debugger)
         self._start, self._debugger = start, debugger
         self.seed = start.seed
