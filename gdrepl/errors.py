@@ -29,6 +29,15 @@ class CommandError(GdreplError):
     """The line typed is wrong. State is untouched."""
 
 
+class ConfirmationNeeded(CommandError):  # noqa: N818 (a question, more than an error)
+    """The line would throw something away: a person is asked `question` first, anybody else types `line`, which says yes."""
+
+    def __init__(self, question: str, line: str) -> None:
+        super().__init__(f"{question}? It needs a yes", line)
+        self.question = one_line(question)
+        self.line = line
+
+
 class ExpressionError(CommandError):
     """An expression is refused or cannot be computed; `column` counts from 0 into `text`."""
 

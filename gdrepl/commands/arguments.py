@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from gdrepl.commands.naming import ENDS
 from gdrepl.commands.registry import Argument, registry
+from gdrepl.engine.checkpoints import Checkpoint
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression
+from gdrepl.insight.lowest import lowest_step
 
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
@@ -42,27 +45,39 @@ def parse_step(text: str, session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A step, of a branch or of the one in force."""
+    """A step, of a branch or of the one in force; or a checkpoint, which is there."""
 
     step: int
     branch: str | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def parse_place(text: str, session: Session) -> Place:
-    """A step as `parse_step` reads it, a branch (its end), or BRANCH:STEP."""
-    branches = session.debugger.timeline.branches
+    """A step as `parse_step` reads it, `min`, a checkpoint, a branch (its end), BRANCH:STEP or BRANCH:min."""
+    debugger = session.debugger
     name, colon, step = text.partition(":")
-    if name not in branches:
-        if colon:
-            session.debugger.timeline.branch(name)
-        near = did_you_mean(text, branches) if whole_number(text) is None and text not in ("start", "end") else ""
-        if near:
-            raise CommandError(f"'{text[:40]}' is neither a step nor a branch", near)
-        if whole_number(text) is None and text not in ("start", "end"):
-            hint = f"type a step such as 40, or start, end, +5, -5; branches: {', '.join(branches)[:60]}"
-            raise CommandError(f"'{text[:40]}' is neither a step nor a branch", hint)
+    if name in debugger.timeline.branches:
+        return _place_on(name, step, session)
+    if colon:
+        debugger.timeline.branch(name)
+    if text == "min":
+        return Place(lowest_step(debugger, debugger.branch))
+    if text in debugger.checkpoints.names:
+        checkpoint = debugger.checkpoints.find(text)
+        return Place(checkpoint.position.step, checkpoint.position.branch, checkpoint)
+    if whole_number(text) is not None or text in ENDS:
         return Place(parse_step(text, session))
-    branch = branches[name]
+    near = did_you_mean(text, [*debugger.timeline.branches, *debugger.checkpoints.names, *ENDS])
+    listed = f"branches: {', '.join(debugger.timeline.branches)[:60]}"
+    hint = near or f"type a step such as 40, or start, end, min, +5, -5; {listed}"
+    raise CommandError(f"'{text[:40]}' is neither a step nor a branch", hint)
+
+
+def _place_on(name: str, step: str, session: Session) -> Place:
+    """A step of the branch `name`: its end where none is given."""
+    branch = session.debugger.timeline.branches[name]
+    if step == "min":
+        return Place(lowest_step(session.debugger, branch), name)
     if step in ("", "end", "start"):
         return Place(branch.start if step == "start" else branch.end, name)
     number = whole_number(step)
@@ -145,8 +160,14 @@ def _display_ids(session: Session) -> Iterable[str]:
     return [str(item.id) for item in session.displays]
 
 
-def _branches(session: Session) -> Iterable[str]:
+def complete_branches(session: Session) -> Iterable[str]:
+    """The branches."""
     return list(session.debugger.timeline.branches) if session.ready else []
+
+
+def _places(session: Session) -> Iterable[str]:
+    marks = session.debugger.checkpoints.names if session.ready else []
+    return [*complete_steps(session), "min", *complete_branches(session), *marks]
 
 
 def plain(text: str, session: Session) -> str:
@@ -168,7 +189,7 @@ def parse_path(text: str, session: Session) -> Path:
 
 Count = Annotated[int, Argument("count", parse_count, _numbers)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
-Where = Annotated[Place, Argument("step", parse_place, lambda session: [*complete_steps(session), *_branches(session)])]
+Where = Annotated[Place, Argument("step", parse_place, _places)]
 Condition = Annotated[
     Expression,
     Argument(
@@ -193,7 +214,7 @@ Question = Annotated[
 LossText = Annotated[
     str, Argument("expression", lambda text, session: text.removeprefix("=").lstrip(), complete_expression, rest=True)
 ]
-BranchName = Annotated[str, Argument("name", plain, _branches)]
+ABranch = Annotated[str, Argument("name", lambda text, session: session.debugger.timeline.branch(text).name, complete_branches)]
 FilePath = Annotated[Path, Argument("file", parse_path, complete_files, rest=True)]
 CommandName = Annotated[
     str, Argument("command", plain, lambda session: ["all", *registry.commands, *sorted(TOPICS)], rest=True)

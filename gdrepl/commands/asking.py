@@ -30,6 +30,7 @@ from gdrepl.commands.results import (
 )
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
+from gdrepl.commands.visiting import info_checkpoints
 from gdrepl.engine import optimizer, zoo
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.engine.snapshot import norm
@@ -220,7 +221,11 @@ def _info_branches(session: Session) -> Branches:
 def _branch_info(session: Session, branch: Branch) -> BranchInfo:
     debugger = session.debugger
     tip = branch.stretches[-1]
-    loss = tip.segment.tip.loss if tip.last == tip.segment.last else debugger.columns(tip.last, tip.last, branch.name).loss[-1]
+    if tip.last == tip.segment.last:
+        loss, rate = tip.segment.tip.loss, tip.segment.tip.learning_rate
+    else:
+        end = debugger.columns(tip.last, tip.last, branch.name)
+        loss, rate = end.loss[-1], end.learning_rate[-1]
     recipe = tip.segment.recipe
     current = branch.name == debugger.position.branch
     text = recipe.spec.text()
@@ -234,6 +239,7 @@ def _branch_info(session: Session, branch: Branch) -> BranchInfo:
         current,
         text,
         recipe.problem.loss.text,
+        rate if recipe.spec.schedule is not None else None,
     )
 
 
@@ -290,6 +296,7 @@ INFO: Mapping[str, Callable[[Session], Any]] = {
     "variables": _info_variables,
     "break": _info_break,
     "branches": _info_branches,
+    "checkpoints": info_checkpoints,
     "display": _info_display,
     "session": _info_session,
     "optimizers": _info_optimizers,
@@ -325,8 +332,8 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
-    WHAT is problem, optimizer, variables, break, branches, display or session, or one of the lists optimizers, schedules and
-    problems, which tell what there is to choose from.
+    WHAT is problem, optimizer, variables, break, branches, checkpoints, display or session, or one of the lists optimizers,
+    schedules and problems, which tell what there is to choose from.
 
     Example: info optimizer
     """

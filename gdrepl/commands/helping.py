@@ -12,7 +12,7 @@ from gdrepl.commands.session import Session
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import FUNCTIONS
 
-GROUPS = ("running", "stops", "data", "insight", "editing", "files", "help")
+GROUPS = ("running", "tree", "stops", "data", "insight", "editing", "files", "help")
 
 
 def _expressions() -> str:

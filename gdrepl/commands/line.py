@@ -79,3 +79,8 @@ def repeatable(line: str) -> str:
     """What an empty line does next: `line` again, if each of its commands is one to repeat."""
     commands = [part.command for part in parts(line) if part.word]
     return line if commands and all(command is not None and command.repeats for command in commands) else ""
+
+
+def is_yes(answer: str) -> bool:
+    """Whether an answer to a question says yes; whatever is not clear says no."""
+    return answer.strip().lower() in ("y", "yes")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gdrepl.commands.definitions import Definitions
+from gdrepl.commands.naming import check_checkpoint_name
 from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
+from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.places import MOST_PLACES, Places
 from gdrepl.engine.problem import Origin, Problem, make_problem
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
@@ -72,6 +76,11 @@ def restore(session: Session, document: Document, file: Path) -> None:
         raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
     with _Reading(states[-1]):
         _restore_state(fresh, states[-1].body)
+    debugger.places = replace(debugger.places, whole=not fresh.events)
+    for record in document.records:
+        if record.kind == "places":
+            with _Reading(record):
+                debugger.places = _places(debugger, record.body)
     fresh.extra_records = list(unknown_records(document.records))
     session.take_over(fresh)
 
@@ -118,8 +127,13 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
 
 
 def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
-    position = Position(text_of(body["branch"]), _whole(body["index"]), _whole(body["step"]))
-    stretch = {branch.name: branch for branch in branches}[position.branch].stretches[position.index]
+    return _checked_position([body["branch"], body["index"], body["step"]], {branch.name: branch for branch in branches})
+
+
+def _checked_position(plain: Sequence[Any], branches: Mapping[str, Branch]) -> Position:
+    branch, index, step = plain
+    position = Position(text_of(branch), _whole(index), _whole(step))
+    stretch = branches[position.branch].stretches[position.index]
     if not stretch.segment.start.step <= position.step <= stretch.last:
         raise ValueError(f"branch {position.branch} has no step {position.step} there")
     return position
@@ -183,6 +197,32 @@ def _branch(
     )
 
 
+def _places(debugger: Debugger, body: Mapping[str, Any]) -> Places:
+    """The places visited, of which one is where we stand."""
+    if len(body["visited"]) > MOST_PLACES:
+        raise ValueError(f"more than {MOST_PLACES} places")
+    visited = tuple(_checked_position(each, debugger.timeline.branches) for each in body["visited"])
+    places = Places(visited, _whole(body["index"]))
+    if places.current != debugger.position or any(one == other for one, other in itertools.pairwise(visited)):
+        raise ValueError("these are not the places that led to where the session stands")
+    return places
+
+
+def _checkpoints(session: Session, body: Mapping[str, Any]) -> None:
+    """Take over the checkpoints: their names are checked as if they were typed, one after the other."""
+    debugger = session.debugger
+    items: tuple[Checkpoint, ...] = ()
+    next_id = _whole(body.get("next_checkpoint", 1))
+    for item in body.get("checkpoints", ()):
+        id, name = _whole(item["id"]), check_checkpoint_name(text_of(item["name"]), session)
+        if not (items[-1].id if items else 0) < id < next_id:
+            raise ValueError(f"checkpoint {id} is out of its turn")
+        items = (*items, Checkpoint(id, name, _checked_position(item["position"], debugger.timeline.branches)))
+        debugger.checkpoints = Checkpoints(items, next_id)
+    debugger.checkpoints = Checkpoints(items, next_id)
+    debugger.timeline.first_free = _whole(body.get("first_free_branch", 1))
+
+
 def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger = session.debugger
     debugger.max_steps = _whole(body["max_steps"])
@@ -206,6 +246,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     session.settings.print_precision = _whole(body["print_precision"])
     session.seed = _whole(body["seed"])
     session.definitions = _definitions(body, debugger.problem)
+    _checkpoints(session, body)
 
 
 def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:

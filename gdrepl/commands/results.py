@@ -120,7 +120,7 @@ class Displays:
 
 @dataclass(frozen=True, slots=True)
 class BranchInfo:
-    """One branch as `info branches` lists it."""
+    """One branch as `info branches` lists it; the rate at its end where a schedule makes it, else `optimizer` tells it."""
 
     name: str
     parent: str | None
@@ -131,6 +131,7 @@ class BranchInfo:
     current: bool
     optimizer: str = ""
     loss: str = ""
+    learning_rate: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,75 @@ class Branches:
     """All branches, oldest first."""
 
     branches: tuple[BranchInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """One checkpoint as `info checkpoints` lists it, with the loss there; `current` where we stand at it."""
+
+    id: int
+    name: str
+    branch: str
+    step: int
+    loss: Array
+    current: bool
+    optimizer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """All checkpoints, oldest first."""
+
+    checkpoints: tuple[CheckpointInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMade:
+    """A checkpoint that was just made."""
+
+    id: int
+    name: str
+    branch: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettingPair:
+    """A setting that two branches differ in, as text; "" where one of them has none."""
+
+    name: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossPair:
+    """The losses of two branches at a step; None where one of them has no such step."""
+
+    step: int
+    a: Array | None
+    b: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diff:
+    """Two branches side by side.
+
+    `step` is the first step of `first` to `last` at which `name` (the loss or a parameter) is further apart than the tolerance
+    allows; None where there is none.
+    """
+
+    a: str
+    b: str
+    settings: tuple[SettingPair, ...]
+    tolerance: float
+    first: int
+    last: int
+    step: int | None
+    name: str
+    losses: tuple[LossPair, ...]
+    notes: tuple[str, ...] = ()
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,14 +1,13 @@
-"""Commands that run and move: step, continue, until, advance, reverse-step, goto, run, branch."""
+"""Commands that run: step, continue, until, advance, reverse-step, run."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from gdrepl.commands.arguments import BranchName, Condition, Count, Step, Where
+from gdrepl.commands.arguments import Condition, Count, Step
 from gdrepl.commands.registry import registry
-from gdrepl.commands.results import Done, Stepped
+from gdrepl.commands.results import Stepped
 from gdrepl.commands.session import Session
-from gdrepl.engine.snapshot import Stop
 from gdrepl.errors import CommandError
 
 
@@ -71,30 +70,6 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.back(count))
 
 
-@registry.command("goto", group="running", repeats=True)
-def goto(session: Session, step: Where) -> Stepped:
-    """Stand at STEP, at start or at end, bit for bit.
-
-    A number with a sign is counted from here: goto -5. The name of a branch goes to its end, and BRANCH:STEP to a step of it;
-    what was in force there is in force again.
-
-    Example: goto 0
-    """
-    place, debugger = step, session.debugger
-    left = debugger.position.branch
-    move = debugger.goto(place.step, place.branch)
-    branch = debugger.branch
-    stops = []
-    if place.step == branch.start:
-        stops.append(Stop("start", None, "the start"))
-    if place.step == branch.end:
-        stops.append(Stop("end", None, f"the end of {branch.name}"))
-    if not stops:
-        stops.append(Stop("count", None, f"step {place.step}"))
-    result = session.stepped(move)
-    return replace(result, stops=tuple(stops), came_from=left if left != branch.name else "")
-
-
 @registry.command("run", group="running")
 def run(session: Session, count: Count | None = None) -> Stepped:
     """Begin again from step 0 on a new branch, and run.
@@ -109,34 +84,3 @@ def run(session: Session, count: Count | None = None) -> Stepped:
     move = session.debugger.run(count)
     result = session.stepped(move)
     return replace(result, before=before)
-
-
-@registry.command("branch", group="running")
-def branch(session: Session, name: BranchName | None = None) -> Done:
-    """Begin a branch called NAME here.
-
-    It shares all up to this step; steps from now on are its own. Branches begin by themselves when something is set in the
-    past of one. info branches draws the tree.
-
-    Example: branch careful
-    """
-    if name is not None:
-        check_branch_name(name)
-    here = session.debugger.step
-    made = session.debugger.fork(name or "")
-    return Done(f"on branch {made} from step {here}")
-
-
-def check_branch_name(name: str) -> str:
-    """Return `name` if a branch may be called so.
-
-    Raises:
-        CommandError: it is not made of letters, digits, _, - and dots, or `goto` would take it for a step.
-    """
-    if name in ("start", "end") or not name[:1].isalpha():
-        raise CommandError(
-            f"'{name[:40]}' cannot be the name of a branch", "goto would take it for a step; begin with a letter: try-2"
-        )
-    if not name.isascii() or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or len(name) > 40:
-        raise CommandError(f"'{name[:40]}' cannot be the name of a branch", "use letters, digits, - and _, such as try-2")
-    return name

@@ -19,6 +19,7 @@ from gdrepl.engine.problem import Origin, Problem
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot
+from gdrepl.engine.timeline import Position
 from gdrepl.recording.columns import columns_to_records
 from gdrepl.recording.files import explain, write_atomically
 from gdrepl.recording.format import Encoder
@@ -88,6 +89,9 @@ def _own_records(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
             "branch",
             {"name": branch.name, "parent": branch.parent, "fork_step": branch.fork_step, "stretches": stretches},
         )
+    if session.events and debugger.places.whole:
+        visited = [_position_to_plain(place) for place in debugger.places.items]
+        yield "places", {"visited": visited, "index": debugger.places.index}
     yield "state", _state(session)
 
 
@@ -176,6 +180,23 @@ def _state(session: Session) -> dict[str, Any]:
             {name: origin for name, origin in definitions.origins.items() if problem.origins.get(name) != origin}
         ),
         **({"undefined": undefined} if undefined else {}),
+        **_marks(debugger),
+    }
+
+
+def _position_to_plain(position: Position) -> list[Any]:
+    return [position.branch, position.index, position.step]
+
+
+def _marks(debugger: Debugger) -> dict[str, Any]:
+    """The checkpoints, and what else of the tree is not as it is at the beginning; nothing where all is."""
+    marks = debugger.checkpoints
+    plain = [{"id": item.id, "name": item.name, "position": _position_to_plain(item.position)} for item in marks]
+    free = debugger.timeline.first_free
+    return {
+        **({"checkpoints": plain} if plain else {}),
+        **({"next_checkpoint": marks.next_id} if marks.next_id > 1 else {}),
+        **({"first_free_branch": free} if free > 1 else {}),
     }
 
 

@@ -20,7 +20,7 @@ from gdrepl.engine.problem import as_array
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.stops import Display
-from gdrepl.errors import CommandError, ExpressionError, GdreplError
+from gdrepl.errors import CommandError, ConfirmationNeeded, ExpressionError, GdreplError
 from gdrepl.expression import Expression
 from gdrepl.recording.numbers import result_to_json
 
@@ -66,6 +66,7 @@ class Settings:
 
     history_limit: int = 256
     print_precision: int = 7
+    confirm: bool = True
 
 
 class Session:
@@ -76,6 +77,7 @@ class Session:
         events: the recorded commands with their results, in order.
         on_event: called with each event before its command is acknowledged; the journal hangs here.
         on_reload: called after another session was loaded into this one.
+        confirm: asks the person at the terminal whether to go on; None where nobody can be asked.
         displays: the expressions shown at every stop.
         folders: where data files and scripts are looked for.
         programs: the compiled programs, which a session that is loaded into this one goes on with.
@@ -90,6 +92,7 @@ class Session:
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_reload: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
+        self.confirm: Callable[[str], bool] | None = None
         self.displays: tuple[Display, ...] = ()
         self.next_display = 1
         self.settings = Settings()
@@ -147,7 +150,7 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_reload", "prepare", "setup", "_building", "_depth")
+        kept = ("on_event", "on_reload", "prepare", "confirm", "setup", "_building", "_depth")
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)
@@ -170,6 +173,9 @@ class Session:
         try:
             command, rest = self._split(text)
             result = self._instantly(command, rest) if command.instant else self._all_or_nothing(command, rest)
+        except ConfirmationNeeded as error:
+            yield from self._ask_first(error, text)
+            return
         except GdreplError as error:
             if not error.hint:  # w = normal(2) is read as whatis
                 error.hint = assigned(text, self.complete_names(), self._settable())
@@ -179,6 +185,15 @@ class Session:
             yield from self._run_script(result, text)
         else:
             yield Outcome(text, result)
+
+    def _ask_first(self, needed: ConfirmationNeeded, text: str) -> Iterator[Outcome]:
+        """What comes of a line that needs a yes: without anybody to ask, the error that says how to say it."""
+        if self.confirm is None:
+            yield Outcome(text, error=needed)
+        elif self.confirm(needed.question):
+            yield from self._execute_one(needed.line)
+        else:
+            yield Outcome(text, error=CommandError("not confirmed: nothing has changed"))
 
     def _instantly(self, command: Command, rest: str) -> Any:
         """Run a command that needs no debugger, and changes nothing."""
@@ -190,6 +205,7 @@ class Session:
         undo, settings, kept = before.undo(), replace(self.settings), {name: getattr(self, name) for name in _CHANGING}
         try:
             result = command.function(self, **command.parse(rest, self))
+            self.debugger.places = self.debugger.places.visit(self.debugger.position)
             if command.recorded:
                 self._record(f"{command.name} {rest}".strip(), result)
         except BaseException:

@@ -6,6 +6,7 @@ from gdrepl.commands.arguments import Ask, Condition, DisplayIds, StopIds
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Displays, Done, StopSet
 from gdrepl.commands.session import Session
+from gdrepl.commands.visiting import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.engine.stops import Display
 from gdrepl.errors import CommandError
 from gdrepl.expression import Expression
@@ -41,13 +42,17 @@ def _set(session: Session, condition: Expression, temporary: bool) -> StopSet:
 
 
 @registry.command("delete", "del", group="stops")
-def delete(session: Session, ids: StopIds = ()) -> Done:
+def delete(session: Session, what: Deletable = EVERY_STOP) -> Done:
     """Delete the breakpoints IDS, or all of them.
+
+    delete checkpoint ID deletes a checkpoint, by its number or its name.
 
     Example: delete 1
     """
+    if what.checkpoints:
+        return forget_checkpoints(session, what.checkpoints)
     count = len(session.debugger.stops)
-    session.debugger.stops = session.debugger.stops.without(ids)
+    session.debugger.stops = session.debugger.stops.without(what.stops)
     gone = count - len(session.debugger.stops)
     return Done(f"{gone} breakpoint{'s' if gone != 1 else ''} deleted")
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from gdrepl.commands.naming import check_branch_name
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Variant, WhatIf
-from gdrepl.commands.running import check_branch_name
 from gdrepl.commands.session import Session
 from gdrepl.commands.trying import RUNNING, Act, Trial, Wanted, parse_wanted
 from gdrepl.engine import optimizer
@@ -70,7 +70,7 @@ def whatif(session: Session, what: Trials) -> WhatIf:
     Example: whatif lr 0.001 0.01 0.1 for 50
     """
     debugger, here = session.debugger, session.debugger.point()
-    names = _names(what, debugger.timeline.branches)
+    names = _names(what, session)
     count = sum(not act.edits for trial in (what.same, *what.trials) for act in trial.acts)
     runs = Runs(debugger, count)
     undo = debugger.undo()
@@ -133,32 +133,33 @@ def _variant(label: str, future: Future, target: Array | None) -> Variant:
     )
 
 
-def _names(what: Wanted, taken: Collection[str]) -> list[str]:
+def _names(what: Wanted, session: Session) -> list[str]:
     """A name for each branch to keep, none of them taken; "" for what is not kept.
 
     Raises:
         CommandError: the name given is no name, or taken.
     """
+    taken = {*session.debugger.timeline.branches, *session.debugger.checkpoints.names}
     if what.keep is None:
         return [""] * len(what.trials)
     if what.keep:
-        check_branch_name(what.keep)
+        check_branch_name(what.keep, session)
         if len(what.trials) == 1:
             if what.keep in taken:
                 raise CommandError(f"there is a branch '{what.keep}' already", "keep it under another name")
             return [what.keep]
     names: list[str] = []
     for trial in what.trials:
-        wanted = _name(f"{what.keep}-{trial.label}" if what.keep else trial.label)
+        wanted = _name(f"{what.keep}-{trial.label}" if what.keep else trial.label, session)
         names.append(_free(wanted, {*taken, *names}))
     return names
 
 
-def _name(label: str) -> str:
+def _name(label: str, session: Session) -> str:
     """A label made the name of a branch: letters, digits, dots and dashes, with a letter first."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-")[:_LONGEST_NAME].strip("-")
     try:
-        return check_branch_name(plain)
+        return check_branch_name(plain, session)
     except CommandError:
         return f"try-{plain}".strip("-")
 

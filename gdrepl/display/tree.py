@@ -14,24 +14,31 @@ _DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the n
 
 
 def branches(result: Branches, style: Style) -> list[Line]:
-    """Name, steps, last loss and optimizer of each branch; `*` on the current one, the loss where there are several."""
-    several = len({branch.loss for branch in result.branches}) > 1
+    """Name, steps from where it left its parent, their number, last loss and optimizer of each branch.
+
+    `*` stands at the current one, the present rate where a schedule makes one, and the loss function where there are several.
+    """
     if not result.branches:
         return [[("no branches", "")]]
-    header: list[Span] = [
-        (word, "dim") for word in ("  branch", "steps", "loss", "optimizer", "loss function")[: 5 if several else 4]
+    several = len({branch.loss for branch in result.branches}) > 1
+    scheduled = any(branch.learning_rate is not None for branch in result.branches)
+    words = ("  branch", "steps", "length", "loss", *(("lr",) if scheduled else ()), "optimizer")
+    header: list[Span] = [(word, "dim") for word in (*words, *(("loss function",) if several else ()))]
+    rows = [
+        [*_row(branch, indent, scheduled, style), *([(branch.loss, "")] if several else [])]
+        for branch, indent in _walk(result.branches, style.ascii_only)
     ]
-    rows = [_row(branch, indent, several, style) for branch, indent in _walk(result.branches, style.ascii_only)]
-    return table([header, *rows], style, indent=0, shrink=(3, 4))
+    return table([header, *rows], style, indent=0, shrink=(4, 5, 6) if scheduled else (4, 5))
 
 
-def _row(branch: BranchInfo, indent: str, several: bool, style: Style) -> list[Span]:
+def _row(branch: BranchInfo, indent: str, scheduled: bool, style: Style) -> list[Span]:
     name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
-    steps = f"{branch.fork_step if branch.parent is not None else branch.start}..{branch.end}"
-    loss = numbers.show(branch.final_loss, style.precision)
-    optimizer = branch.optimizer.replace("learning_rate=", "lr=")  # as `set optimizer` takes it, too
-    cells = [(name, "bold" if branch.current else ""), (steps, ""), (loss, ""), (optimizer, "")]
-    return [*cells, (branch.loss, "")] if several else cells
+    first = branch.fork_step if branch.parent is not None else branch.start
+    cells = [f"{first}..{branch.end}", str(branch.end - first), numbers.show(branch.final_loss, style.precision)]
+    if scheduled:
+        cells.append("" if branch.learning_rate is None else numbers.show(branch.learning_rate, style.precision))
+    cells.append(branch.optimizer.replace("learning_rate=", "lr="))  # as `set optimizer` takes it, too
+    return [(name, "bold" if branch.current else ""), *((cell, "") for cell in cells)]
 
 
 def _walk(all_branches: tuple[BranchInfo, ...], ascii_only: bool) -> Iterator[tuple[BranchInfo, str]]:

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, futures, helps, history, points, tables, tree
+from gdrepl.display import charts, diff, futures, helps, history, points, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
@@ -28,6 +28,9 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.StopSet: tables.stop_set,
     results.Displays: tables.displays,
     results.Branches: tree.branches,
+    results.Checkpoints: diff.checkpoints,
+    results.CheckpointMade: diff.checkpoint_made,
+    results.Diff: diff.diff,
     results.ProblemInfo: tables.problem,
     results.Variables: tables.variables,
     results.OptimizerInfo: tables.optimizer,
@@ -42,11 +45,10 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.HelpList: helps.help_list,
     results.Quit: helps.quit_,
 }
-"""Plotted is drawn by `charts`, since a chart comes as text with its own colours."""
-LEAST_CHART = 8
-"""Lines that a chart below a view needs, or it is left out."""
-WIDE = 60
-"""Cells from which on a chart is drawn below a view."""
+"""Charts are drawn by `charts`, since a chart comes as text with its own colours."""
+_LEAST_ROWS = 10  # of a chart below a table
+_LEAST_CHART, _WIDE = 8, 60
+"""Rows and cells without which the futures of whatif are a table alone."""
 
 
 def render(result: object, style: Style) -> RenderableType:
@@ -56,21 +58,23 @@ def render(result: object, style: Style) -> RenderableType:
         TypeError: it is not one of the classes of `gdrepl.commands.results`.
     """
     if isinstance(result, results.Plotted):
-        return _drawn(result.chart, style, max(1, style.height - 2))
+        return _chart(result.chart, style, max(1, style.height - 2))
     view = VIEWS.get(type(result))
     if view is None:
         raise TypeError(f"there is no view of {type(result).__name__}")
     lines = view(result, style)
     room = style.height - 2 - len(lines)
-    if isinstance(result, results.WhatIf) and style.width >= WIDE and room >= LEAST_CHART:
+    if isinstance(result, results.Diff) and result.chart is not None:
+        return Group(Lines(lines, style), _chart(result.chart, style, max(_LEAST_ROWS, room)))
+    if isinstance(result, results.WhatIf) and style.width >= _WIDE and room >= _LEAST_CHART:
         chart = futures.futures_chart(result)
         if chart is not None:
-            return Group(Lines(lines, style), _drawn(chart, style, room))
+            return Group(Lines(lines, style), _chart(chart, style, room))
     return Lines(lines, style)
 
 
-def _drawn(chart: Chart, style: Style, height: int) -> Text:
-    text = charts.draw(chart, style.width, height, style.color, style.ascii_only)
+def _chart(chart: Chart, style: Style, rows: int) -> Text:
+    text = charts.draw(chart, style.width, rows, style.color, style.ascii_only)
     drawn = Text.from_ansi(text) if style.color else Text(text)
     drawn.no_wrap, drawn.overflow = True, "crop"
     return drawn

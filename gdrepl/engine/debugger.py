@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from gdrepl.engine.checkpoints import Checkpoints
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec, SlotName
 from gdrepl.engine.past import Past
+from gdrepl.engine.places import Places
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program, check_condition
 from gdrepl.engine.programs import Programs
@@ -35,6 +37,8 @@ class Debugger:
         max_steps: the most updates a run without a count may make.
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
+        places: where commands left us; replace it to change it.
+        checkpoints: the places that have names; replace it to change it.
         progress: called after each chunk of a run, which takes some 30 ms.
     """
 
@@ -59,6 +63,7 @@ class Debugger:
         start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
         self.position = self.timeline.begin(recipe, start, "start")
         self._snapshot = start
+        self.places, self.checkpoints = Places((self.position,)), Checkpoints()
 
     @property
     def interrupt(self) -> Flag:
@@ -119,20 +124,13 @@ class Debugger:
     def undo(self) -> Callable[[], None]:
         """A function that puts everything back as it is now; for whoever does several things of which one may fail."""
         kept, undo = (self.position, self._snapshot, self.stops, self.max_steps), self.timeline.undo()
+        places, checkpoints = self.places, self.checkpoints
 
         def back() -> None:
             undo()
             self.interrupt.clear()
             self.position, self._snapshot, self.stops, self.max_steps = kept
-
-        return back
-
-    def standing(self) -> Callable[[], None]:
-        """A function that stands us here again; what was added to the timeline by then stays."""
-        kept = self.position, self._snapshot
-
-        def back() -> None:
-            self.position, self._snapshot = kept
+            self.places, self.checkpoints = places, checkpoints
 
         return back
 
@@ -162,6 +160,7 @@ class Debugger:
         stops: list[Stop] = []
         undo = self.undo()
         try:
+            notes |= dict.fromkeys(self._leave_before_edit())
             while taken < allowed and not stops and not self.interrupt.is_set():
                 recorded = self._enter_next_stretch()
                 notes |= dict.fromkeys(self.passed_over())
@@ -235,6 +234,17 @@ class Debugger:
             self._snapshot = self.segment.start
         return stretches[self.position.index].last - self.step
 
+    def _leave_before_edit(self) -> tuple[str, ...]:
+        """Where we stand before an edit of this very step, go on without it: on a branch of our own; returns a note of it."""
+        left = self.position
+        if (
+            left.index == len(self.branch.stretches) - 1
+            or left.step != self.branch.stretches[left.index + 1].segment.start.step
+        ):
+            return ()
+        made = self.fork()
+        return (f"on branch {made}, from before the edit at step {left.step} of {left.branch}",)
+
     def _own_tip(self) -> Segment:
         """The segment to extend: a new one of the same recipe when another branch went on with the shared one."""
         segment = self.segment
@@ -263,6 +273,24 @@ class Debugger:
         snapshot = self.past.reach(target.stretches[index].segment, step)
         self.position, self._snapshot = Position(target.name, index, step), snapshot
         return Move(before.point(), snapshot.point(), step - before.step, ())
+
+    def stand(self, position: Position, snapshot: Snapshot | None = None) -> Move:
+        """Stand exactly at `position`, which may be before an edit of its step; `snapshot` is what is true there, if known."""
+        before, target = self._snapshot, self.timeline.branch(position.branch)
+        arrived = snapshot or self.past.reach(target.stretches[position.index].segment, position.step)
+        self.position, self._snapshot = position, arrived
+        return Move(before.point(), arrived.point(), position.step - before.step, ())
+
+    def turn(self, count: int) -> Move:
+        """Go `count` places on, or back where it is negative; an end of the places visited is the stop."""
+        places = self.places.turned(count)
+        reached = abs(places.index - self.places.index)
+        move = self.stand(places.current)
+        self.places = places
+        if reached == abs(count):
+            return replace(move, stops=(Stop("count", None, f"{reached} place{'s' if reached != 1 else ''}"),))
+        end = Stop("start", None, "the first place visited") if count < 0 else Stop("end", None, "the last place visited")
+        return replace(move, stops=(end,))
 
     def back(self, count: int) -> Move:
         """Go `count` steps back, or to the start of the branch, which is then the stop."""
@@ -299,6 +327,11 @@ class Debugger:
             self.timeline.add_segment(segment)
         segment = self.timeline.branches[position.branch].stretches[position.index].segment
         self._snapshot, self.position = self.past.reach(segment, position.step), position
+        self._forget_places()
+
+    def _forget_places(self) -> None:
+        """There is another timeline: no place of it was visited but the one where we stand."""
+        self.places, self.checkpoints = Places((self.position,)), Checkpoints()
 
     # Editing
 
@@ -352,9 +385,12 @@ class Debugger:
         """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
         start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
-        if all(segment.last == segment.start.step for segment in self.timeline.segments()):
+        unused = all(segment.last == segment.start.step for segment in self.timeline.segments())
+        if unused:
             self.timeline.branches.clear()
         self.position, self._snapshot = self.timeline.begin(recipe, start, label), start
+        if unused:
+            self._forget_places()
 
     def _change_spec(self, spec: OptimizerSpec, label: str, rate: float | None) -> None:
         """Another configuration of the optimizer; every slot that both have keeps its value."""

@@ -153,6 +153,20 @@ class Segment:
         while self._kept_steps[-1] > tip.step:
             self._kept_bytes -= self._kept.pop(self._kept_steps.pop()).nbytes()
 
+    def up_to(self, tip: Snapshot) -> Segment:
+        """A segment of its own that ends at `tip`, a step of this one; this one stays as it is, and may be thrown away."""
+        shorter = Segment(self.id, self.recipe, self.start, self.label)
+        shorter.tip = tip
+        for block in self.overlapping(self.start.step + 1, tip.step):
+            count = min(block.count, tip.step - block.first + 1)
+            rows = block.rows if block.rows is None or len(block.rows) == count else block.rows[:count].copy()
+            shorter.blocks.append(Block(block.first, count, rows))
+        shorter._row_bytes = sum(block.rows.nbytes for block in shorter.blocks if block.rows is not None)
+        for step in self._kept_steps:
+            if step <= tip.step:
+                shorter.keep(self._kept[step])
+        return shorter
+
     def thin(self) -> bool:
         """Drop every second kept snapshot but the first; False when there is nothing left to drop."""
         dropped = self._kept_steps[1::2]

@@ -8,12 +8,15 @@ is on the branch.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Snapshot
 from gdrepl.errors import CommandError, did_you_mean
+
+_AUTOMATIC = re.compile(r"b([1-9]\d{0,15})")
 
 
 @dataclass(slots=True, eq=False)
@@ -85,11 +88,16 @@ class Position:
 
 
 class Timeline:
-    """All branches, and the memory that their history may take."""
+    """All branches, and the memory that their history may take.
+
+    Attributes:
+        first_free: the number from which branches that nobody named are named; those of deleted branches lie below it.
+    """
 
     def __init__(self, limit_bytes: int = 256 * 2**20) -> None:
         self.limit_bytes = limit_bytes
         self.branches: dict[str, Branch] = {}
+        self.first_free = 1
         self._next_segment = 1
 
     def branch(self, name: str) -> Branch:
@@ -122,8 +130,7 @@ class Timeline:
         """A branch that shares everything up to `position` with the branch there."""
         parent = self._owner(position)
         chosen = name or self.free_name()
-        if chosen in self.branches:
-            raise CommandError(f"there is a branch '{chosen}' already", f"goto {chosen} goes to it")
+        self._check_free(chosen)
         shared = [Stretch(stretch.segment, stretch.last) for stretch in parent.stretches[: position.index + 1]]
         shared[-1].last = position.step
         self.branches[chosen] = Branch(chosen, parent.name, position.step, shared)
@@ -156,11 +163,11 @@ class Timeline:
 
         Only the last segment of a branch can grow, so it is cheap. What was dropped to save memory stays dropped.
         """
-        branches, number, limit = dict(self.branches), self._next_segment, self.limit_bytes
+        branches, number, limit, free = dict(self.branches), self._next_segment, self.limit_bytes, self.first_free
         ends = [(branch, len(branch.stretches), branch.end, branch.stretches[-1].segment.tip) for branch in branches.values()]
 
         def undo() -> None:
-            self.branches, self._next_segment, self.limit_bytes = branches, number, limit
+            self.branches, self._next_segment, self.limit_bytes, self.first_free = branches, number, limit, free
             for branch, count, last, tip in ends:
                 del branch.stretches[count:]
                 branch.stretches[-1].last = last
@@ -169,11 +176,64 @@ class Timeline:
 
         return undo
 
+    def rename(self, old: str, new: str) -> None:
+        """Call branch `old` by the name `new`.
+
+        Raises:
+            CommandError: there is no branch `old`, or there is a branch `new`.
+        """
+        self.branch(old)
+        self._check_free(new)
+        renamed = (
+            replace(branch, name=new) if name == old else replace(branch, parent=new) if branch.parent == old else branch
+            for name, branch in self.branches.items()
+        )
+        self.branches = {branch.name: branch for branch in renamed}
+        self._retire(old)
+
+    def delete(self, name: str, reach: Callable[[Segment, int], Snapshot]) -> None:
+        """Forget a branch: segments that no other has are gone, and those that others have in part are cut to that part.
+
+        Branches and segments are replaced, never changed, so that `undo` brings all back. What left the branch hangs on its
+        parent from now on. Where it had none, the first of those that share its past becomes the parent of the others.
+
+        Args:
+            reach: gives the snapshot of a step of a segment, which becomes the tip of the part that is kept.
+        """
+        gone = self.branch(name)
+        left = [_rehung(branch, gone, self._heir(gone)) for branch in self.branches.values() if branch is not gone]
+        cut: dict[int, Segment] = {}
+        for stretch in gone.stretches:
+            segment = stretch.segment
+            lasts = [other.last for branch in left for other in branch.stretches if other.segment is segment]
+            if lasts and max(lasts) < segment.last:
+                cut[segment.id] = segment.up_to(reach(segment, max(lasts)))
+        self.branches = {branch.name: _with_segments(branch, cut) for branch in left}
+        self._retire(name)
+
+    def _heir(self, gone: Branch) -> Branch | None:
+        """The child of a root that is gone to which the others come, since it shares their past; None where it was no root."""
+        if gone.parent in self.branches:
+            return None
+        first = gone.stretches[0].segment
+        children = (branch for branch in self.branches.values() if branch.parent == gone.name)
+        return next((branch for branch in children if branch.stretches[0].segment is first), None)
+
+    def _retire(self, name: str) -> None:
+        """See that no branch is named so again but by hand."""
+        number = _AUTOMATIC.fullmatch(name)
+        if number:
+            self.first_free = max(self.first_free, int(number[1]) + 1)
+
+    def _check_free(self, name: str) -> None:
+        if name in self.branches:
+            raise CommandError(f"there is a branch '{name}' already", f"goto {name} goes to it")
+
     def free_name(self) -> str:
         """`main`, then b1, b2, ..."""
         if not self.branches:
             return "main"
-        number = 1
+        number = self.first_free
         while f"b{number}" in self.branches:
             number += 1
         return f"b{number}"
@@ -208,3 +268,21 @@ def _drop_rows(segments: list[Segment], over: int) -> bool:
     for segment in segments:
         dropped += segment.drop_rows(over - dropped)
     return dropped > 0
+
+
+def _rehung(branch: Branch, gone: Branch, heir: Branch | None) -> Branch:
+    """`branch` in a tree without `gone`."""
+    if branch.parent != gone.name:
+        return branch
+    if heir is None:
+        return replace(branch, parent=gone.parent, fork_step=min(branch.fork_step, gone.fork_step))
+    if branch is heir or branch.stretches[0].segment is not heir.stretches[0].segment:
+        return replace(branch, parent=None, fork_step=0)
+    return replace(branch, parent=heir.name, fork_step=min(branch.fork_step, heir.fork_step))
+
+
+def _with_segments(branch: Branch, cut: Mapping[int, Segment]) -> Branch:
+    """`branch` with the segments of `cut` in place of those of the same numbers."""
+    if not any(stretch.segment.id in cut for stretch in branch.stretches):
+        return branch
+    return replace(branch, stretches=[Stretch(cut.get(each.segment.id, each.segment), each.last) for each in branch.stretches])

@@ -100,7 +100,7 @@ def aside(debugger: Debugger, act: Act, keep: str = "") -> Future:
     Raises:
         GdreplError: what `act` raises, and CommandError when it was interrupted; nothing is changed then.
     """
-    undo, stand, stops = debugger.undo(), debugger.standing(), debugger.stops
+    undo, stops, place, here = debugger.undo(), debugger.stops, debugger.position, debugger.snapshot()
     known = set(debugger.timeline.branches)
     try:
         debugger.stops = Stops()
@@ -119,7 +119,7 @@ def aside(debugger: Debugger, act: Act, keep: str = "") -> Future:
         return future
     _keep_only(debugger.timeline, known, name, ended)
     debugger.stops = stops
-    stand()
+    debugger.stand(place, here)
     return replace(future, branch=name)
 
 

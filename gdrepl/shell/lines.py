@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gdrepl.commands.line import needs_debugger, repeatable
+from gdrepl.commands.line import is_yes, needs_debugger, repeatable
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -66,6 +66,7 @@ class LineRunner:
     def run_terminal(self) -> int | None:
         """Prompt and read plain lines from a terminal that can do no more; an empty line repeats as it does in gdb."""
         last = ""
+        self.session.confirm = self._confirm
         while True:
             try:
                 line = input("(gd) ")
@@ -82,6 +83,15 @@ class LineRunner:
                 continue
             if status is not None:
                 return status
+
+    def _confirm(self, question: str) -> bool:
+        """Ask in the middle of a command; Ctrl-C gives the command up."""
+        with self._activity.aside() if self._activity is not None else contextlib.nullcontext(), self.signals.waiting():
+            try:
+                return is_yes(input(f"{question}? (y or n) "))
+            except EOFError:
+                print()
+                return False
 
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")

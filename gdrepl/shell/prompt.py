@@ -15,7 +15,7 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colors
 
-from gdrepl.commands.line import needs_debugger, repeatable
+from gdrepl.commands.line import is_yes, needs_debugger, repeatable
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.display.style import Style
@@ -70,6 +70,7 @@ class _Shell:
         self._repeat = ""
         self._notice = ""
         self._follow_debuggers()
+        session.confirm = self._confirm
 
     # Setting up
 
@@ -202,6 +203,16 @@ class _Shell:
         clear_typeahead(self.prompt.app.input)
         still = "" if self.loader.done.is_set() else ": TensorFlow is still loading"
         self._write(f"\r\x1b[Kinterrupted{still}\n")
+
+    def _confirm(self, question: str) -> bool:
+        """Ask in the middle of a command; what was typed or pasted ahead is the answer. Ctrl-C gives the command up."""
+        aside = self._activity.aside() if self._activity is not None else contextlib.nullcontext()
+        ask: PromptSession[str] = PromptSession(output=make_output())
+        with aside, self.signals.prompting():
+            try:
+                return is_yes(ask.prompt(f"{question}? (y or n) "))
+            except EOFError:
+                return False
 
     # Showing
 

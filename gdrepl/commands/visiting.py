@@ -1,0 +1,189 @@
+"""Commands that go to what was already: goto, back, forward, checkpoint, restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from gdrepl.commands.arguments import Count, Where, parse_ids
+from gdrepl.commands.naming import check_checkpoint_name, checkpoint_name
+from gdrepl.commands.registry import Argument, registry
+from gdrepl.commands.results import CheckpointInfo, CheckpointMade, Checkpoints, Done, Stepped
+from gdrepl.commands.session import Session
+from gdrepl.engine.checkpoints import Checkpoint
+from gdrepl.engine.moves import Move
+from gdrepl.engine.snapshot import Stop
+from gdrepl.errors import CommandError
+
+
+@registry.command("goto", group="running", repeats=True)
+def goto(session: Session, step: Where) -> Stepped:
+    """Stand at STEP, at start, end or min, bit for bit.
+
+    `min` is the step of the lowest loss. A number with a sign is counted from here: goto -5. The name of a branch goes to its
+    end, BRANCH:STEP and BRANCH:min to a step of it, the name of a checkpoint to that; what was in force there is in force
+    again.
+
+    Example: goto 0
+    """
+    place, debugger = step, session.debugger
+    if place.checkpoint is not None:
+        return _restart(session, place.checkpoint)
+    left = debugger.position.branch
+    move = debugger.goto(place.step, place.branch)
+    branch = debugger.branch
+    stops = []
+    if place.step == branch.start:
+        stops.append(Stop("start", None, "the start"))
+    if place.step == branch.end:
+        stops.append(Stop("end", None, f"the end of {branch.name}"))
+    if not stops:
+        stops.append(Stop("count", None, f"step {place.step}"))
+    return _arrived(session, replace(move, stops=tuple(stops)), left)
+
+
+def _arrived(session: Session, move: Move, left: str) -> Stepped:
+    """A jump as a result; one from another branch names that."""
+    result = session.stepped(move)
+    return replace(result, came_from=left if left != session.debugger.position.branch else "")
+
+
+@registry.command("back", "ba", group="running", repeats=True)
+def back(session: Session, count: Count = 1) -> Stepped:
+    """Go back through the places visited.
+
+    As the button of a browser does: a place is where a command left us, on whatever branch, also before an edit. COUNT goes
+    back several at once. forward returns; a new move forgets what lay ahead. reverse-step goes back by steps.
+
+    Example: back 2
+    """
+    left = session.debugger.position.branch
+    return _arrived(session, session.debugger.turn(-count), left)
+
+
+@registry.command("forward", group="running", repeats=True)
+def forward(session: Session, count: Count = 1) -> Stepped:
+    """Return through the places that back has left.
+
+    Example: forward
+    """
+    left = session.debugger.position.branch
+    return _arrived(session, session.debugger.turn(count), left)
+
+
+def parse_new_checkpoint(text: str, session: Session) -> str:
+    """A name for a new checkpoint."""
+    word, _, rest = text.partition(" ")
+    if word == "delete":
+        raise CommandError("checkpoint only makes one", f"delete checkpoint {rest.strip() or '1'} deletes it")
+    if rest:
+        raise CommandError(f"checkpoint does not take '{rest[:40]}'", f"its name is one word: {text.replace(' ', '-')[:40]}")
+    return check_checkpoint_name(text, session)
+
+
+CheckpointName = Annotated[str, Argument("name", parse_new_checkpoint, rest=True)]
+ACheckpoint = Annotated[
+    Checkpoint,
+    Argument(
+        "id or name",
+        lambda text, session: session.debugger.checkpoints.find(text),
+        lambda session: session.debugger.checkpoints.names if session.ready else [],
+    ),
+]
+
+
+@registry.command("checkpoint", "cp", group="running")
+def checkpoint(session: Session, name: CheckpointName | None = None) -> CheckpointMade:
+    """Mark this place, to come back by restart.
+
+    It keeps all that is true here, the optimizer's slots too. Without NAME it is called cp1, cp2 and so on. info checkpoints
+    lists them, delete checkpoint ID forgets one, and goto NAME goes there as well.
+
+    Example: checkpoint before-lr
+    """
+    debugger = session.debugger
+    chosen = name or checkpoint_name(session)
+    debugger.checkpoints = debugger.checkpoints.add(chosen, debugger.position, debugger.snapshot())
+    made = debugger.checkpoints.items[-1]
+    return CheckpointMade(made.id, made.name, made.position.branch, made.position.step)
+
+
+@registry.command("restart", group="running", syntax="ID")
+def restart(session: Session, which: ACheckpoint) -> Stepped:
+    """Go back to checkpoint ID, or to one by its name.
+
+    All is as it was there, bit for bit. Where something was set at that very step later on, it is not in force, and going on
+    begins a new branch.
+
+    Example: restart 1
+    """
+    return _restart(session, which)
+
+
+def _restart(session: Session, which: Checkpoint) -> Stepped:
+    left = session.debugger.position.branch
+    move = session.debugger.stand(which.position, which.snapshot)
+    stop = Stop("count", None, f"checkpoint {which.id}, {which.name}")
+    return _arrived(session, replace(move, stops=(stop,)), left)
+
+
+def info_checkpoints(session: Session) -> Checkpoints:
+    """Every checkpoint, for `info checkpoints`."""
+    return Checkpoints(tuple(_info(session, item) for item in session.debugger.checkpoints))
+
+
+def _info(session: Session, item: Checkpoint) -> CheckpointInfo:
+    debugger, place = session.debugger, item.position
+    segment = debugger.timeline.branch(place.branch).stretches[place.index].segment
+    point = segment.columns(place.step, debugger.past.rows(segment, place.step, place.step))
+    here, text = place == debugger.position, segment.recipe.spec.text()
+    return CheckpointInfo(item.id, item.name, place.branch, place.step, point.loss[0], here, text)
+
+
+# --- forgetting ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What `delete` is to delete: breakpoints, all of them where none is named, or checkpoints."""
+
+    stops: tuple[int, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+
+
+EVERY_STOP = Deletion()
+
+
+def parse_deletion(text: str, session: Session) -> Deletion:
+    """Numbers of breakpoints, or `checkpoint` and numbers or names of those."""
+    word, _, rest = text.partition(" ")
+    if word not in ("checkpoint", "checkpoints", "cp"):
+        return Deletion(parse_ids(text, session))
+    checkpoints = session.debugger.checkpoints
+    ids: list[int] = []
+    for each in rest.replace(",", " ").split():
+        found = (each,) if each in checkpoints.names else map(str, parse_ids(each, session) if each[0].isdecimal() else (each,))
+        ids += [checkpoints.find(name).id for name in found]
+    if not ids:
+        raise CommandError("delete checkpoint needs an ID", "info checkpoints lists them; for example delete checkpoint 1")
+    return Deletion(checkpoints=tuple(dict.fromkeys(ids)))
+
+
+def _deletable(session: Session) -> Iterable[str]:
+    return ["checkpoint", *(str(item.id) for item in session.debugger.stops)] if session.ready else ["checkpoint"]
+
+
+def _more_deletable(session: Session, head: str) -> Iterable[str]:
+    if head.split()[0].startswith("checkpoint"):
+        return list(session.debugger.checkpoints.names)
+    return [str(item.id) for item in session.debugger.stops]
+
+
+Deletable = Annotated[Deletion, Argument("ids", parse_deletion, _deletable, rest=True, after=_more_deletable)]
+
+
+def forget_checkpoints(session: Session, ids: tuple[int, ...]) -> Done:
+    """Delete checkpoints that there are."""
+    session.debugger.checkpoints = session.debugger.checkpoints.without(ids)
+    return Done(f"{len(ids)} checkpoint{'s' if len(ids) != 1 else ''} deleted")

@@ -1,0 +1,58 @@
+"""Two branches side by side, and the checkpoints."""
+
+from __future__ import annotations
+
+from gdrepl.commands.results import CheckpointMade, Checkpoints, Diff
+from gdrepl.display import numbers
+from gdrepl.display.style import Style
+from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.engine.snapshot import Array
+
+
+def diff(result: Diff, style: Style) -> list[Line]:
+    """Where the paths part, the settings that differ, and the losses from there on."""
+    lines = prose(_parting(result), style, "bold", then="  ")
+    if result.settings:
+        header: list[Span] = [(word, "dim") for word in ("setting", result.a, result.b)]
+        rows: list[list[Span]] = [[(each.name, ""), (each.a, ""), (each.b, "")] for each in result.settings]
+        lines += table([header, *rows], style, shrink=(1, 2))
+    else:
+        lines += prose("the settings at their ends are the same", style, then="  ")
+    lines += [line for note in result.notes for line in prose(note, style, "dim", first="  ", then="    ")]
+    header = [(word, "dim") for word in ("step", f"loss of {result.a}", f"loss of {result.b}")]
+    losses = [[(str(each.step), ""), (_loss(each.a, style), ""), (_loss(each.b, style), "")] for each in result.losses]
+    return [*lines, *table([header, *losses], style)]
+
+
+def _parting(result: Diff) -> str:
+    """The first line: where they part, or how far they are the same."""
+    within = f" by more than {result.tolerance:g} of its size" if result.tolerance else ""
+    if result.step is None:
+        same = f"the same within {result.tolerance:g}" if result.tolerance else "the same, bit for bit,"
+        return f"{result.a} and {result.b} are {same} from step {result.first} to {result.last}"
+    return f"{result.a} and {result.b} part at step {result.step}: {result.name} differs{within}"
+
+
+def _loss(value: Array | None, style: Style) -> str:
+    return "-" if value is None else numbers.show(value, style.precision)
+
+
+def checkpoints(result: Checkpoints, style: Style) -> list[Line]:
+    """Number, name, place and loss of each; `*` where we stand at it."""
+    if not result.checkpoints:
+        return [[("no checkpoints", "")]]
+    header: list[Span] = [(word, "dim") for word in ("  Num", "name", "branch", "step", "loss", "optimizer")]
+    rows: list[list[Span]] = [
+        [
+            (f"{'*' if each.current else ' '} {each.id}", "bold" if each.current else ""),
+            *((text, "") for text in (each.name, each.branch, str(each.step), numbers.show(each.loss, style.precision))),
+            (each.optimizer.replace("learning_rate=", "lr="), ""),
+        ]
+        for each in result.checkpoints
+    ]
+    return table([header, *rows], style, indent=0, shrink=(5,))
+
+
+def checkpoint_made(result: CheckpointMade, style: Style) -> list[Line]:
+    """Its number, its name, and where it is."""
+    return prose(f"checkpoint {result.id}: {result.name}, step {result.step} of {result.branch}", style, then="  ")
