@@ -18,12 +18,13 @@ from driving import contents
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from sgd_model import LOSS, START, Model, State
+from sgd_model import LOSS, START, Model, Place, State
 
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Snapshot
+from gdrepl.engine.timeline import Position
 
 RUNS = int(os.environ.get("GDREPL_MODEL_RUNS", "0"))
 RATE, MOMENTUM = 0.05, 0.9
@@ -33,6 +34,7 @@ FAILING = (
     *("nope", "step 0", "step x", "goto 9999", "goto nowhere", "goto main:9999", "branch main", "branch 3", "set x", "set z 1"),
     *("set lr nan", "set lr q", "set momentum 2", "set optimizer nope", "set x [1,2]", "load missing", "advance 0", "print q"),
     *("whatif lr 0.1 q for 2 keep", "whatif set lr 0.1 ;; step 2 ;; goto 1", "break if x", "condition", "reverse-step 0"),
+    *("restart nope", "branch delete nope --yes", "branch rename nope a", "checkpoint main", "switch nope", "back 0"),
 )
 _PROGRAMS = Programs(50)
 """Shared by all runs, since a compilation takes longer than a run."""
@@ -43,6 +45,7 @@ _start = functools.cache(_SETUP.build)
 counts = st.integers(1, 8)
 rates, momenta, values = st.sampled_from(RATES), st.sampled_from(MOMENTA), st.sampled_from(VALUES)
 places = st.integers(0, 10**6)
+marks = st.sampled_from(["m1", "m2", "m3"])
 names = st.sampled_from([f"q{number}" for number in range(6)])
 
 
@@ -56,9 +59,15 @@ class Machine(RuleBasedStateMachine):
         self.model = Model(RATE, MOMENTUM)
         self.saved: list[Model] = []
         self.folder = Path(tempfile.mkdtemp())
+        self.agreed = True
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
+        if self.agreed:
+            self.check_history()
+
+    def check_history(self) -> None:
+        """Every point of every branch is as it was."""
         for name, line in self.model.lines.items():
             last = {state.step: state for state in line.states}
             columns = self.session.debugger.columns(0, line.end, name)
@@ -71,16 +80,32 @@ class Machine(RuleBasedStateMachine):
         """Execute a line that must work."""
         (outcome,) = self.session.execute(line)
         assert outcome.error is None, f"{line}: {outcome.error}"
+        self.model.visit()
         self.check()
         return outcome.result
 
     def check(self) -> None:
+        self.agreed = False
         debugger, model = self.session.debugger, self.model
         branches = {name: (each.parent, each.fork_step, each.end) for name, each in debugger.timeline.branches.items()}
         assert branches == {name: (line.parent, line.fork_step, line.end) for name, line in model.lines.items()}
         assert debugger.position.branch == model.branch
+        assert [self.place(each) for each in debugger.places.items] == [self.of(each) for each in model.places]
+        assert debugger.places.index == model.visiting
+        marks = {each.name: self.place(each.position) for each in debugger.checkpoints}
+        assert marks == {name: self.of(place) for name, place in model.checkpoints.items()}
         assert debugger.spec.hyperparameters["momentum"] == model.here.momentum
         assert_same(debugger.snapshot(), model.here)
+        self.agreed = True
+
+    @staticmethod
+    def place(position: Position) -> tuple[str, int]:
+        return position.branch, position.step
+
+    def of(self, place: Place) -> tuple[str, int]:
+        """A place of the model as the debugger names it."""
+        branch, at = place
+        return branch, self.model.lines[branch].states[at].step
 
     def some_place(self, number: int) -> tuple[str, int]:
         """A branch and a step of it."""
@@ -130,6 +155,32 @@ class Machine(RuleBasedStateMachine):
         self.model.goto(branch, self.model.lines[branch].end)
         self.type(f"goto {branch}")
 
+    @rule(count=counts)
+    def back(self, count: int) -> None:
+        self.model.turn(-count)
+        self.type(f"back {count}")
+
+    @rule(count=counts)
+    def forward(self, count: int) -> None:
+        self.model.turn(count)
+        self.type(f"forward {count}")
+
+    @rule(name=marks)
+    def checkpoint(self, name: str) -> None:
+        if name in self.model.checkpoints:
+            self.fails(f"checkpoint {name}")
+            return
+        self.model.mark(name)
+        self.type(f"checkpoint {name}")
+
+    @rule(name=marks, word=st.sampled_from(["restart", "goto"]))
+    def restart(self, name: str, word: str) -> None:
+        if name not in self.model.checkpoints:
+            self.fails(f"{word} {name}")
+            return
+        self.model.stand(self.model.checkpoints[name])
+        self.type(f"{word} {name}")
+
     # Editing and branching
 
     @rule(rate=rates)
@@ -163,6 +214,24 @@ class Machine(RuleBasedStateMachine):
         self.model.fork(name or self.model.free_name())
         self.type(f"branch {name or ''}".strip())
 
+    @rule(place=places, name=names)
+    def rename(self, place: int, name: str) -> None:
+        old, _ = self.some_place(place)
+        if name in self.model.lines:
+            self.fails(f"branch rename {old} {name}")
+            return
+        self.model.rename(old, name)
+        self.type(f"branch rename {old} {name}")
+
+    @rule(place=places)
+    def delete(self, place: int) -> None:
+        name, _ = self.some_place(place)
+        if name == self.model.branch:
+            self.fails(f"branch delete {name} --yes")
+            return
+        self.model.delete(name)
+        self.type(f"branch delete {name} --yes")
+
     # What if
 
     @rule(rate=rates, count=counts)
@@ -179,12 +248,12 @@ class Machine(RuleBasedStateMachine):
         if name in self.model.lines:
             self.fails(line)
             return
-        branch, at = self.model.branch, self.model.at
+        place = self.model.branch, self.model.at
         self.model.fork(name)
         if self.model.here.rate != np.float32(rate):
             self.model.edit(rate=np.float32(rate))
         self.model.run(count)
-        self.model.branch, self.model.at = branch, at
+        self.model.stand(place)
         self.type(line)
 
     # Failing, saving and loading
