@@ -13,7 +13,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "sessions"
 
 
 def records(name: str) -> list[dict]:
-    return [json.loads(line) for line in (FOLDER / f"{name}.gds").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line, parse_constant=refuse) for line in lines(FOLDER / f"{name}.gds")]
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a session file that are not comments."""
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
 
 
 def commands(name: str) -> list[tuple[str, dict]]:
@@ -88,12 +93,47 @@ def test_the_vector_problem_has_vectors_and_matrices():
     assert {(10,), (3, 4), (3,)} <= shapes
 
 
+def variants(name: str) -> list[dict[str, dict]]:
+    """The futures of each whatif of a session, by their labels."""
+    found = [result["variants"] for _, result in commands(name) if result["type"] == "WhatIf"]
+    return [{variant["label"]: variant for variant in each} for each in found]
+
+
+def test_what_if_tries_rates_aside_and_keeps_one():
+    # x - 50 is multiplied by 1 - 2*lr at each update: by 0.9, by 0.2, by -2
+    start = (47 * 0.9**4) ** 2
+    slow, broken, fast = (each[label] for each, label in zip(variants("what-if"), ("as it is", "lr 1.5", "lr 0.4")))
+    assert slow["final_loss"] == pytest.approx(start * 0.9**40, rel=1e-4)
+    assert fast["final_loss"] == pytest.approx(start * 0.2**40, abs=1e-9)
+    overflow = next(k for k in range(200) if start * 4.0**k > float(np.finfo(np.float32).max))
+    assert (broken["outcome"], broken["steps"], broken["diverged_at"]) == ("diverged", overflow, 4 + overflow)
+    assert printed("what-if")["step"] == 4
+    branches = {record["name"]: record for record in records("what-if") if record["kind"] == "branch"}
+    assert (branches["faster"]["fork_step"], branches["main"]["stretches"][-1][1]) == (4, 24)
+
+
+def test_the_race_has_four_rates_and_four_optimizers_which_are_branches():
+    rates, optimizers = variants("race")
+    assert [variant["outcome"] for variant in rates.values()] == [*["moving"] * 4, "diverged"]
+    assert {variant["branch"] for variant in optimizers.values()} - {""} == {
+        record["name"] for record in records("race") if record["kind"] == "branch"
+    } - {"main"}
+    assert optimizers["adam(0.1)"]["final_loss"] == printed("race")["loss"] < 0.05
+    reached = optimizers["adam(0.1)"]["to_loss"]
+    assert optimizers["sgd(0.001)"]["to_loss"] is None
+    (segment,) = [r["id"] for r in records("race") if r["kind"] == "segment" and r["optimizer"]["name"] == "Adam"]
+    losses = [
+        loss for r in records("race") if r["kind"] == "points" and r["segment"] == segment for loss in r["columns"]["loss"]
+    ]
+    assert losses[reached - 1] <= 0.05 < min(losses[: reached - 1])
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 
 
 def test_every_recorded_number_is_finite_or_says_what_it_is():
     for path in FOLDER.glob("*.gds"):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in lines(path):
             json.loads(line, parse_constant=refuse)
     assert math.isnan(float(str(printed("divergence")["loss"])))

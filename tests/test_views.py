@@ -55,7 +55,10 @@ from gdrepl.commands.results import (
     Stops,
     StopSet,
     Variables,
+    Variant,
+    WhatIf,
 )
+from gdrepl.display.futures import futures_chart
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
 from gdrepl.display.views import VIEWS, Style, make_console, render, render_error, to_text
@@ -77,6 +80,7 @@ PARTS = {  # helper values inside results, which are never returned by themselve
     results.CheckpointInfo,
     results.SettingPair,
     results.LossPair,
+    Variant,
 }
 
 
@@ -235,6 +239,16 @@ SAMPLES = {
     "begun": Begun("(x - 50)**2", "hill", START, "b1", ("breakpoint 1 (y > 1) is passed over: unknown name 'y'",)),
     "done": Done("on branch b1 from step 40"),
     "plotted": Plotted(Chart("loss", "step", "loss", (Series("loss", np.arange(30), np.arange(30) ** 2.0),))),
+    "what if": WhatIf(
+        (
+            Variant("as it is", "moving", 60, f32(0.1), 60, None, np.arange(60), f32(np.geomspace(9, 0.1, 60))),
+            Variant("lr 2", "diverged", 9, f32(np.inf), None, 9, np.arange(10), f32(9 * 5.0 ** np.arange(10)), "lr-2"),
+            Variant("adam", "converged", 60, f32(0), 7, None, np.arange(60), f32(np.maximum(0, 9.0 - np.arange(60)))),
+        ),
+        0,
+        f32(9),
+        f32(0.1),
+    ),
     "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),
     "sourced": Sourced("steps.gd", 3),
     "variables": Variables(
@@ -332,7 +346,7 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in ("plotted", "diff with a chart"):  # a chart without colour tells its series apart by other glyphs
+    if name not in ("plotted", "diff with a chart", "what if"):  # without colour a chart tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 
@@ -807,3 +821,39 @@ def test_a_norm_neither_overflows_nor_vanishes():
     assert norm(np.array([3e-200, 4e-200])) == pytest.approx(5e-200)
     assert norm(np.array([])) == 0
     assert np.isnan(norm(np.array([1, np.nan])))
+
+
+# --- what if ------------------------------------------------------------------------------------------------------------
+
+
+def test_futures_are_a_table_with_the_best_in_bold_and_a_chart_on_one_screen():
+    lines = drawn(SAMPLES["what if"]).splitlines()
+    assert lines[0] == "from step 0, loss 9:"
+    assert fields("\n".join(lines[1:5])) == [
+        ["outcome", "steps", "final loss", "to 0.1", "branch"],
+        ["as it is", "moving", "60", "0.1", "60"],
+        ["lr 2", "diverged at 9", "9", "inf", "-", "lr-2"],
+        ["adam", "converged", "60", "0", "7"],
+    ]
+    assert len(lines) <= 22
+    assert lines[-1] == "losses above 9e3 are not drawn"
+    bold = [line for line in drawn(SAMPLES["what if"], Style()).splitlines() if "\x1b[1m" in line]
+    assert [re.sub("\x1b\\[[0-9;]*m", "", line).split()[0] for line in bold] == ["adam"]
+
+
+def test_on_a_narrow_or_low_screen_futures_are_a_table_alone():
+    for style in (Style(40, 24, False), Style(80, 12, False)):
+        assert len(drawn(SAMPLES["what if"], style).splitlines()) == 5
+
+
+def test_futures_of_positive_losses_over_decades_have_a_log_axis():
+    sample = SAMPLES["what if"]
+    assert not futures_chart(sample).log  # one of them comes to 0
+    assert futures_chart(dataclasses.replace(sample, variants=sample.variants[:2])).log
+    near = dataclasses.replace(sample.variants[0], curve_losses=f32(np.linspace(9, 1, 60)))
+    assert not futures_chart(dataclasses.replace(sample, variants=(near,))).log
+
+
+def test_futures_without_a_loss_to_draw_have_no_chart():
+    broken = dataclasses.replace(SAMPLES["what if"].variants[0], curve_losses=f32(np.full(60, np.nan)))
+    assert futures_chart(dataclasses.replace(SAMPLES["what if"], variants=(broken,))) is None

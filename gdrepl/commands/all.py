@@ -15,6 +15,7 @@ from gdrepl.commands import (
     scripting,
     stopping,
     visiting,
+    whatif,
 )
 from gdrepl.commands.registry import registry
 
@@ -34,4 +35,5 @@ __all__ = [
     "scripting",
     "stopping",
     "visiting",
+    "whatif",
 ]

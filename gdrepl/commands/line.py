@@ -47,16 +47,25 @@ def command_of(word: str) -> Command | None:
 
 
 def parts(line: str) -> Iterator[Part]:
-    """The commands of a line. `;;` inside quotes joins nothing, and a comment goes on to the end of its line."""
+    """The commands of a line. `;;` inside quotes joins nothing, and a comment goes on to the end; so do some commands."""
     start = 0
     for cut in _CUTS.finditer(line):
         if cut[1]:
             continue
         if _COMMENT.match(line, start):
             break
-        yield _part(start, line[start : cut.start()])
+        part = _part(start, line[start : cut.start()])
+        if _takes_the_line(part.word):
+            break
+        yield part
         start = cut.end()
     yield _part(start, line[start:])
+
+
+def _takes_the_line(word: str) -> bool:
+    """Whether the command that `word` names keeps the `;;` behind it; asked at every key, so no suggestion is looked for."""
+    candidates = registry.candidates(word) if word else []
+    return len(candidates) == 1 and candidates[0].whole_line
 
 
 def _part(start: int, text: str) -> Part:

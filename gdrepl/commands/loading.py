@@ -69,7 +69,7 @@ def restore(session: Session, document: Document, file: Path) -> None:
     """
     start = start_from_header(document.header)
     folders = [*data_places(document.header, file), *session.folders]
-    fresh = Session(Setup(folders=tuple(dict.fromkeys(folders))))
+    fresh = Session(Setup(folders=tuple(dict.fromkeys(folders))), session.programs)
     with _Reading(document.header):
         debugger = fresh.adopt(start)
     fresh.events = [_event(record) for record in document.records if record.kind == "command"]

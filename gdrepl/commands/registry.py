@@ -75,6 +75,7 @@ class Command:
     instant: bool
     syntax: str
     block: bool = False
+    whole_line: bool = False
 
     @property
     def usage(self) -> str:
@@ -141,6 +142,7 @@ class Registry:
         instant: bool = False,
         syntax: str = "",
         block: bool = False,
+        whole_line: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -151,10 +153,12 @@ class Registry:
             instant: True when it never needs TensorFlow.
             syntax: the arguments in the usage line, where their names alone would not say enough.
             block: True when lines up to `end` follow; the function takes them as the keyword `lines`, a tuple of texts.
+            whole_line: True when the rest of the line belongs to it, `;;` and all.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            command = Command(name, short, group, function, _parameters(function), recorded, repeats, instant, syntax, block)
+            flags = (recorded, repeats, instant, syntax, block, whole_line)
+            command = Command(name, short, group, function, _parameters(function), *flags)
             taken = {name, *short} & {*self.commands, *self.short}
             if taken:
                 raise ValueError(f"{name}: {', '.join(taken)} names another command already")

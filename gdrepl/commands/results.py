@@ -363,6 +363,42 @@ class Plotted:
     chart: Chart
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One future that `whatif` tried.
+
+    Attributes:
+        label: what was changed; "as it is" for nothing.
+        outcome: converged, diverged or moving.
+        steps: updates made, until it diverged where it did.
+        final_loss: the loss at its end.
+        to_loss: updates until the loss was at most the target; None when it never was, or there is none.
+        diverged_at: the step from which it has diverged; None when it has not.
+        curve_steps, curve_losses: the step and the loss of some 60 of its points, both ends among them.
+        branch: the branch it was kept as, or "".
+    """
+
+    label: str
+    outcome: str
+    steps: int
+    final_loss: Array
+    to_loss: int | None
+    diverged_at: int | None
+    curve_steps: Array
+    curve_losses: Array
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WhatIf:
+    """Futures tried from one point, the one without a change first; `target` is the loss that `to_loss` counts to."""
+
+    variants: tuple[Variant, ...]
+    step: int
+    loss: Array
+    target: Array | None
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A session file was written."""

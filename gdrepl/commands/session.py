@@ -21,6 +21,7 @@ from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Move
 from gdrepl.engine.problem import as_array
+from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Array, Stop, frozen
 from gdrepl.engine.stops import DELETE, Display, StopPoint
 from gdrepl.engine.triggers import Occurs
@@ -116,11 +117,13 @@ class Session:
         shown: their values at the last stop, by number.
         follows: whether the commands of a stop run after it; a replay runs what was recorded of them instead.
         folders: where data files and scripts are looked for.
+        programs: the compiled programs, which a session that is loaded into this one goes on with.
         files: the session files that this session saved or loaded, each with the SHA-256 of what was in it then.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, programs: Programs | None = None) -> None:
         self.setup = setup
+        self.programs = programs or Programs()
         self.events: list[Event] = []
         self.extra_records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -189,7 +192,8 @@ class Session:
     def adopt(self, start: Start) -> Debugger:
         """Begin anew from `start`."""
         self.settings.take(start.settings)
-        debugger = Debugger(start.problem, start.spec, start.engine, self.settings.history_limit * 2**20)
+        history_bytes = self.settings.history_limit * 2**20
+        debugger = Debugger(start.problem, start.spec, start.engine, history_bytes, self.programs)
         debugger.max_steps = int(start.settings.get("max-steps", debugger.max_steps))
         self.prepare(debugger)
         self._start, self._debugger = start, debugger

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, diff, helps, history, points, printing, tables, tree
+from gdrepl.display import charts, diff, futures, helps, history, points, printing, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
@@ -39,6 +39,7 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.Listed: helps.listed,
     results.Changed: helps.changed,
     results.Done: helps.done,
+    results.WhatIf: futures.futures,
     results.Saved: helps.saved,
     results.Sourced: helps.sourced,
     results.OwnCommands: helps.own_commands,
@@ -48,6 +49,8 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
 }
 """Charts are drawn by `charts`, since a chart comes as text with its own colours."""
 _LEAST_ROWS = 10  # of a chart below a table
+_LEAST_CHART, _WIDE = 8, 60
+"""Rows and cells without which the futures of whatif are a table alone."""
 
 
 def render(result: object, style: Style) -> RenderableType:
@@ -65,7 +68,13 @@ def render(result: object, style: Style) -> RenderableType:
         lines = diff.diff(result, style, most_lines=style.height - 2 - _LEAST_ROWS)
         rows = max(_LEAST_ROWS, style.height - 2 - len(lines))
         return Group(Lines(lines, style), _chart(result.chart, style, rows))
-    return Lines(view(result, style), style)
+    lines = view(result, style)
+    room = style.height - 2 - len(lines)
+    if isinstance(result, results.WhatIf) and style.width >= _WIDE and room >= _LEAST_CHART:
+        chart = futures.futures_chart(result)
+        if chart is not None:
+            return Group(Lines(lines, style), _chart(chart, style, room))
+    return Lines(lines, style)
 
 
 def _chart(chart: Chart, style: Style, rows: int) -> Text:

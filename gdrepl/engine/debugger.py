@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -296,11 +297,11 @@ class Debugger:
 
     def _leave_before_edit(self) -> tuple[str, ...]:
         """Where we stand before an edit of this very step, go on without it: on a branch of our own; returns a note of it."""
-        left = self.position
-        if (
-            left.index == len(self.branch.stretches) - 1
-            or left.step != self.branch.stretches[left.index + 1].segment.start.step
-        ):
+        left, here = self.position, self._snapshot
+        later = (stretch.segment for stretch in self.branch.stretches[left.index + 1 :])
+        at_this_step = itertools.takewhile(lambda segment: segment.start.step == left.step, later)
+        # A branch that goes on with a shared segment begins one that changes nothing.
+        if all(self.recipe.same_as(segment.recipe) and here.same_as(segment.start) for segment in at_this_step):
             return ()
         made = self.fork()
         return (f"on branch {made}, from before the edit at step {left.step} of {left.branch}",)

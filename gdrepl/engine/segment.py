@@ -29,6 +29,11 @@ class Recipe:
     spec: OptimizerSpec
     engine: str
 
+    def same_as(self, other: Recipe) -> bool:
+        """Whether both run the same."""
+        same = self.problem.program_key == other.problem.program_key
+        return same and self.spec.key == other.spec.key and self.engine == other.engine
+
 
 @dataclass(slots=True, eq=False)
 class Block:

@@ -110,6 +110,14 @@ class Snapshot:
         """Whether the loss and every number of the gradient is finite."""
         return self.point().is_finite()
 
+    def same_as(self, other: Snapshot) -> bool:
+        """Whether both are of one step, and hold the same bits."""
+        one, two = (
+            [*each.parameters.values(), *each.slots, each.loss, *each.gradient.values(), each.learning_rate]
+            for each in (self, other)
+        )
+        return self.step == other.step and len(one) == len(two) and all(a.tobytes() == b.tobytes() for a, b in zip(one, two))
+
     def nbytes(self) -> int:
         """Bytes held by the arrays, plus a flat charge for the objects around them."""
         arrays = [*self.parameters.values(), *self.gradient.values(), *self.slots]

@@ -256,8 +256,8 @@ def test_two_semicolons_inside_quotes_join_nothing(session: Session, folder: Pat
 
 
 def test_the_recording_names_commands_in_full(session: Session):
-    do(session, "s 2", "p x", "print(x)", "rs", "n ;; wha x")
-    assert [event.line for event in session.events] == [*("step 2", "print x", "print (x)", "reverse-step", "step", "whatis x")]
+    do(session, "s 2", "p x", "print(x)", "rs", "n ;; gra")
+    assert [event.line for event in session.events] == [*("step 2", "print x", "print (x)", "reverse-step", "step", "grad")]
 
 
 def test_a_script_answers_at_its_end(session: Session, folder: Path):
@@ -334,3 +334,20 @@ def test_a_run_without_a_count_that_begins_where_nothing_is_finite_says_how_to_g
     assert again["notes"] == ["it begins where a value is not finite: a run of a given count goes on, and goto goes back"]
     assert do(session, "step 3")["notes"] == []
     assert do(session, "goto 3")["notes"] == []
+
+
+@pytest.mark.parametrize("again", [[], ["save kept", "load kept"]], ids=["at once", "loaded"])
+def test_a_branch_that_goes_on_from_a_shared_step_is_walked_again_from_it(again, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = hill()
+    do(session, "step 3", "branch q", "step 2", "back", *again)  # where it left main it stands before nothing that was set
+    assert do(session, "step")["branch"] == "q"
+    do(session, "goto 3", "set lr 0.2", "back", "branch r", "step", "back", "goto q:3", "step")
+    assert list(session.debugger.timeline.branches) == ["main", "q", "b1", "r"]
+
+
+def test_before_an_edit_that_changes_something_a_run_leaves_the_branch():
+    session = hill()
+    do(session, "step 3", "set lr 0.2", "step", "goto 1", "goto 3", "back", "back", "back", "back")
+    assert do(session, "print lr")["value"] == pytest.approx(0.1)
+    assert do(session, "step")["branch"] == "b1"

@@ -17,7 +17,9 @@ from driving import contents, digits_in, do, environment, error_of, hill, joined
 from gdrepl.commands.replaying import Replay, plain_records, replay_file, session_of
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
+from gdrepl.engine import programs
 from gdrepl.engine.moves import Progress
+from gdrepl.engine.program import Program
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.compare import Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
@@ -751,3 +753,13 @@ def test_what_update_rewrote_did_not_match_within_a_tolerance(lines: list[str], 
 
 def test_a_script_that_is_a_session_file_is_told_so(small: Path):
     assert error_of(hill(engine="eager"), f"source {small}").hint == "load small.gds goes on from it"
+
+
+def test_a_load_compiles_nothing_again(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    session, made = hill(), []
+    do(session, "step 3", "set momentum 0.5", "step 2", "save kept")
+    monkeypatch.setattr(programs, "Program", lambda *given: made.append(given) or Program(*given))
+    do(session, "load kept", "step 2", "goto 1", "step")
+    assert made == []
+    do(session, "set momentum 0.75")
+    assert len(made) == 1

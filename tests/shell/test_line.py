@@ -54,6 +54,22 @@ def offered(text: str, session: Session) -> list[str]:
 # --- parts --------------------------------------------------------------------------------------------------------------
 
 
+def test_a_command_that_takes_the_whole_line_keeps_what_joins_others():
+    found = [(part.start, part.word, part.rest) for part in parts("step;; whatif set lr 1 ;; step 5 ;; # no")]
+    assert found == [(0, "step", ""), (6, "whatif", " set lr 1 ;; step 5 ;; # no")]
+
+
+def test_so_does_a_prefix_that_only_one_such_command_has(monkeypatch):
+    monkeypatch.delitem(registry.commands, "whatis")
+    assert [part.word for part in parts("wha set lr 1 ;; step 5")] == ["wha"]
+
+
+def test_tab_offers_what_whatif_takes(session):
+    assert offered("whatif se", session)[0] == "whatif set"
+    assert offered("whatif set lr 1 ;; st", session) == ["whatif set lr 1 ;; step"]
+    assert offered("whatif lr 0.1 0.2 ke", session) == ["whatif lr 0.1 0.2 keep"]
+
+
 def test_a_line_is_cut_into_commands_as_the_registry_reads_them():
     found = [(part.start, part.indent, part.word, part.rest) for part in parts("step 3;;  print(x)")]
     assert found == [(0, "", "step", " 3"), (8, "  ", "print", "(x)")]

@@ -1,0 +1,66 @@
+"""What if: the futures as a table, and their losses as a chart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdrepl.commands.results import Variant, WhatIf
+from gdrepl.display import numbers
+from gdrepl.display.style import Style
+from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.engine.snapshot import Array
+from gdrepl.insight.chart import Chart, Series
+
+MOST_DRAWN = 8
+_LOG_FROM = 100.0
+"""Losses that span more than this are drawn on a log axis."""
+_FAR = 1e3
+"""Losses above so many times the largest one that a future began with are not drawn: they would flatten all others."""
+
+
+def futures(result: WhatIf, style: Style) -> list[Line]:
+    """A line for each future, the one with the least loss at its end in bold."""
+    digits = min(style.precision, 5)
+    header = ["", "outcome", "steps", "final loss"]
+    header += [f"to {numbers.show(result.target, 3)}"] if result.target is not None else []
+    header += ["branch"] if any(variant.branch for variant in result.variants) else []
+    best = _best(result)
+    rows: list[list[Span]] = [[(word, "dim") for word in header]]
+    for variant in result.variants:
+        cells = [variant.label, _outcome(variant), str(variant.steps), numbers.show(variant.final_loss, digits)]
+        cells += ["-" if variant.to_loss is None else str(variant.to_loss)] if result.target is not None else []
+        cells += [variant.branch] if "branch" in header else []
+        rows.append([(cell, "bold" if variant is best else "") for cell in cells])
+    title = f"from step {result.step}, loss {numbers.show(result.loss, style.precision)}:"
+    return [*prose(title, style, then="  "), *table(rows, style, shrink=[0])]
+
+
+def futures_chart(result: WhatIf) -> Chart | None:
+    """The losses over the steps; None where none of them can be drawn."""
+    drawn = result.variants[:MOST_DRAWN]
+    begun = [float(variant.curve_losses[0]) for variant in drawn]
+    far = max((_FAR * abs(loss) for loss in begun if np.isfinite(loss)), default=np.inf) or np.inf
+    losses = [np.asarray(variant.curve_losses, np.float64) for variant in drawn]
+    near = [np.where(each <= far, each, np.nan) for each in losses]
+    seen = np.concatenate(near)
+    seen = seen[np.isfinite(seen)]
+    if not len(seen):
+        return None
+    hidden = any(bool(np.any(np.isfinite(each) & (each > far))) for each in losses)
+    notes = [f"losses above {numbers.show(far, 3)} are not drawn"] if hidden else []
+    notes += [f"the first {MOST_DRAWN} of {len(result.variants)} are drawn"] if len(result.variants) > MOST_DRAWN else []
+    series = tuple(Series(variant.label, variant.curve_steps, each, sampled=True) for variant, each in zip(drawn, near))
+    return Chart("", "step", "loss", series, _spans_decades(seen), ", ".join(notes))
+
+
+def _spans_decades(losses: Array) -> bool:
+    return bool(losses.min() > 0 and losses.max() / _LOG_FROM > losses.min())
+
+
+def _best(result: WhatIf) -> Variant | None:
+    finite = [variant for variant in result.variants if np.isfinite(variant.final_loss)]
+    return min(finite, key=lambda variant: float(variant.final_loss), default=None)
+
+
+def _outcome(variant: Variant) -> str:
+    return variant.outcome if variant.diverged_at is None else f"{variant.outcome} at {variant.diverged_at}"
