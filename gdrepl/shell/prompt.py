@@ -141,11 +141,12 @@ class _Shell:
         while True:
             try:
                 text = self._read()
-            except (EOFError, KeyboardInterrupt):  # the latter within a block only
+            except (EOFError, KeyboardInterrupt) as ending:  # the latter within a block
                 unfinished = self.session.drop_block()
-                if unfinished is None:
+                if unfinished is not None:
+                    self._show(unfinished)
+                elif isinstance(ending, EOFError):
                     return 0
-                self._show(unfinished)
                 continue
             for line in text.splitlines() or [""]:
                 left = self._execute(line)

@@ -247,6 +247,30 @@ def test_ctrl_c_clears_the_line(gd):
     assert "nonsense" not in gd.text
 
 
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_a_block_has_a_prompt_of_its_own_which_ctrl_c_and_ctrl_d_leave(gd, key):
+    gd.enter("define go")
+    gd.wait(lambda: gd.line.strip() == ">", name="prompt of the block")
+    gd.type(key)
+    gd.see("'define go' was not finished, and is dropped")
+    gd.at_prompt()
+    gd.enter("go")
+    gd.see("goto needs STEP")  # nothing was defined
+    gd.at_prompt()
+
+
+def test_what_was_defined_runs_and_is_completed(gd):
+    gd.enter("define looking ;; print $arg0 + 1")
+    gd.wait(lambda: gd.line.strip() == ">", name="prompt of the block")
+    gd.enter("end")
+    gd.see("looking is defined: 1 line")
+    gd.type("looki\t")
+    gd.at_prompt("looking ")
+    gd.enter("41")
+    gd.see("41 + 1 = 42")
+    gd.at_prompt()
+
+
 def test_ctrl_c_on_an_empty_line_says_how_to_leave(gd):
     gd.type("\x03")
     gd.wait(lambda: gd.status == "Ctrl-D or quit leaves", name="notice")
