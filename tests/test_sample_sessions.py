@@ -13,7 +13,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "sessions"
 
 
 def records(name: str) -> list[dict]:
-    return [json.loads(line) for line in (FOLDER / f"{name}.gds").read_text(encoding="utf-8").splitlines()]
+    lines = (FOLDER / f"{name}.gds").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if not line.startswith("#")]
 
 
 def commands(name: str) -> list[tuple[str, dict]]:
@@ -82,6 +83,17 @@ def test_the_edit_in_the_past_leaves_the_first_future_as_it_was():
     assert rates == [0.1, 1.0]
 
 
+def test_the_tree_was_gone_about_in_and_tended():
+    told = dict(commands("tree"))
+    assert {"back", "forward", "checkpoint before", "restart before", "branch rename careful"} <= set(told)
+    assert [branch["name"] for branch in told["info branches"]["branches"]] == ["main", "careful"]
+    diff = told["diff main careful"]
+    assert (diff["step"], diff["settings"]) == (11, [{"name": "lr", "a": "1.05", "b": "0.1"}])
+    # from x = 3, ten steps of rate 0.1 and one of either rate
+    losses = [(47 * 0.8**10 * factor) ** 2 for factor in (1 - 2 * 1.05, 1 - 2 * 0.1)]
+    assert [diff["losses"][0][name] for name in ("a", "b")] == pytest.approx(losses, rel=1e-5)
+
+
 def test_the_vector_problem_has_vectors_and_matrices():
     problems = [record for record in records("vector") if record["kind"] == "problem"]
     shapes = {np.shape(value) for problem in problems for value in problem["parameters"].values()}
@@ -95,5 +107,6 @@ def refuse(word: str) -> None:
 def test_every_recorded_number_is_finite_or_says_what_it_is():
     for path in FOLDER.glob("*.gds"):
         for line in path.read_text(encoding="utf-8").splitlines():
-            json.loads(line, parse_constant=refuse)
+            if not line.startswith("#"):
+                json.loads(line, parse_constant=refuse)
     assert math.isnan(float(str(printed("divergence")["loss"])))
