@@ -15,6 +15,7 @@ from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.errors import ConfirmationNeeded
+from gdrepl.shell.complete import complete
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_deleting_that_is_broken_off_changes_nothing(session: Session, monkeypat
         ("diff main b1 tol=-1", "'-1' is not a tolerance", "tol=1e-6"),
         ("diff main b1 tol=nan", "'nan' is not a tolerance", "tol=1e-6"),
         ("diff plot", "diff compares two branches", "diff A B"),
-        ("diff", "diff needs A B", "diff main b1"),
+        ("diff", "diff needs BRANCHES", "diff main b1"),
     ],
 )
 def test_slips_are_told_and_change_nothing(session: Session, line: str, message: str, hint: str) -> None:
@@ -298,3 +299,33 @@ def test_large_parameters_are_compared_by_their_norms() -> None:
     assert diff["step"] == 3
     assert diff["losses"][0]["a"] == pytest.approx(100 * 0.5**6)
     assert np.isfinite(diff["losses"][0]["b"])
+
+
+# --- Tab ----------------------------------------------------------------------------------------------------------------
+
+
+def offered(session: Session, text: str) -> list[str]:
+    return [text[: len(text) + item.start_position] + item.text for item in complete(text, session)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("branch ", ["branch rename", "branch delete"]),
+        ("branch delete ", ["branch delete main"]),  # not b1, where we stand
+        ("branch delete main -", ["branch delete main --yes"]),
+        ("branch rename b", ["branch rename b1"]),
+        ("switch ", ["switch main", "switch b1"]),
+        ("diff m", ["diff main"]),
+        ("diff main ", ["diff main b1", "diff main plot", "diff main tol="]),
+        ("goto m", ["goto min", "goto main"]),
+        ("goto be", ["goto before"]),
+        ("restart ", ["restart before"]),
+        ("delete c", ["delete checkpoint"]),
+        ("delete checkpoint ", ["delete checkpoint before"]),
+        ("info ch", ["info checkpoints"]),
+    ],
+)
+def test_tab_offers_branches_and_checkpoints(session: Session, text: str, wanted: list[str]) -> None:
+    do(session, "checkpoint before")
+    assert offered(session, text) == wanted
