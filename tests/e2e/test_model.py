@@ -302,6 +302,7 @@ def test_a_session_is_its_model_whatever_is_typed(runs: int):
             derandomize=not RUNS,
             database=None,
             print_blob=False,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
