@@ -87,6 +87,17 @@ def test_the_edit_in_the_past_leaves_the_first_future_as_it_was():
     assert rates == [0.1, 1.0]
 
 
+def test_the_tree_was_gone_about_in_and_tended():
+    told = dict(commands("tree"))
+    assert {"back", "forward", "checkpoint before", "restart before", "branch rename careful"} <= set(told)
+    assert [branch["name"] for branch in told["info branches"]["branches"]] == ["main", "careful"]
+    diff = told["diff main careful"]
+    assert (diff["step"], diff["settings"]) == (11, [{"name": "lr", "a": "1.05", "b": "0.1"}])
+    # from x = 3, ten steps of rate 0.1 and one of either rate
+    losses = [(47 * 0.8**10 * factor) ** 2 for factor in (1 - 2 * 1.05, 1 - 2 * 0.1)]
+    assert [diff["losses"][0][name] for name in ("a", "b")] == pytest.approx(losses, rel=1e-5)
+
+
 def test_the_vector_problem_has_vectors_and_matrices():
     problems = [record for record in records("vector") if record["kind"] == "problem"]
     shapes = {np.shape(value) for problem in problems for value in problem["parameters"].values()}

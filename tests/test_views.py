@@ -21,8 +21,12 @@ from gdrepl.commands.results import (
     Branches,
     BranchInfo,
     Changed,
+    CheckpointInfo,
+    CheckpointMade,
+    Checkpoints,
     ConstantInfo,
     Described,
+    Diff,
     Displayed,
     Displays,
     Done,
@@ -32,6 +36,7 @@ from gdrepl.commands.results import (
     History,
     Listed,
     Loaded,
+    LossPair,
     OptimizerInfo,
     ParameterInfo,
     Plotted,
@@ -40,6 +45,7 @@ from gdrepl.commands.results import (
     Quit,
     Saved,
     SessionInfo,
+    SettingPair,
     SlotInfo,
     Sourced,
     Stepped,
@@ -70,6 +76,9 @@ PARTS = {  # helper values inside results, which are never returned by themselve
     results.ConstantInfo,
     results.SlotInfo,
     Variant,
+    results.CheckpointInfo,
+    results.SettingPair,
+    results.LossPair,
 }
 
 
@@ -125,6 +134,24 @@ def tree(*branches):
     )
 
 
+MARKS = Checkpoints(
+    (
+        CheckpointInfo(1, "cp1", "main", 40, f32(25.5), False, "SGD(learning_rate=0.1)"),
+        CheckpointInfo(12, "before-lr", "b1", 653, f32(np.nan), True, "Adam(learning_rate=1.0)"),
+    )
+)
+PARTED = Diff(
+    "main",
+    "b1",
+    (SettingPair("lr", "0.1", "1.2"), SettingPair("optimizer", "SGD", "Adam")),
+    0.0,
+    0,
+    40,
+    11,
+    "loss",
+    (LossPair(11, f32(9), f32(4)), LossPair(40, f32(1), f32(0.5)), LossPair(90, None, f32(0.25))),
+    ("on b1 at step 10: set lr 1.2",),
+)
 DISPLAYS = (Displayed(1, "norm(grad)", f32(92)), Displayed(2, "slot.m", None, "there is no slot 'm'"))
 CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f32(-94)))
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
@@ -158,6 +185,20 @@ SAMPLES = {
     "no displays": Displays(()),
     "branches": tree(("main", None), ("b1", "main"), ("careful", "b1"), ("b2", "main")),
     "no branches": Branches(()),
+    "checkpoints": MARKS,
+    "no checkpoints": Checkpoints(()),
+    "checkpoint": CheckpointMade(3, "before-lr", "main", 40),
+    "diff": PARTED,
+    "diff with a chart": dataclasses.replace(
+        PARTED,
+        chart=Chart(
+            "loss of main and b1",
+            "step",
+            "loss",
+            (Series("main", f32([10, 40]), f32([9, 1])), Series("b1", f32([10, 90]), f32([9, 1]))),
+        ),
+    ),
+    "diff that does not part": Diff("main", "b1", (), 1e-6, 0, 40, None, "", (LossPair(40, f32(9), f32(9)),)),
     "problem": ProblemInfo(
         "rosenbrock",
         "(1 - x)**2 + 100 * (y - x**2)**2",
@@ -298,7 +339,7 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in ("plotted", "what if"):  # a chart without colour tells its series apart by other glyphs
+    if name not in ("plotted", "what if", "diff with a chart"):  # a chart without colour tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 
@@ -510,11 +551,46 @@ def test_history_has_a_line_for_each_of_ten_thousand_points():
 def test_branches_are_a_tree_with_a_star_on_the_current_one():
     lines = drawn(SAMPLES["branches"]).splitlines()
     assert [line.split("  adam")[0].rstrip() for line in lines[1:]] == [
-        "* main           0..80   0.5",
-        "  ├─ b1          10..80  0.25",
-        "  │  └─ careful  20..80  0.1666667",
-        "  └─ b2          30..80  0.125",
+        "* main           0..80   80      0.5",
+        "  ├─ b1          10..80  70      0.25",
+        "  │  └─ careful  20..80  60      0.1666667",
+        "  └─ b2          30..80  50      0.125",
     ]
+
+
+def test_two_branches_side_by_side():
+    assert drawn(PARTED).splitlines() == [
+        "main and b1 part at step 11: loss differs",
+        "  setting    main  b1",
+        "  lr         0.1   1.2",
+        "  optimizer  SGD   Adam",
+        "  on b1 at step 10: set lr 1.2",
+        "  step  loss of main  loss of b1",
+        "  11    9             4",
+        "  40    1             0.5",
+        "  90    -             0.25",
+    ]
+    same = drawn(SAMPLES["diff that does not part"]).splitlines()
+    assert same[0] == "main and b1 are the same within 1e-06 from step 0 to 40"
+
+
+def test_a_chart_of_two_branches_stands_below_the_table_on_one_screen():
+    lines = drawn(SAMPLES["diff with a chart"]).splitlines()
+    assert lines[: len(drawn(PARTED).splitlines())] == drawn(PARTED).splitlines()
+    assert "main" in lines[-1]
+    assert "b1" in lines[-1]
+    assert len(lines) <= 22
+
+
+def test_losses_give_way_to_the_chart_but_for_the_first_and_the_last():
+    many = tuple(LossPair(step, f32(1), f32(2)) for step in range(11, 21))
+    notes = ("on b1 at step 10: set lr 1.2", "on b1 at step 12: set lr 1.3", "on main at step 10: set x 3")
+    lines = drawn(dataclasses.replace(SAMPLES["diff with a chart"], losses=many, notes=notes)).splitlines()
+    assert len(lines) <= 22
+    steps = [
+        line.split()[0] for line in lines[8 : next(place for place, line in enumerate(lines) if "loss of main and" in line)]
+    ]
+    assert (steps[0], steps[-1], 2 < len(steps) < 10) == ("11", "20", True)
 
 
 def test_branches_in_ascii():

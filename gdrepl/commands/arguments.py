@@ -67,7 +67,7 @@ def parse_place(text: str, session: Session) -> Place:
         return Place(checkpoint.position.step, checkpoint.position.branch, checkpoint)
     if whole_number(text) is not None or text in ENDS:
         return Place(parse_step(text, session))
-    near = did_you_mean(text, [*debugger.timeline.branches, *debugger.checkpoints.names, *ENDS])
+    near = did_you_mean(text, [*debugger.timeline.branches, *debugger.checkpoints.names]) or did_you_mean(text, ENDS)
     listed = f"branches: {', '.join(debugger.timeline.branches)[:60]}"
     hint = near or f"type a step such as 40, or start, end, min, +5, -5; {listed}"
     raise CommandError(f"'{text[:40]}' is neither a step nor a branch", hint)

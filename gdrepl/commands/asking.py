@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gdrepl.commands.arguments import Question, check_span
+from gdrepl.commands.marks import info_checkpoints
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import (
     Branches,
@@ -30,7 +31,6 @@ from gdrepl.commands.results import (
 )
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import zoo_entry_of
-from gdrepl.commands.visiting import info_checkpoints
 from gdrepl.engine import optimizer, zoo
 from gdrepl.engine.schedule import schedule_catalogue
 from gdrepl.engine.snapshot import norm
@@ -221,11 +221,7 @@ def _info_branches(session: Session) -> Branches:
 def _branch_info(session: Session, branch: Branch) -> BranchInfo:
     debugger = session.debugger
     tip = branch.stretches[-1]
-    if tip.last == tip.segment.last:
-        loss, rate = tip.segment.tip.loss, tip.segment.tip.learning_rate
-    else:
-        end = debugger.columns(tip.last, tip.last, branch.name)
-        loss, rate = end.loss[-1], end.learning_rate[-1]
+    loss = tip.segment.tip.loss if tip.last == tip.segment.last else debugger.columns(tip.last, tip.last, branch.name).loss[-1]
     recipe = tip.segment.recipe
     current = branch.name == debugger.position.branch
     text = recipe.spec.text()
@@ -239,7 +235,6 @@ def _branch_info(session: Session, branch: Branch) -> BranchInfo:
         current,
         text,
         recipe.problem.loss.text,
-        rate if recipe.spec.schedule is not None else None,
     )
 
 

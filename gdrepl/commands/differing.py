@@ -73,7 +73,7 @@ def _after(session: Session, head: str) -> Iterable[str]:
     return [name for name in [*complete_branches(session), "plot", "tol="] if name not in given]
 
 
-Compared = Annotated[DiffWish, Argument("a b", parse_diff, complete_branches, rest=True, after=_after)]
+Compared = Annotated[DiffWish, Argument("branches", parse_diff, complete_branches, rest=True, after=_after)]
 
 
 @registry.command("diff", group="tree", repeats=True, syntax="A [B] [tol=T] [plot]")

@@ -120,7 +120,7 @@ class Displays:
 
 @dataclass(frozen=True, slots=True)
 class BranchInfo:
-    """One branch as `info branches` lists it; the rate at its end where a schedule makes it, else `optimizer` tells it."""
+    """One branch as `info branches` lists it; `optimizer` tells the rate at its end, or the schedule."""
 
     name: str
     parent: str | None
@@ -131,7 +131,6 @@ class BranchInfo:
     current: bool
     optimizer: str = ""
     loss: str = ""
-    learning_rate: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gdrepl.commands.arguments import Ask, Condition, DisplayIds, StopIds
+from gdrepl.commands.marks import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Displays, Done, StopSet
 from gdrepl.commands.session import Session
-from gdrepl.commands.visiting import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.engine.stops import Display
 from gdrepl.errors import CommandError
 from gdrepl.expression import Expression

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from gdrepl.commands.results import CheckpointMade, Checkpoints, Diff
+from gdrepl.commands.results import CheckpointMade, Checkpoints, Diff, LossPair
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, table
 from gdrepl.engine.snapshot import Array
 
+_LEAST_FOR_OPTIMIZER = 60  # cells
 
-def diff(result: Diff, style: Style) -> list[Line]:
-    """Where the paths part, the settings that differ, and the losses from there on."""
+
+def diff(result: Diff, style: Style, most_lines: int | None = None) -> list[Line]:
+    """Where the paths part, the settings that differ, and the losses from there on.
+
+    Where `most_lines` are too few, losses between the first and the last are left out: a chart below shows them.
+    """
     lines = prose(_parting(result), style, "bold", then="  ")
     if result.settings:
         header: list[Span] = [(word, "dim") for word in ("setting", result.a, result.b)]
@@ -20,7 +25,8 @@ def diff(result: Diff, style: Style) -> list[Line]:
         lines += prose("the settings at their ends are the same", style, then="  ")
     lines += [line for note in result.notes for line in prose(note, style, "dim", first="  ", then="    ")]
     header = [(word, "dim") for word in ("step", f"loss of {result.a}", f"loss of {result.b}")]
-    losses = [[(str(each.step), ""), (_loss(each.a, style), ""), (_loss(each.b, style), "")] for each in result.losses]
+    shown = result.losses if most_lines is None else _spread(result.losses, max(2, most_lines - len(lines) - 1))
+    losses = [[(str(each.step), ""), (_loss(each.a, style), ""), (_loss(each.b, style), "")] for each in shown]
     return [*lines, *table([header, *losses], style)]
 
 
@@ -31,6 +37,12 @@ def _parting(result: Diff) -> str:
         same = f"the same within {result.tolerance:g}" if result.tolerance else "the same, bit for bit,"
         return f"{result.a} and {result.b} are {same} from step {result.first} to {result.last}"
     return f"{result.a} and {result.b} part at step {result.step}: {result.name} differs{within}"
+
+
+def _spread(losses: tuple[LossPair, ...], most: int) -> list[LossPair]:
+    """At most `most` of them, 2 or more: the first, the last, and some evenly between."""
+    count = min(most, len(losses))
+    return [losses[place * (len(losses) - 1) // max(1, count - 1)] for place in range(count)]
 
 
 def _loss(value: Array | None, style: Style) -> str:
@@ -50,7 +62,9 @@ def checkpoints(result: Checkpoints, style: Style) -> list[Line]:
         ]
         for each in result.checkpoints
     ]
-    return table([header, *rows], style, indent=0, shrink=(5,))
+    if style.width < _LEAST_FOR_OPTIMIZER:
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return table([header, *rows], style, indent=0, shrink=(len(header) - 1,))
 
 
 def checkpoint_made(result: CheckpointMade, style: Style) -> list[Line]:

@@ -10,33 +10,31 @@ from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, table
 
 _GLYPHS = {True: ("|- ", "`- ", "|  ", "   "), False: ("├─ ", "└─ ", "│  ", "   ")}
+_LEAST_FOR_LENGTH = 60  # cells
 _DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the names stay on the screen
 
 
 def branches(result: Branches, style: Style) -> list[Line]:
-    """Name, steps from where it left its parent, their number, last loss and optimizer of each branch.
+    """Name, steps from where it left its parent, their number, last loss, and optimizer with its rate, of each branch.
 
-    `*` stands at the current one, the present rate where a schedule makes one, and the loss function where there are several.
+    `*` stands at the current one, and the loss function where there are several.
     """
     if not result.branches:
         return [[("no branches", "")]]
     several = len({branch.loss for branch in result.branches}) > 1
-    scheduled = any(branch.learning_rate is not None for branch in result.branches)
-    words = ("  branch", "steps", "length", "loss", *(("lr",) if scheduled else ()), "optimizer")
-    header: list[Span] = [(word, "dim") for word in (*words, *(("loss function",) if several else ()))]
-    rows = [
-        [*_row(branch, indent, scheduled, style), *([(branch.loss, "")] if several else [])]
-        for branch, indent in _walk(result.branches, style.ascii_only)
-    ]
-    return table([header, *rows], style, indent=0, shrink=(4, 5, 6) if scheduled else (4, 5))
+    words = ("  branch", "steps", "length", "loss", "optimizer", "loss function")
+    rows = [[(word, "dim") for word in words]]
+    rows += [[*_row(branch, indent, style), (branch.loss, "")] for branch, indent in _walk(result.branches, style.ascii_only)]
+    left_out = {5: not several, 2: style.width < _LEAST_FOR_LENGTH}  # the steps tell the length
+    shown = [[cell for column, cell in enumerate(row) if not left_out.get(column)] for row in rows]
+    last = len(shown[0]) - 1
+    return table(shown, style, indent=0, shrink=(last - 1, last) if several else (last,))
 
 
-def _row(branch: BranchInfo, indent: str, scheduled: bool, style: Style) -> list[Span]:
+def _row(branch: BranchInfo, indent: str, style: Style) -> list[Span]:
     name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
     first = branch.fork_step if branch.parent is not None else branch.start
     cells = [f"{first}..{branch.end}", str(branch.end - first), numbers.show(branch.final_loss, style.precision)]
-    if scheduled:
-        cells.append("" if branch.learning_rate is None else numbers.show(branch.learning_rate, style.precision))
     cells.append(branch.optimizer.replace("learning_rate=", "lr="))  # as `set optimizer` takes it, too
     return [(name, "bold" if branch.current else ""), *((cell, "") for cell in cells)]
 

@@ -62,10 +62,12 @@ def render(result: object, style: Style) -> RenderableType:
     view = VIEWS.get(type(result))
     if view is None:
         raise TypeError(f"there is no view of {type(result).__name__}")
+    if isinstance(result, results.Diff) and result.chart is not None:
+        lines = diff.diff(result, style, most_lines=style.height - 2 - _LEAST_ROWS)
+        rows = max(_LEAST_ROWS, style.height - 2 - len(lines))
+        return Group(Lines(lines, style), _chart(result.chart, style, rows))
     lines = view(result, style)
     room = style.height - 2 - len(lines)
-    if isinstance(result, results.Diff) and result.chart is not None:
-        return Group(Lines(lines, style), _chart(result.chart, style, max(_LEAST_ROWS, room)))
     if isinstance(result, results.WhatIf) and style.width >= _WIDE and room >= _LEAST_CHART:
         chart = futures.futures_chart(result)
         if chart is not None:

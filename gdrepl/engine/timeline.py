@@ -209,6 +209,7 @@ class Timeline:
             if lasts and max(lasts) < segment.last:
                 cut[segment.id] = segment.up_to(reach(segment, max(lasts)))
         self.branches = {branch.name: _with_segments(branch, cut) for branch in left}
+        self._next_segment = max(segment.id for segment in self.segments()) + 1  # as it will be once this is saved and loaded
         self._retire(name)
 
     def _heir(self, gone: Branch) -> Branch | None:

@@ -28,6 +28,28 @@ MOVES = (
         "until abs(loss-prev(loss)) < {v}",
     ),
 )
+TENDING = (
+    *(
+        "back",
+        "back {n}",
+        "forward",
+        "forward {n}",
+        "checkpoint",
+        "checkpoint k{n}",
+        "restart {n}",
+        "restart k{n}",
+        "goto cp{n}",
+    ),
+    *("goto min", "goto {b}:min", "switch {b}", "branch rename {B}", "branch rename {b} {B}", "branch delete {b} --yes"),
+    *(
+        "branch delete {b} --yes",
+        "delete checkpoint {n}",
+        "diff {b}",
+        "diff {b} tol={v} plot",
+        "info checkpoints",
+        "info branches",
+    ),
+)
 EDITS = (
     *("set lr {v}", "set x {v}", "set y {v}", "set w {v}", "set w[0] {v}", "set optimizer {o}", "set optimizer {o}"),
     *("set momentum 0.5", "set clipnorm 1", "set clipnorm none", "set dtype float64", "set dtype float32", "set seed {n}"),
@@ -47,7 +69,7 @@ QUESTIONS = (
 
 def line(chosen: random.Random, session: Session) -> str:
     """A command that may or may not make sense here."""
-    template = chosen.choice(chosen.choice((MOVES, MOVES, EDITS, PROBLEMS, QUESTIONS)))
+    template = chosen.choice(chosen.choice((MOVES, MOVES, TENDING, TENDING, EDITS, PROBLEMS, QUESTIONS)))
     return template.format(
         n=chosen.randint(1, 8),
         s=chosen.randint(0, 12),

@@ -366,6 +366,27 @@ def test_a_key_costs_few_bytes(gd):
     assert len(gd.raw) - before <= 80
 
 
+def test_a_branch_is_deleted_once_a_person_says_yes(gd):
+    gd.run("branch doomed ;; step 2 ;; switch main")
+    gd.enter("branch delete doomed ;; print 6*7")
+    gd.see("? (y or n)")
+    gd.enter("n")
+    gd.see("not confirmed: nothing has changed")
+    gd.at_prompt()
+    gd.run("print 1")
+    gd.enter("branch delete doomed")
+    gd.see("? (y or n)")
+    gd.type("\x03")
+    gd.see("interrupted")
+    gd.at_prompt()
+    gd.run("print 1")
+    gd.type("branch delete doomed ;; print 6*7\ry\r")  # an answer typed ahead, as in a paste
+    gd.see("doomed is deleted")
+    gd.see("6*7 = 42")
+    gd.at_prompt()
+    assert "doomed" not in gd.run("info branches")
+
+
 def test_quit_ends_with_status_0_and_nothing_strange_was_ever_shown(loaded):
     loaded.type("\x03")
     loaded.at_prompt()
