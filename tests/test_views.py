@@ -846,12 +846,12 @@ def test_on_a_narrow_or_low_screen_futures_are_a_table_alone():
         assert len(drawn(SAMPLES["what if"], style).splitlines()) == 5
 
 
-def test_futures_of_positive_losses_over_decades_have_a_log_axis():
-    sample = SAMPLES["what if"]
-    assert not futures_chart(sample).log  # one of them comes to 0
-    assert futures_chart(dataclasses.replace(sample, variants=sample.variants[:2])).log
-    near = dataclasses.replace(sample.variants[0], curve_losses=f32(np.linspace(9, 1, 60)))
-    assert not futures_chart(dataclasses.replace(sample, variants=(near,))).log
+def test_futures_over_decades_have_a_log_axis_unless_a_loss_is_negative():
+    first, broken, zero = SAMPLES["what if"].variants
+    below = dataclasses.replace(first, curve_losses=f32(np.linspace(9, -1, 60)))
+    near = dataclasses.replace(first, curve_losses=f32(np.linspace(9, 1, 60)))
+    for variants, log in (((first, broken), True), ((broken, zero), True), ((broken, below), False), ((near,), False)):
+        assert futures_chart(dataclasses.replace(SAMPLES["what if"], variants=variants)).log == log
 
 
 def test_futures_without_a_loss_to_draw_have_no_chart():

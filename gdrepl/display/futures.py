@@ -54,7 +54,9 @@ def futures_chart(result: WhatIf) -> Chart | None:
 
 
 def _spans_decades(losses: Array) -> bool:
-    return bool(losses.min() > 0 and losses.max() / _LOG_FROM > losses.min())
+    """Whether a log axis shows them better; it leaves out a loss of exactly zero, which float32 comes to."""
+    positive = losses[losses > 0]
+    return bool(losses.min() >= 0 and len(positive) and losses.max() / _LOG_FROM > positive.min())
 
 
 def _best(result: WhatIf) -> Variant | None:

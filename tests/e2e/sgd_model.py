@@ -206,13 +206,14 @@ class Model:
         children = {each: line for each, line in self.lines.items() if line.parent == name}
         kin = [each for each, line in children.items() if line.states[0] is gone.states[0]]
         heir = kin[0] if gone.parent is None and kin else None
+        left = self.lines[heir].fork_step if heir else 0
         for each, line in children.items():
             if heir is None:
                 line.parent, line.fork_step = gone.parent, min(line.fork_step, gone.fork_step)
             elif each == heir or each not in kin:
                 line.parent, line.fork_step = None, 0
             else:
-                line.parent, line.fork_step = heir, min(line.fork_step, self.lines[heir].fork_step)
+                line.parent, line.fork_step = heir, min(line.fork_step, left)
         self._tell(lambda place: None if place[0] == name else place)
         self._retire(name)
 

@@ -300,13 +300,15 @@ def timeline(session: Session) -> list:
         ("set lr 0.02 for 4 keep", ["branch lr-0.02", "set lr 0.02", "step 4"]),
     ],
 )
-@pytest.mark.parametrize("place", ["step 5", "step 9 ;; goto 4", "step 3 ;; set lr 0.2 ;; step 3 ;; goto 3"])
+@pytest.mark.parametrize(
+    "place", ["step 5", "step 9 ;; goto 4", "step 3 ;; set lr 0.2 ;; step 3 ;; goto 3", "step 3 ;; set lr 0.2 ;; back"]
+)
 def test_a_future_that_is_kept_has_the_bits_of_the_same_commands_typed(line: str, by_hand: list[str], place: str):
     kept, typed = hill(), hill()
     for session in (kept, typed):
-        do(session, "break if x > 1000", place)
-    here = do(kept, f"whatif {line}") and kept.debugger.position
-    do(typed, *by_hand, f"goto {here.branch}:{here.step}")
+        do(session, "break if x > 1000", place, "checkpoint here")
+    do(kept, f"whatif {line}")
+    do(typed, *by_hand, "restart here")
     assert timeline(kept) == timeline(typed)
     assert kept.debugger.position == typed.debugger.position
 
