@@ -183,7 +183,7 @@ class Registry:
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
-            names = ", ".join(command.name for command in candidates)
+            names = ", ".join(sorted(command.name for command in candidates))
             raise CommandError(f"'{word}' could be {names}", "type more of it")
         hint = did_you_mean(word, [*self.commands, *self.short]) or "help lists the commands"
         raise CommandError(f"unknown command '{word[:40]}'", hint)

@@ -121,7 +121,7 @@ def test_gdbs_abbreviations_and_unique_prefixes_name_their_command(typed, name):
 
 
 def test_a_prefix_of_several_commands_is_refused_and_names_them():
-    with pytest.raises(CommandError, match="'un' could be until, undisplay"):
+    with pytest.raises(CommandError, match="'un' could be undisplay, until"):
         registry.find("un")
 
 
