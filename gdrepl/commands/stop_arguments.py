@@ -67,7 +67,7 @@ def parse_watch(text: str, session: Session) -> StopWish:
     if anchor is not None and anchor.dtype == bool:
         raise CommandError("a truth value does not move by a distance", f"watch {expression.text[:40]} stops when it changes")
     trigger = Changes(expression, by, anchor)
-    session.debugger.check_trigger(trigger)
+    session.debugger.checks.check(trigger, session.debugger.recipe)
     return StopWish((trigger,), condition, name)
 
 

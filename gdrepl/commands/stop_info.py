@@ -28,7 +28,7 @@ def stop_info(session: Session, item: StopPoint) -> StopInfo:
         item.hits,
         item.ignore,
         item.afterwards == DELETE,
-        session.debugger.why_broken(item),
+        session.debugger.checks.why(item, session.debugger.recipe),
         item.name,
         item.afterwards == DISABLE,
         item.seen,

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from gdrepl.engine import edits, endings
 from gdrepl.engine.backwards import Backwards
 from gdrepl.engine.checkpoints import Checkpoints
+from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
-from gdrepl.engine.optimizer import OptimizerSpec, SlotName
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.past import Past
 from gdrepl.engine.places import Places
 from gdrepl.engine.problem import Problem
@@ -22,15 +22,14 @@ from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.engine.scopes import scope_of, value_in
 from gdrepl.engine.segment import Recipe, Segment
-from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop, frozen
+from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop
 from gdrepl.engine.stops import StopPoint, Stops
 from gdrepl.engine.timeline import Branch, Position, Stretch, Timeline
-from gdrepl.engine.triggers import Changes, Occurs, Trigger, check_condition, try_out
+from gdrepl.engine.triggers import Changes, Trigger, check_condition
 from gdrepl.errors import ExpressionError, GdreplError, ProblemError
-from gdrepl.expression import Expression, Scope, evaluate, is_count, parse
-
-_AVERAGE = "average"
+from gdrepl.expression import Expression, Scope, evaluate, parse
 
 
 class Debugger:
@@ -41,6 +40,7 @@ class Debugger:
         max_steps: the most updates a run without a count may make.
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
+        checks: whether stops can be computed.
         places: where commands left us; replace it to change it.
         checkpoints: the places that have names; replace it to change it.
         progress: called after each chunk of a run, which takes some 30 ms.
@@ -58,11 +58,11 @@ class Debugger:
         self.stops = Stops()
         self.max_steps = 1_000_000
         self.interrupt_after: int | None = None
-        self._checked: dict[tuple[object, ...], str] = {}
         self.progress: Callable[[Progress], None] = lambda progress: None
         self.timeline = Timeline(history_bytes)
         self._programs = programs or Programs()
         self.past = Past(self.timeline, self._programs)
+        self.checks = Checks(self._programs)
         self._memories = Memories(self.past, self._programs)
         recipe = Recipe(problem, spec, engine)
         start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
@@ -173,7 +173,7 @@ class Debugger:
                 moved, stops, finite = self._chunk(lookout, allowed - taken, recorded, through)
                 taken += moved
                 if not finite:
-                    stops.append(Stop("non-finite", None, self._non_finite()))
+                    stops.append(endings.non_finite(self._snapshot))
                 self.timeline.trim()
                 loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
                 self.progress(Progress(taken, allowed, self.step, loss, seconds))
@@ -181,38 +181,18 @@ class Debugger:
             undo()
             raise
         if through and not self._snapshot.is_finite():
-            stops.append(Stop("non-finite", None, self._non_finite()))
+            stops.append(endings.non_finite(self._snapshot))
         self._enter_next_stretch()
         interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
         self.interrupt.clear()
-        stops += self._ending(taken, count, bool(stops), interrupted)
+        stops += endings.ending(taken, count, bool(stops), interrupted)
         self._note(lookout)
         self.timeline.trim()
         return Move(before.point(), self.point(), taken, tuple(stops), tuple(notes), lookout.held)
 
-    def _ending(self, taken: int, count: int | None, stopped: bool, interrupted: bool) -> list[Stop]:
-        """Why a run ended, beyond the conditions."""
-        if count is not None and taken >= count:
-            return [Stop("count", None, f"{count} step{'s' if count != 1 else ''}")]
-        if stopped:
-            return []
-        if interrupted:
-            return [Stop("interrupt", None, f"after {taken} steps")]
-        return [Stop("max-steps", None, f"after {taken} steps (set max-steps)")]
-
-    def _non_finite(self) -> str:
-        """Which values of the point are not finite."""
-        names = [] if np.isfinite(self._snapshot.loss) else [f"loss is {self._snapshot.loss}"]
-        if not np.isfinite(self._snapshot.learning_rate):  # the cause of the rest
-            names.insert(0, f"the learning rate is {self._snapshot.learning_rate}")
-        for name, value in self._snapshot.gradient.items():
-            if not np.isfinite(value).all():
-                names.append(f"grad({name}) is {value if value.ndim == 0 else 'not finite'}")
-        return ", ".join(names)
-
     def _chunk(self, lookout: Lookout, wanted: int, recorded: int, through: bool) -> tuple[int, list[Stop], bool]:
         """Advance by one call of the program; returns updates made, the stops that ended it, and whether all is finite."""
-        broken = self.broken(lookout.items)
+        broken = self.checks.broken(lookout.items, self.recipe)
         items = lookout.without(item for item, _ in broken)
         triggers = lookout.triggers(items)
         memory = self._memories.at(self._stretches(), self._snapshot, triggers) if triggers else []
@@ -222,7 +202,7 @@ class Debugger:
         try:
             advance = program.advance(size, through, orders=lookout.orders(items, memory))
         except (ProblemError, ExpressionError):
-            if not self._engine_refuses(items):
+            if not self.checks.engine_refuses(items, self.recipe, self._snapshot):
                 raise
             return self._chunk(lookout, wanted, recorded, through)
         program.pace.end(advance.taken)
@@ -236,7 +216,7 @@ class Debugger:
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
         lookout.take(items, advance.seen)
-        stops = [_broken_stop(item, why) for item, why in broken]
+        stops = [endings.broken(item, why) for item, why in broken]
         stops += [self._stop(item) for item in lookout.held]
         stops += [Stop("until", None, each.text) for each in lookout.until if lookout.until_held]
         return advance.taken, stops, advance.finite or through
@@ -248,32 +228,17 @@ class Debugger:
             index -= 1
         return self._memories.begins(self.branch.stretches[: index + 1], self.step, horizon)
 
-    def _engine_refuses(self, items: Sequence[StopPoint]) -> bool:
-        """Whether it is one of these stops that the engine cannot compile; that is noted of each."""
-        refused = False
-        for item in items:
-            program = self._program(self.recipe, (item.whole,))
-            program.load(self._snapshot)
-            try:
-                program.advance(1, through=True)
-            except (ProblemError, ExpressionError) as error:
-                self._checked[self._check_key(item, self.recipe)] = error.message
-                refused = True
-        return refused
-
     def _stretches(self) -> list[Stretch]:
         """The stretches of the branch in force up to the one that we stand on."""
         return self.branch.stretches[: self.position.index + 1]
 
     def _stop(self, item: StopPoint) -> Stop:
         """What to tell of a stop that held where we stand."""
-        trigger = item.trigger
-        if isinstance(trigger, Occurs):
-            return Stop("event", trigger.event.name, item.text, item.id, item.name)
-        if not isinstance(trigger, Changes):
-            return Stop(item.kind, item.id, item.text, name=item.name)
-        before = self._value(trigger.expression, self.step - 1) if trigger.by is None else trigger.anchor
-        return Stop(item.kind, item.id, item.text, None, item.name, before, self._value(trigger.expression))
+        if not isinstance(item.trigger, Changes):
+            return endings.held(item, None, None)
+        expression = item.trigger.expression
+        before = self._value(expression, self.step - 1) if item.trigger.by is None else item.trigger.anchor
+        return endings.held(item, before, self._value(expression))
 
     def _value(self, expression: Expression, step: int | None = None) -> Array | None:
         """The value of an expression, or None where it cannot be asked."""
@@ -375,9 +340,9 @@ class Debugger:
             segment, last = stretches[-1].segment, min(stretches[-1].last, self.step - 1)
             if last <= segment.start.step:
                 continue
-            broken = self.broken(lookout.items, segment.recipe)
+            broken = self.checks.broken(lookout.items, segment.recipe)
             if broken:
-                return replace(self.goto(last), stops=tuple(_broken_stop(*each) for each in broken))
+                return replace(self.goto(last), stops=tuple(endings.broken(*each) for each in broken))
             found = search.latest(stretches, last, lookout, lookout.items) if lookout.items else None
             if found is not None:
                 move = self.goto(found)
@@ -426,49 +391,25 @@ class Debugger:
 
     def set_parameter(self, name: str, value: Array, label: str = "edit") -> None:
         """Change a parameter here: an event of the timeline, unless it is so already. `value` has its shape and dtype."""
-        here = self._snapshot
-        if value.tobytes() == here.parameters[name].tobytes():
-            return
-        program = self._program(self.recipe)
-        snapshot = program.evaluated({**here.parameters, name: value}, here.slots, here.step)
-        self._edit(self.recipe, snapshot, label)
+        self._edit(edits.parameter(self._programs, self.recipe, self._snapshot, name, value), label)
 
     def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "edit") -> None:
         """Change the learning rate here, in place when it was and stays a plain number; no event when it is so already."""
-        spec = self.recipe.spec.with_learning_rate(rate)
-        if isinstance(rate, ScheduleSpec) and rate == self.recipe.spec.schedule:
-            return
-        if isinstance(rate, ScheduleSpec) or self.recipe.spec.schedule is not None:
-            self._change_spec(spec, label, None if isinstance(rate, ScheduleSpec) else rate)
-            return
-        place = self._program(self.recipe).rate_place
-        slots = list(self._snapshot.slots)
-        if slots[place] == slots[place].dtype.type(rate):
-            return
-        slots[place] = frozen(np.asarray(rate, slots[place].dtype))
-        here = replace(self._snapshot, slots=tuple(slots), learning_rate=slots[place])
-        self._edit(replace(self.recipe, spec=spec), here, label)
+        self._edit(edits.learning_rate(self._programs, self.recipe, self._snapshot, rate), label)
 
     def set_hyperparameter(self, name: str, value: object, label: str = "edit") -> None:
         """Change one hyperparameter of the optimizer here, unless it is so already; slots that it keeps stay as they are."""
-        rate = None if self.spec.schedule is not None else self.spec.learning_rate
         spec = self.spec.with_hyperparameter(name, value)
         if spec != self.spec:
-            self._change_spec(spec, label, rate)
+            self._edit(edits.hyperparameters(self._programs, self.recipe, self._snapshot, spec), label)
 
     def set_optimizer(self, spec: OptimizerSpec, label: str = "edit") -> None:
         """Go on from here with another optimizer, whose slots are new."""
-        recipe = replace(self.recipe, spec=spec)
-        snapshot = self._program(recipe).fresh(self._snapshot.parameters, self.step, spec.learning_rate)
-        self._edit(recipe, self._same_point(snapshot), label)
+        self._edit(edits.optimizer(self._programs, self.recipe, self._snapshot, spec), label)
 
     def set_engine(self, engine: str, label: str = "edit") -> None:
         """Go on from here with another engine, unless it is in force already; loss and gradient are computed by it."""
-        if engine == self.recipe.engine:
-            return
-        recipe = replace(self.recipe, engine=engine)
-        here = self._snapshot
-        self._edit(recipe, self._program(recipe).evaluated(here.parameters, here.slots, here.step), label)
+        self._edit(edits.engine(self._programs, self.recipe, self._snapshot, engine), label)
 
     def set_problem(self, problem: Problem, label: str = "edit") -> None:
         """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
@@ -481,28 +422,10 @@ class Debugger:
         if unused:
             self._forget_places()
 
-    def _change_spec(self, spec: OptimizerSpec, label: str, rate: float | None) -> None:
-        """Another configuration of the optimizer; every slot that both have keeps its value."""
-        here, old = self._snapshot, dict(zip(self._program(self.recipe).slot_names, self._snapshot.slots))
-        recipe = replace(self.recipe, spec=spec)
-        program = self._program(recipe)
-        fresh = program.fresh(here.parameters, here.step, rate)
-        # Keras' moving average begins with zeros, to be filled at iteration 0: begun later, it begins with the parameters.
-        new = {SlotName(_AVERAGE, name): value for name, value in here.parameters.items()}
-        slots = tuple(
-            old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else new.get(name, value)
-            for name, value in zip(program.slot_names, fresh.slots)
-        )
-        snapshot = program.evaluated(here.parameters, slots, here.step)
-        self._edit(recipe, self._same_point(snapshot), label)
-
-    def _same_point(self, snapshot: Snapshot) -> Snapshot:
-        """`snapshot` with the loss and gradient that we have here: the parameters are the same, so are they, bit for bit."""
-        return replace(snapshot, loss=self._snapshot.loss, gradient=self._snapshot.gradient)
-
-    def _edit(self, recipe: Recipe, snapshot: Snapshot, label: str) -> None:
-        self.position = self.timeline.edit(self.position, recipe, snapshot, label)
-        self._snapshot = snapshot
+    def _edit(self, edited: edits.Edited | None, label: str) -> None:
+        if edited is not None:
+            recipe, self._snapshot = edited
+            self.position = self.timeline.edit(self.position, recipe, self._snapshot, label)
 
     # Asking
 
@@ -517,24 +440,7 @@ class Debugger:
         return self._scope_of(snapshot, self.branch.stretches[index].segment.recipe)
 
     def _scope_of(self, snapshot: Snapshot, recipe: Recipe) -> Scope:
-        names = {
-            **self.problem.constants,
-            **snapshot.parameters,
-            "loss": snapshot.loss,
-            "lr": snapshot.learning_rate,
-            "step": np.asarray(snapshot.step, np.int64),
-        }
-        slots = {(name.slot, name.parameter): value for name, value in zip(self._program(recipe).slot_names, snapshot.slots)}
-        return Scope(names, snapshot.gradient, slots)
-
-    def _any_scope(self, recipe: Recipe) -> Scope:
-        """Values of the shapes that a problem and optimizer have, with a point before."""
-        problem, program = recipe.problem, self._program(recipe)
-        names = {**problem.constants, **problem.parameters, "step": np.asarray(1, np.int64)}
-        names |= {name: np.ones((), problem.dtype) for name in ("loss", "lr")}
-        slots = {(name.slot, name.parameter): each.value for name, each in zip(program.slot_names, program.optimizer.variables)}
-        here = Scope(names, dict(problem.parameters), slots)
-        return replace(here, previous=here)
+        return scope_of(snapshot, self._program(recipe), self.problem)
 
     def parse(self, text: str, others: Iterable[str] = ()) -> Expression:
         """Check an expression about a point of the problem in force; `others` are further names that it may read."""
@@ -548,16 +454,7 @@ class Debugger:
 
     def value(self, expression: Expression, scope: Scope, others: Mapping[str, object] | None = None) -> Array:
         """The value of an expression in a scope of the problem in force."""
-        if others:
-            before = scope.previous
-            if before is not None:
-                before = replace(before, names={**others, **before.names})
-            scope = replace(scope, names={**others, **scope.names}, previous=before)
-        # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
-        alone = is_count(expression.tree)
-        dtype = "float64" if alone or expression.names == {"step"} else self.problem.dtype
-        value = evaluate(expression, scope, dtype).numpy()
-        return frozen(value.astype(np.int64) if alone else value)
+        return value_in(expression, scope, self.problem.dtype, others)
 
     def scope_at(self, step: int, branch: Branch, history: bool) -> Scope:
         """The values at a step of any branch of the problem in force; with the point before it where `history` asks for it."""
@@ -578,44 +475,12 @@ class Debugger:
         check_condition(evaluate(expression, replace(here, previous=here), self.problem.dtype), expression)
         return expression
 
-    def check_trigger(self, trigger: Trigger, recipe: Recipe | None = None) -> None:
-        """See that a trigger can be looked at for a problem and optimizer, by default those in force.
-
-        Raises:
-            ExpressionError: it cannot.
-        """
-        recipe = recipe or self.recipe
-        problem = recipe.problem
-        for expression in trigger.expressions:
-            parse(expression.text, [*problem.parameters, *problem.constants], at_point=True)
-        try_out(trigger, self._any_scope(recipe), recipe.spec, problem.dtype)
-
-    def broken(self, items: Iterable[StopPoint], recipe: Recipe | None = None) -> list[tuple[StopPoint, str]]:
-        """Those of `items` that cannot be computed for a problem and optimizer, by default those in force, each with why."""
-        reasons = [(item, self.why_broken(item, recipe)) for item in items]
-        return [(item, why) for item, why in reasons if why]
-
-    def why_broken(self, item: StopPoint, recipe: Recipe | None = None) -> str:
-        """Why a stop cannot be computed there; empty when it can."""
-        recipe = recipe or self.recipe
-        key = self._check_key(item, recipe)
-        if key not in self._checked:
-            try:
-                self.check_trigger(item.whole, recipe)
-                self._checked[key] = ""
-            except ExpressionError as error:
-                self._checked[key] = error.message
-        return self._checked[key]
-
-    def _check_key(self, item: StopPoint, recipe: Recipe) -> tuple[object, ...]:
-        return (recipe.problem.program_key, recipe.spec.key, recipe.engine, item.whole.key)
-
     def warnings(self) -> tuple[str, ...]:
         """The enabled stops that will end the next run since they cannot be computed here, a line each."""
         enabled = [item for item in self.stops if item.enabled]
         return tuple(
             f"{item.kind} {item.id} ({item.text}) will stop runs here: {why}; disable {item.id} lets them pass"
-            for item, why in self.broken(enabled)
+            for item, why in self.checks.broken(enabled, self.recipe)
         )
 
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
@@ -634,8 +499,3 @@ class Debugger:
 
     def _program(self, recipe: Recipe, triggers: Sequence[Trigger] = ()) -> Program:
         return self._programs.get(recipe, triggers)
-
-
-def _broken_stop(item: StopPoint, why: str) -> Stop:
-    """What to tell of a stop that cannot be computed."""
-    return Stop(item.kind, item.id, item.text, name=item.name, error=why)
