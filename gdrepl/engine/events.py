@@ -64,11 +64,6 @@ class Event:
         return " ".join((type(self).__doc__ or "").split()).format(**given)
 
 
-def _pushed(reading: Reading, ring: Tensor, number: Tensor) -> Tensor:
-    """The last numbers seen, oldest first, with one more in place of the oldest."""
-    return reading.tf.concat([ring[1:], reading.tf.reshape(number, [1])], 0)
-
-
 @dataclass(frozen=True, slots=True)
 class NonFinite(Event):
     """the loss or a number of the gradient is NaN or infinite"""
@@ -86,27 +81,31 @@ class NonFinite(Event):
 
 @dataclass(frozen=True, slots=True)
 class Divergence(Event):
-    """the loss is above {factor} times the highest of the points {window} to 2 x {window} before, and by more than {atol}:
-    loss > high + ({factor} - 1) |high| + {atol}"""
+    """the loss is above {factor} times the highest of the {window} steps before the present {window} (counted in blocks from
+    step 0), and by more than {atol}: loss > high + ({factor} - 1) |high| + {atol}"""
 
     name: ClassVar[str] = "divergence"
     next: ClassVar[str] = "plot loss log shows where it turned; whatif lr tries smaller rates from an earlier step"
     factor: float = threshold(10.0, "how many times the loss before")
-    window: int = threshold(20, "how many points lie between")
+    window: int = threshold(20, "how many steps a block has")
     atol: float = threshold(1e-6, "a rise up to this is none, however low the loss was")
 
     def horizon(self) -> int:
         return 2 * self.window
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        return [np.full(2 * self.window, -np.inf)]
+        return [np.full((), -np.inf), np.full((), -np.inf)]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        # Blocks rather than a window that moves along: two numbers are remembered, not forty.
         tf = reading.tf
-        ring = _pushed(reading, memory[0], reading.last_loss)
-        high = tf.reduce_max(ring[: self.window + 1])
-        grown = reading.loss > high + (self.factor - 1) * tf.abs(high) + self.atol
-        return tf.math.is_finite(high) & grown, [ring]
+        earlier, present = memory
+        present = tf.maximum(present, reading.last_loss)
+        begins = reading.step % self.window == 0
+        earlier = tf.where(begins, present, earlier)
+        present = tf.where(begins, tf.constant(-np.inf, tf.float64), present)
+        grown = reading.loss > earlier + (self.factor - 1) * tf.abs(earlier) + self.atol
+        return tf.math.is_finite(earlier) & grown, [earlier, present]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Explosion(Event):
     norm: float = threshold(1e4, "of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        return reading.gradient_norm > self.norm, memory
+        return reading.joined(reading.gradient_squares) > self.norm**2, memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +129,8 @@ class Vanishing(Event):
     rtol: float = threshold(1e-7, "times |loss|")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        scale = self.rtol * reading.tf.abs(reading.loss)
-        return reading.any([norm < scale for norm in reading.gradient_norms.values()]), memory
+        scale = reading.tf.square(self.rtol * reading.loss)
+        return reading.any([square < scale for square in reading.gradient_squares.values()]), memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +150,8 @@ class Plateau(Event):
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
-        ring = _pushed(reading, memory[0], reading.last_loss)
-        first, low = ring[0], tf.minimum(tf.reduce_min(tf.concat([ring[1:], [reading.loss]], 0)), reading.loss)
+        ring = tf.concat([memory[0][1:], tf.reshape(reading.last_loss, [1])], 0)  # the oldest first
+        first, low = ring[0], tf.minimum(tf.reduce_min(ring[1:]), reading.loss)
         return tf.math.is_finite(first) & (first - low <= self.rtol * tf.abs(first)), [ring]
 
 
@@ -230,8 +229,8 @@ class UpdateRatio(Event):
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         outside = []
         for name, update in reading.updates.items():
-            size, moved = reading.norm(reading.before.names[name]), reading.norm(update)
-            outside.append((size > 0) & ((moved < self.low * size) | (moved > self.high * size)))
+            size, moved = reading.square(reading.before.names[name]), reading.square(update)
+            outside.append((size > 0) & ((moved < self.low**2 * size) | (moved > self.high**2 * size)))
         return reading.any(outside), memory
 
 
@@ -244,7 +243,7 @@ class Convergence(Event):
     tol: float = threshold(1e-4, "of the norm of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        return reading.gradient_norm <= self.tol, memory
+        return reading.joined(reading.gradient_squares) <= self.tol**2, memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +257,9 @@ class Clip(Event):
         tf, given = reading.tf, reading.spec.hyperparameters
         norm, whole, value = (_limit(given, name) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
         if norm:
-            return reading.any([each > norm for each in reading.used_gradient_norms.values()]), memory
+            return reading.any([each > norm**2 for each in reading.used_gradient_squares.values()]), memory
         if whole:
-            return reading.joined(reading.used_gradient_norms) > whole, memory
+            return reading.joined(reading.used_gradient_squares) > whole**2, memory
         if value:
             gradients = reading.before.gradient.values()
             return reading.any([tf.reduce_any(tf.abs(tf.cast(each, tf.float64)) > value) for each in gradients]), memory

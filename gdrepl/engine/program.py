@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,10 @@ from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
-_HELD, _FIRED, _HITS, _IGNORE, _LATEST, _MEMORY = range(6)
+_HELD, _LATEST, _MEMORY = range(3)
 """What the loop carries about its triggers, by place."""
+_BITS = 62
+"""How many triggers share one number that says which of them hold."""
 Tensor = Any
 
 
@@ -55,7 +57,7 @@ class Seen:
     Attributes:
         held: for each, whether it held at the last point.
         fired: for each, whether that ended the loop: it held and was not to be ignored any more.
-        hits: for each, at how many of the points it held.
+        hits: for each, at how many of the points it held; counted while they halt.
         ignore: for each, how many more times it is to be ignored.
         latest: after how many updates one of them held last; 0 for never.
         memory: what they remember there.
@@ -224,9 +226,10 @@ class Program:
         before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
         # One array for all rows: memory that is touched for the first time costs more than the updates, and less in one piece.
         rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
-        taken, seen, watched = 0, Seen(), self._watched(orders)
+        orders = orders or self._plain_orders()
+        seen = Seen(hits=(0,) * len(self.triggers), ignore=tuple(orders.ignore))
+        taken, halting, watched = 0, orders.halting, self._watched(orders)
         while True:
-            halting = orders is None or orders.halting
             control = [min(count - taken, self.capacity), self._step, int(through), int(halting)]
             status, loss, gradient, last_row, memory = self._guarded(
                 before,
@@ -242,8 +245,9 @@ class Program:
             if not last_only and done > 1:
                 rows[taken : taken + done] = np.asarray(memoryview(self._record.value()))[:done]
             if self.triggers:
-                seen = _joined(seen, noted, taken, halting, memory)
-                watched = (self.tf.constant(seen.ignore, self.tf.int64), memory, watched[2])
+                latest, *words = noted
+                seen = replace(_noted(words, seen, halting), latest=taken + latest if latest else seen.latest, memory=memory)
+                watched = (memory, watched[1])
             taken += done
             if taken >= count or any(seen.fired) or not (finite or through):
                 break
@@ -252,15 +256,16 @@ class Program:
         kept = rows if last_only or taken == count else rows[:taken].copy()
         return Advance(taken, kept, seen, bool(finite))
 
-    def _watched(self, orders: Orders | None) -> tuple[Any, ...]:
-        """What the loop is handed about its triggers: how often to ignore each, their memory, and what they are given."""
+    def _plain_orders(self) -> Orders:
+        """Nothing lies behind, and nothing is to be ignored."""
+        return Orders([0] * len(self.triggers), self.blank_memory(), [trigger.given() for trigger in self.triggers])
+
+    def _watched(self, orders: Orders) -> tuple[Any, ...]:
+        """What the loop is handed about its triggers: their memory, and what they are given."""
         if not self.triggers:
             return ()
-        tf, nest = self.tf, self.tf.nest
-        if orders is None:
-            orders = Orders([0] * len(self.triggers), self.blank_memory(), [trigger.given() for trigger in self.triggers])
-        memory, given = nest.map_structure(tf.convert_to_tensor, (orders.memory, orders.given))
-        return tf.constant(list(orders.ignore), tf.int64), memory, given
+        memory, given = self.tf.nest.map_structure(self.tf.convert_to_tensor, (orders.memory, orders.given))
+        return memory, given
 
     def _guarded(self, before: Snapshot | None, function: Any, *arguments: Any) -> Any:
         """Call into TensorFlow; what it refuses becomes one line, and the program goes back to `before`."""
@@ -301,7 +306,7 @@ class Program:
 
         def goes_on(done: Tensor, watch: Any, finite: Tensor, *_: Tensor) -> Tensor:
             on = (done < count) & (finite | through)
-            return on & ~(halting & tf.reduce_any(watch[_FIRED])) if self.triggers else on
+            return on & ~(halting & _any_bit(watch[_HELD])) if self.triggers else on
 
         def update(
             done: Tensor, watch: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
@@ -321,7 +326,7 @@ class Program:
                 done += zero_that_keeps_apart(tf, done)
             if before is not None:
                 after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before)
-                watch = self._look(Reading(tf, before, after, self.spec, self.problem.dtype), watch, watched[2], done)
+                watch = self._look(Reading(tf, before, after, self.spec, self.problem.dtype), watch, watched[1], done)
             return done, watch, finite, loss, gradient, record
 
         start = (tf.constant(0), self._watch_begins(watched), tf.constant(True), loss, gradient, record)
@@ -329,28 +334,27 @@ class Program:
         last_row = record.read(done - 1) if xla else self._record[done - 1]
         if xla:
             self._record.assign(record.stack())
-        status = [tf.stack([tf.cast(done, tf.int64), tf.cast(finite, tf.int64)])]
-        status += [tf.cast(tf.reshape(part, [-1]), tf.int64) for part in watch[:_MEMORY]]
-        return tf.concat(status, 0), loss, gradient, last_row, watch[_MEMORY] if watch else []
+        noted = [watch[_LATEST], *watch[_HELD]] if watch else []
+        status = tf.stack([tf.cast(number, tf.int64) for number in (done, finite, *noted)])
+        return status, loss, gradient, last_row, watch[_MEMORY] if watch else []
 
     def _watch_begins(self, watched: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What the loop carries about the triggers: held, fired, hits, ignore, latest, memory; () where there are none."""
-        tf, count = self.tf, len(self.triggers)
-        if not count:
+        """What the loop carries about the triggers: which hold, as bits; when one held last; their memory. () for none."""
+        tf = self.tf
+        if not self.triggers:
             return ()
-        no, ignore = tf.zeros([count], tf.bool), watched[0]
-        return no, no, tf.zeros([count], tf.int64), ignore, tf.constant(0), watched[1]
+        words = -(-len(self.triggers) // _BITS)
+        return [tf.constant(0, tf.int64)] * words, tf.constant(0), watched[0]
 
     def _look(self, reading: Reading, watch: tuple[Any, ...], given: Any, done: Tensor) -> tuple[Any, ...]:
         """The same after one update, of which `reading` has both points."""
         tf = self.tf
         looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, watch[_MEMORY], given)]
-        held = tf.stack([holds for holds, _ in looked])
-        hits, ignore, latest = watch[_HITS], watch[_IGNORE], watch[_LATEST]
-        once = tf.cast(held, tf.int64)
-        fired = held & (ignore == 0)
-        latest = tf.where(tf.reduce_any(held), done, latest)
-        return held, fired, hits + once, tf.maximum(ignore - once, 0), latest, [memory for _, memory in looked]
+        # Bits of a number, which stays in a register: a vector of truth values would cost as much as the updates.
+        bits = [tf.where(holds, tf.constant(1 << place % _BITS, tf.int64), 0) for place, (holds, _) in enumerate(looked)]
+        words = [tf.add_n(bits[first : first + _BITS]) for first in range(0, len(bits), _BITS)]
+        latest = tf.where(_any_bit(words), done, watch[_LATEST])
+        return words, latest, [memory for _, memory in looked]
 
     def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.engine != "eager":
@@ -371,14 +375,23 @@ class Program:
         return Scope(names, dict(zip(self.variables, gradient)), slots, previous)
 
 
-def _joined(seen: Seen, noted: Sequence[int], taken: int, halting: bool, memory: Any) -> Seen:
-    """What was seen so far, in `taken` updates, and what the status of one more call of the loop says."""
-    count = (len(noted) - 1) // 4
-    held, fired, hits, ignore = (noted[part * count : (part + 1) * count] for part in range(4))
-    latest = taken + noted[-1] if noted[-1] else seen.latest
-    before = seen.hits or [0] * count
-    ended = tuple(halting and bool(each) for each in fired)
-    return Seen(tuple(map(bool, held)), ended, tuple(map(sum, zip(before, hits))), tuple(ignore), latest, memory)
+def _any_bit(words: Sequence[Tensor]) -> Tensor:
+    """Whether a trigger holds, shape ()."""
+    result = words[0] != 0
+    for word in words[1:]:
+        result |= word != 0
+    return result
+
+
+def _noted(words: Sequence[int], seen: Seen, halting: bool) -> Seen:
+    """What was seen with one more call of the loop, at whose end the triggers of `words` hold."""
+    held = tuple(bool(words[place // _BITS] >> place % _BITS & 1) for place in range(len(seen.ignore)))
+    if not halting:
+        return replace(seen, held=held)
+    fired = tuple(holds and not times for holds, times in zip(held, seen.ignore))
+    hits = tuple(count + holds for count, holds in zip(seen.hits, held))
+    ignore = tuple(times - (holds and times > 0) for times, holds in zip(seen.ignore, held))
+    return replace(seen, held=held, fired=fired, hits=hits, ignore=ignore)
 
 
 class Pace:

@@ -44,19 +44,21 @@ class Reading:
         return self.number("loss", self.before)
 
     @cached_property
-    def gradient_norms(self) -> Mapping[str, Tensor]:
-        """Parameter -> norm of the gradient after the update, float64."""
-        return {name: self.norm(value) for name, value in self.after.gradient.items()}
+    def step(self) -> Tensor:
+        """The step after the update, int32."""
+        return self.tf.cast(self.after.names["step"], self.tf.int32)
+
+    # Norms are compared by their squares, since a square root costs as much as a small update.
 
     @cached_property
-    def used_gradient_norms(self) -> Mapping[str, Tensor]:
-        """Parameter -> norm of the gradient that the update used, float64."""
-        return {name: self.norm(value) for name, value in self.before.gradient.items()}
+    def gradient_squares(self) -> Mapping[str, Tensor]:
+        """Parameter -> sum of squares of the gradient after the update, float64."""
+        return {name: self.square(value) for name, value in self.after.gradient.items()}
 
     @cached_property
-    def gradient_norm(self) -> Tensor:
-        """The norm of the whole gradient after the update, float64."""
-        return self.joined(self.gradient_norms)
+    def used_gradient_squares(self) -> Mapping[str, Tensor]:
+        """Parameter -> sum of squares of the gradient that the update used, float64."""
+        return {name: self.square(value) for name, value in self.before.gradient.items()}
 
     @cached_property
     def updates(self) -> Mapping[str, Tensor]:
@@ -67,15 +69,13 @@ class Reading:
             for name in self.after.gradient
         }
 
-    def norm(self, value: Tensor) -> Tensor:
-        """The square root of the sum of squares, float64, shape ()."""
-        return self.tf.sqrt(folded(self.tf, self.tf.square(self.tf.cast(value, self.tf.float64))))
+    def square(self, value: Tensor) -> Tensor:
+        """The sum of squares, float64, shape ()."""
+        return folded(self.tf, self.tf.square(self.tf.cast(value, self.tf.float64)))
 
-    def joined(self, norms: Mapping[str, Tensor]) -> Tensor:
-        """The norm of all parameters together, from the norm of each."""
-        if len(norms) == 1:
-            return next(iter(norms.values()))
-        return self.tf.sqrt(self.tf.add_n([self.tf.square(norm) for norm in norms.values()]))
+    def joined(self, squares: Mapping[str, Tensor]) -> Tensor:
+        """The sum of squares of all parameters together."""
+        return self.tf.add_n(list(squares.values()))
 
     def any(self, flags: list[Tensor]) -> Tensor:
         """Whether one of them is true, shape ()."""

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,19 @@ from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.engine import backend
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.events import EVENTS, make_event
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.programs import Programs
+from gdrepl.engine.stops import Stops
+from gdrepl.engine.triggers import Changes, Occurs
 
 _ = _all
 RATES = {"adam": 0.01, "sgd": 0.01}
 STEPS = {1: 2_000_000, 2: 1_000_000, 100: 200_000, 10_000: 2_000}
 LIMITS = {1: 2.0, 2: 2.0, 100: 2.0, 10_000: 1.3}
 CONDITION = "loss < -1"
+Arm = Callable[[Debugger], Stops]
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def eager_loop(steps: int) -> Callable[[], None]:
     return run
 
 
-def debugger_run(case: Case, steps: int, armed: bool) -> Callable[[], None]:
+def debugger_run(case: Case, steps: int, arm: Arm = lambda debugger: Stops()) -> Callable[[], None]:
     """`debugger.run(steps)` with recording, each time on a timeline of its own so that memory does not grow."""
     programs = Programs()  # compiled once
     debuggers: list[Debugger] = []
@@ -114,8 +119,7 @@ def debugger_run(case: Case, steps: int, armed: bool) -> Callable[[], None]:
     def fresh() -> None:
         debuggers.clear()
         debugger = Debugger(case.problem, case.spec, programs=programs)
-        if armed:
-            debugger.stops = debugger.stops.add(debugger.condition(CONDITION))
+        debugger.stops = arm(debugger)
         debuggers.append(debugger)
 
     def run() -> None:
@@ -126,6 +130,36 @@ def debugger_run(case: Case, steps: int, armed: bool) -> Callable[[], None]:
     fresh()
     run()  # compiles, and learns how much to ask for at once
     return run
+
+
+def one_breakpoint(debugger: Debugger) -> Stops:
+    """One that never fires."""
+    return Stops().add(debugger.condition(CONDITION))
+
+
+def ten_breakpoints(debugger: Debugger) -> Stops:
+    """Ten that never fire."""
+    return reduce(lambda stops, place: stops.add(debugger.condition(f"loss < -{place}")), range(1, 11), Stops())
+
+
+def ten_stops(debugger: Debugger) -> Stops:
+    """Four breakpoints, three watchpoints and three events; none fires."""
+    stops = Stops()
+    for text in ("loss < -1", "norm(grad) > 1e9", "abs(update) > 1e9", "step < 0 and x > 0"):
+        stops = stops.add(debugger.condition(text))
+    for text in ("x < 1e9", "floor(x / 1e9)", "lr"):
+        stops = stops.add(Changes(debugger.parse(text)))
+    for name in ("divergence", "explosion", "clip"):
+        stops = stops.add(Occurs(make_event(name, {})))
+    return stops
+
+
+def every_event(debugger: Debugger) -> Stops:
+    """`catch all if step < 0`."""
+    stops, never = Stops(), debugger.condition("step < 0")
+    for kind in EVENTS.values():
+        stops = stops.add(Occurs(kind()))
+    return reduce(lambda stops, item: stops.changed(item.under(never)), stops.items, stops)
 
 
 def seconds(run: Callable[[], None]) -> float:
@@ -160,8 +194,8 @@ def measure_loops(quick: bool, repeats: int) -> None:
             case = Case(size, optimizer)
             runs = {
                 "bare": (bare_loop(case, steps), steps),
-                "plain": (debugger_run(case, steps, armed=False), steps),
-                "armed": (debugger_run(case, steps, armed=True), steps),
+                "plain": (debugger_run(case, steps), steps),
+                "armed": (debugger_run(case, steps, one_breakpoint), steps),
             }
             medians = compare(runs, repeats)
             for name, note in (("plain", ""), ("armed", ", breakpoint that never fires")):
@@ -170,12 +204,26 @@ def measure_loops(quick: bool, repeats: int) -> None:
                 report(label, ratio, f"<= {LIMITS[size]}", ratio <= LIMITS[size])
 
 
+def measure_stops(quick: bool, repeats: int) -> None:
+    """Many stops that never fire, on the first problem, against the run without them."""
+    steps = STEPS[1] // (10 if quick else 1)
+    kinds = {"ten breakpoints": ten_breakpoints, "ten stops of all kinds": ten_stops, "catch all": every_event}
+    case = Case(1, "adam")
+    runs = {"none": (debugger_run(case, steps), steps)}
+    runs |= {name: (debugger_run(case, steps, arm), steps) for name, arm in kinds.items()}
+    medians = compare(runs, repeats)
+    for name in kinds:
+        ratio = medians[name] / medians["none"]
+        limit, met = ("", True) if name == "catch all" else ("<= 2.0", ratio <= 2.0)
+        report(f"{name} that never fire / none ({medians[name] * 1e9:.0f} ns a step)", ratio, limit, met)
+
+
 def measure_eager(quick: bool, repeats: int) -> None:
     """The tutorial's loop against the debugger on the first problem."""
     few, many = 30 if quick else 100, 200_000 if quick else 2_000_000
     runs = {
         "eager": (eager_loop(few), few),
-        "debugger": (debugger_run(Case(1, "adam"), many, armed=False), many),
+        "debugger": (debugger_run(Case(1, "adam"), many), many),
     }
     medians = compare(runs, repeats)
     ratio = medians["eager"] / medians["debugger"]
@@ -227,6 +275,7 @@ def main() -> None:
     repeats = 3 if options.quick else 7
     measure_memory()  # first: peak memory never goes down again
     measure_loops(options.quick, repeats)
+    measure_stops(options.quick, repeats)
     measure_eager(options.quick, repeats)
     measure_step(repeats)
     measure_reach(repeats)
