@@ -10,7 +10,7 @@ from gdrepl.commands.session import Session
 
 def needs_debugger(session: Session, line: str) -> bool:
     """True when a command of the line cannot do without TensorFlow; an unknown one is told so at once."""
-    block, own = session.block, session.own
+    block, own = session.executor.block, session.own
     for part in parts(line):
         if not part.text or part.is_comment:
             continue
@@ -33,7 +33,7 @@ def needs_debugger(session: Session, line: str) -> bool:
 
 def repeatable(session: Session, line: str) -> str:
     """What an empty line does next: `line` again, if each of its commands is one to repeat."""
-    if session.block is not None:
+    if session.executor.block is not None:
         return ""
     texts = [session.own.expand(part.text) for part in parts(line) if part.text]
     commands = [None if command_word(text) in session.own.defined else command_of(command_word(text)) for text in texts]

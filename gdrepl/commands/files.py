@@ -11,10 +11,11 @@ from typing import Annotated
 
 from gdrepl.commands.arguments import FilePath, complete_files, parse_path
 from gdrepl.commands.loading import restore
+from gdrepl.commands.outcomes import Script
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Done, Loaded, Saved
 from gdrepl.commands.saving import keep_aside, real_path, save_as
-from gdrepl.commands.session import Script, Session
+from gdrepl.commands.session import Session
 from gdrepl.commands.stop_script import commands_of
 from gdrepl.commands.values import changed_data
 from gdrepl.errors import CommandError, SessionFileError

@@ -149,7 +149,7 @@ def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError
         isinstance(stop, Mapping) and stop.get("kind") == "interrupt" for stop in stops
     )
     taken = result.get("taken")
-    session.follows = False  # the commands of its stops were recorded one by one
+    session.executor.follows = False  # the commands of its stops were recorded one by one
     session.debugger.interrupt_after = taken if interrupted and isinstance(taken, int) and taken >= 0 else None
     try:
         for outcome in session.execute(line):
@@ -157,7 +157,7 @@ def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError
                 return outcome.error
     finally:
         session.debugger.interrupt_after = None
-        session.follows = True
+        session.executor.follows = True
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gdrepl.engine.snapshot import OPTIONAL, Array, Point, Stop
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Point, Stop
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.gradient import Term
 
@@ -142,7 +142,7 @@ class StopSet:
     text: str
     temporary: bool = False
     name: str = field(default="", metadata=OPTIONAL)
-    definition: str = field(default="", metadata=OPTIONAL)
+    definition: str = field(default="", metadata={**OPTIONAL, **SAID})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,8 @@ Array = NDArray[Any]
 _LARGE = 1e150
 OPTIONAL: Mapping[str, Any] = {"optional": True}
 """The metadata of a member that JSON leaves out where it is empty."""
+SAID: Mapping[str, Any] = {"recorded": False}
+"""The metadata of a member that recordings leave out, since it is said in words that may change."""
 
 
 def frozen(array: object) -> Array:
@@ -138,8 +140,8 @@ class Evidence:
     first: int
     last: int
     numbers: Mapping[str, Any]
-    definition: str
-    next: str
+    definition: str = field(metadata=SAID)
+    next: str = field(metadata=SAID)
 
 
 @dataclass(frozen=True, slots=True)

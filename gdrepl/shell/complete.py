@@ -78,8 +78,8 @@ def complete(text: str, session: Session) -> Iterator[Completion]:
 
 def _commands(word: str, session: Session) -> Iterator[Completion]:
     """Commands that begin with `word`; short forms too where the name itself would not show, as `next` for step."""
-    if session.block is not None and END.startswith(word):
-        yield Completion(END, -len(word), display_meta=f"of {session.open_block}")
+    if session.executor.block is not None and END.startswith(word):
+        yield Completion(END, -len(word), display_meta=f"of {session.executor.open_block}")
     for name in sorted(session.own.names()):
         if name.startswith(word):
             meta = session.own.aliases.get(name, "made by define")

@@ -10,8 +10,9 @@ from typing import Any
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
 from gdrepl.commands.line import is_yes
+from gdrepl.commands.outcomes import Outcome
 from gdrepl.commands.results import Done, Quit
-from gdrepl.commands.session import Outcome, Session
+from gdrepl.commands.session import Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
@@ -71,12 +72,12 @@ class LineRunner:
                 self.end()
             return None if status == 1 else status
         finally:
-            self.session.drop_block()
+            self.session.executor.drop_block()
             self.stop_on_error, self._init = was, ""
 
     def end(self) -> int | None:
         """Say so when the input ends within a block; returns the exit status where that ends the session, else None."""
-        unfinished = self.session.drop_block()
+        unfinished = self.session.executor.drop_block()
         if unfinished is None:
             return None
         self._show(unfinished)
@@ -97,10 +98,10 @@ class LineRunner:
         self.session.confirm = self._confirm
         while True:
             try:
-                line = input("> " if self.session.block is not None else "(gd) ")
+                line = input("> " if self.session.executor.block is not None else "(gd) ")
             except EOFError:
                 print()
-                if self.session.block is None:
+                if self.session.executor.block is None:
                     return 0
                 self.end()
                 continue
@@ -128,7 +129,7 @@ class LineRunner:
     def _line(self, line: str) -> int | None:
         text = line.rstrip("\r\n")
         if self.echo and not self.as_json and not self._init:
-            print(f"{'>' if self.session.block is not None else '(gd)'} {text}", flush=True)
+            print(f"{'>' if self.session.executor.block is not None else '(gd)'} {text}", flush=True)
         with Activity("working", sys.stdout, lambda: self.style().width, after=0.5) as activity:
             self._activity = None if self.as_json else activity
             try:

@@ -18,8 +18,9 @@ from prompt_toolkit.styles import Style as Colors
 from gdrepl.commands.ahead import needs_debugger, repeatable
 from gdrepl.commands.blocks import END
 from gdrepl.commands.line import is_yes
+from gdrepl.commands.outcomes import Outcome
 from gdrepl.commands.results import Quit
-from gdrepl.commands.session import Outcome, Session
+from gdrepl.commands.session import Session
 from gdrepl.display.style import Style
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
@@ -79,7 +80,7 @@ class _Shell:
 
     def _make_prompt(self) -> PromptSession[str]:
         prompt: PromptSession[str] = PromptSession(
-            lambda: IN_BLOCK if self.session.block is not None else PROMPT,
+            lambda: IN_BLOCK if self.session.executor.block is not None else PROMPT,
             history=self.history or InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
             completer=LineCompleter(self.session),
@@ -87,7 +88,7 @@ class _Shell:
             lexer=LineLexer(self.session.complete_names, self._own_commands),
             bottom_toolbar=self._bottom_line,
             enable_suspend=True,
-            key_bindings=make_bindings(self._on_idle_interrupt, lambda: self.session.block is not None),
+            key_bindings=make_bindings(self._on_idle_interrupt, lambda: self.session.executor.block is not None),
             output=make_output(),
         )
         # TensorFlow must not delay the first prompt, so its loading begins once that is on the screen.
@@ -122,7 +123,7 @@ class _Shell:
         return self._notice or status(self.session, self.loader, self.prompt.output.get_size().columns)
 
     def _own_commands(self) -> list[str]:
-        return [*self.session.own.names(), *([END] if self.session.block is not None else [])]
+        return [*self.session.own.names(), *([END] if self.session.executor.block is not None else [])]
 
     # The loop
 
@@ -142,7 +143,7 @@ class _Shell:
             try:
                 text = self._read()
             except (EOFError, KeyboardInterrupt) as ending:  # the latter within a block
-                unfinished = self.session.drop_block()
+                unfinished = self.session.executor.drop_block()
                 if unfinished is not None:
                     self._show(unfinished)
                 elif isinstance(ending, EOFError):

@@ -49,9 +49,9 @@ def test_an_end_inside_belongs_to_the_block_inside():
 
 def test_while_a_block_is_open_nothing_runs_and_its_first_line_is_known():
     session = hill()
-    assert session.open_block == ""
+    assert session.executor.open_block == ""
     do(session, "define go", "step 5")
-    assert session.open_block == "define go"
+    assert session.executor.open_block == "define go"
     assert lines_of(session) == []
     assert session.debugger.step == 0
 
@@ -74,7 +74,7 @@ def test_while_a_block_is_open_nothing_runs_and_its_first_line_is_known():
 def test_what_cannot_be_defined_is_refused_at_its_first_line(line, message):
     session = hill()
     assert message in error_of(session, line).message
-    assert session.open_block == ""
+    assert session.executor.open_block == ""
     assert session.own.names() == []
 
 
@@ -91,7 +91,7 @@ def test_a_quote_left_open_would_not_be_read_back_from_one_line():
     do(session, 'print y"')
     assert "quote" in error_of(session, "end").message
     assert session.own.names() == []
-    assert session.open_block == ""
+    assert session.executor.open_block == ""
 
 
 def test_a_command_that_calls_itself_ends_with_one_error():
@@ -113,7 +113,7 @@ def test_an_unfinished_block_of_a_script_is_an_error_that_names_its_first_line(t
     outcomes = list(session.execute(f"source {tmp_path / 'half.gd'}"))
     assert outcomes[-1].place == "half.gd line 3"
     assert "'define go' was not finished" in outcomes[-1].error.message
-    assert session.open_block == ""
+    assert session.executor.open_block == ""
     assert session.debugger.step == 1
 
 
