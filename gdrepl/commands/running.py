@@ -59,7 +59,7 @@ def advance(session: Session, step: Step) -> Stepped:
     return session.stepped(session.debugger.run(ahead))
 
 
-@registry.command("reverse-step", "rs", group="running", repeats=True)
+@registry.command("reverse-step", "rs", group="time", repeats=True)
 def reverse_step(session: Session, count: Count = 1) -> Stepped:
     """Go COUNT steps back, bit for bit.
 
@@ -70,7 +70,7 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.back(count))
 
 
-@registry.command("reverse-continue", "rc", group="running", repeats=True)
+@registry.command("reverse-continue", "rc", group="time", repeats=True)
 def reverse_continue(session: Session) -> Stepped:
     """Go back to the latest earlier step where a stop held.
 
