@@ -181,8 +181,8 @@ branch there (b1, b2 and so on), and so does `branch NAME`; the old future is ke
 """
 
 _SCRIPTS = """
-A script (.gd) holds commands, a line each; what follows a # is a comment. `source FILE` runs it, and so does `gdrepl debug -x
-FILE`. An error names file and line, ends the script, and leaves what was done before it.
+A script (.gd) holds commands, a line each; lines that begin with # are comments. `source FILE` runs it, and so does `gdrepl
+debug -x FILE`. An error names file and line, ends the script, and leaves what was done before it.
 
   define NAME ... end     makes a command; $arg0, $arg1 are the words behind it
   alias NAME = COMMAND    makes a short name for the beginning of a line
