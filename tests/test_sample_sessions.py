@@ -139,6 +139,155 @@ def test_the_race_has_four_rates_and_four_optimizers_which_are_branches():
     assert losses[reached - 1] <= 0.05 < min(losses[: reached - 1])
 
 
+def adam(rate: float, updates: int) -> np.ndarray:
+    """x after 0, 1 ... updates of Adam from 3 on (x - 50)**2, in float64."""
+    x, m, v, path = 3.0, 0.0, 0.0, [3.0]
+    for k in range(1, updates + 1):
+        gradient = 2 * (x - 50)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        x -= rate * math.sqrt(1 - 0.999**k) / (1 - 0.9**k) * m / (math.sqrt(v) + 1e-7)
+        path.append(x)
+    return np.array(path)
+
+
+def runs(name: str) -> list[dict]:
+    """What each command that ran or moved came to."""
+    return [result for _, result in commands(name) if result["type"] == "Stepped"]
+
+
+def stopped_by(result: dict) -> list[tuple[str, object]]:
+    return [(stop["kind"], stop["id"]) for stop in result["stops"]]
+
+
+def test_each_stop_ends_a_run_where_what_it_asks_first_holds():
+    path = adam(1.0, 140)
+    losses = (path - 50) ** 2
+    low = np.flatnonzero(losses < 100)
+    far = int(np.argmax(path - 3 >= 20))
+    sign = int(np.argmax(path > 50))
+    lower = np.flatnonzero(losses < 1e-4)
+    assert [(run["point"]["step"], stopped_by(run)) for run in runs("stops")] == [
+        (5, [("breakpoint", 4)]),
+        (far, [("watchpoint", 3)]),
+        (low[1], [("breakpoint", 1)]),  # the first hit is let pass
+        (low[2], [("breakpoint", 1)]),
+        (sign, [("breakpoint", 1), ("watchpoint", 2)]),
+        (lower[lower > sign][0], [("breakpoint", 1)]),
+    ]
+    told = [result["value"] for line, result in commands("stops") if line == "print step"]
+    assert told == [low[1], low[2], sign, lower[lower > sign][0]]
+
+
+def test_the_stops_count_their_hits_and_the_one_for_once_is_off():
+    first, last = ({stop["id"]: stop for stop in result["stops"]} for line, result in commands("stops") if line == "info break")
+    assert {number: (stop["enabled"], stop["hits"]) for number, stop in first.items()} == {
+        1: (True, 4), 2: (False, 1), 3: (False, 1)
+    }  # fmt: skip
+    assert {number: (stop["enabled"], stop["hits"]) for number, stop in last.items()} == {1: (True, 5), 2: (True, 1)}
+    assert last[2]["text"] == "sign(x - 50) if loss > 0.2"
+
+
+def test_the_events_fire_where_the_closed_form_has_them():
+    # x - 50 is multiplied by 1 - 2*lr: the loss by 1.96 at the rate of 1.2, by 0.04 at 0.4
+    losses = 2209 * 1.96 ** np.arange(200.0)
+    overflow = int(np.argmax(losses > np.finfo(np.float32).max))
+    steep = next(k for k in range(200) if 94 * 1.4**k > 1e6)
+    # clipped at 50 the steps are of 60 at most, and turn back at every update from the second
+    steps, x = [], 3.0
+    for _ in range(10):
+        steps.append(-1.2 * float(np.clip(2 * (x - 50), -50, 50)))
+        x += steps[-1]
+    turns = np.cumsum(np.sign(steps[1:]) != np.sign(steps[:-1]))
+    converged = next(k for k in range(100) if 94 * 0.2**k <= 1e-4)
+    fired = [(run["point"]["step"], stop["id"]) for run in runs("events") for stop in run["stops"] if stop["kind"] == "event"]
+    assert fired == [
+        (1, "overshoot"),
+        (steep, "explosion"),
+        (overflow, "non-finite"),
+        (1, "clip"),
+        (int(np.argmax(turns == 6)) + 2, "oscillation"),
+        (converged, "convergence"),
+    ]
+
+
+def test_the_evidence_of_an_event_is_what_it_saw():
+    (seen,) = [stop["evidence"] for run in runs("events") for stop in run["stops"] if stop["id"] == "overshoot"]
+    assert (seen["first"], seen["last"]) == (0, 1)
+    assert seen["numbers"]["rose by"] == pytest.approx(2209 * 0.96, rel=1e-6)
+    (seen,) = [stop["evidence"] for run in runs("events") for stop in run["stops"] if stop["id"] == "clip"]
+    assert seen["numbers"]["norm(grad) used"] == 94
+
+
+def test_time_goes_back_to_where_the_sign_changed_and_to_the_start_and_keeps_both_futures():
+    crossing = int(np.argmax(adam(1.0, 100) > 50))
+    ran = [(line, result["point"]["step"]) for line, result in commands("time") if result["type"] == "Stepped"]
+    assert ran == [
+        ("step 100", crossing),
+        ("step 20", crossing + 20),
+        ("reverse-step 5", crossing + 15),
+        ("reverse-continue", crossing),
+        ("reverse-continue", 0),
+        ("back", crossing),
+        ("back", crossing + 15),
+        ("forward", crossing),
+        ("goto 12", 12),
+        ("step 5", 17),
+        ("goto crossing", crossing),
+        ("goto main", crossing + 20),
+        ("goto min", int(np.argmin((adam(1.0, crossing + 20) - 50) ** 2))),
+        ("goto b1", 17),
+        ("restart 1", crossing),
+        ("goto start", 0),
+        ("reverse-step", 0),
+        ("goto end", crossing + 20),
+    ]
+    branches = {record["name"]: record for record in records("time") if record["kind"] == "branch"}
+    assert (branches["main"]["stretches"][-1][1], branches["b1"]["fork_step"]) == (crossing + 20, 12)
+
+
+def test_a_step_has_the_same_bits_however_it_is_reached():
+    points: dict[tuple[int, float], set[str]] = {}
+    for run in runs("time"):
+        point = run["point"]
+        points.setdefault((point["step"], point["learning_rate"]), set()).add(json.dumps(point, sort_keys=True))
+    assert {key: len(found) for key, found in points.items()} == dict.fromkeys(points, 1)
+    assert len(points) < len(runs("time"))
+
+
+def test_hindsight_has_values_that_nobody_recorded():
+    # x - 3 is multiplied by 0.75 at each update
+    asked = printed("hindsight")
+    path = 3 + 8 * 0.75 ** np.arange(21.0)
+    losses = (path - 3) ** 2 / 4
+    assert asked["x at 5"] == path[5]
+    assert asked["loss"] == pytest.approx(losses[::5], rel=1e-5)
+    assert asked["update(x)"] == list(np.diff(path)[:4])
+    assert (asked["$[4] / $last"], asked["$$2"]) == (1, 1)
+    assert asked["$1 - $$2[1]"] == pytest.approx(path[5] - losses[5], rel=1e-6)
+
+
+def test_the_displays_show_the_gradient_at_every_stop():
+    shown = [
+        (run["point"]["step"], {each["expression"]: each["value"] for each in run["displays"]}) for run in runs("hindsight")
+    ]
+    for step, values in shown:
+        assert values["norm(grad)"] == pytest.approx(8 * 0.75**step / 2, rel=1e-4)
+        assert values.get("sign(x)", 1) == 1
+    assert "sign(x)" in shown[0][1]
+    assert "sign(x)" not in shown[-1][1]
+
+
+def test_a_script_made_a_command_and_an_alias_that_are_recorded_as_what_they_stand_for():
+    lines = [line for line, _ in commands("scripts")]
+    assert {"set lr 0.25", "step 1", "step 2", "until loss < 1e-3"} <= set(lines)
+    assert not any(line.startswith(("rate", "after", "low", "source")) for line in lines)
+    # the distance from 50 is halved at each update
+    travelled = [result["value"] for line, result in commands("scripts") if line == "print x - $start"]
+    assert travelled == [47 * (1 - 0.5**k) for k in (1, 3)]
+    reached = next(k for k in range(100) if (47 * 0.5**k) ** 2 < 1e-3)
+    assert runs("scripts")[-1]["point"]["step"] == reached
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 

@@ -241,5 +241,16 @@ CommandName = Annotated[
 ]
 Word = Annotated[str, Argument("word", plain, rest=True)]
 
-TOPICS = ("expressions", "functions", "optimizers", "problems", "schedules", "sessions")
+TOPICS = (
+    "branches",
+    "expressions",
+    "functions",
+    "optimizers",
+    "problems",
+    "schedules",
+    "scripts",
+    "sessions",
+    "stops",
+    "time",
+)
 """Help topics that are not commands."""

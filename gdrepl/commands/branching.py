@@ -67,7 +67,7 @@ Wish = Annotated[
 ]
 
 
-@registry.command("branch", group="tree", syntax="[NAME] | rename [OLD] NEW | delete NAME")
+@registry.command("branch", group="branches", syntax="[NAME] | rename [OLD] NEW | delete NAME")
 def branch(session: Session, what: Wish | None = None) -> Done:
     """Begin a branch called NAME here, rename or delete one.
 
@@ -111,7 +111,7 @@ def _delete(session: Session, what: BranchWish) -> Done:
     return Done("\n".join(told))
 
 
-@registry.command("switch", "sw", group="tree", repeats=True)
+@registry.command("switch", "sw", group="branches", repeats=True)
 def switch(session: Session, branch: ABranch) -> Stepped:
     """Stand at the end of a branch.
 

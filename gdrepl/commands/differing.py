@@ -76,7 +76,7 @@ def _after(session: Session, head: str) -> Iterable[str]:
 Compared = Annotated[DiffWish, Argument("branches", parse_diff, complete_branches, rest=True, after=_after)]
 
 
-@registry.command("diff", group="tree", repeats=True, syntax="A [B] [tol=T] [plot]")
+@registry.command("diff", group="branches", repeats=True, syntax="A [B] [tol=T] [plot]")
 def diff(session: Session, what: Compared) -> Diff:
     """Compare branch A with B, or with the branch in force.
 

@@ -60,11 +60,11 @@ SaveTarget = Annotated[Target, Argument("file", parse_target, complete_files, re
 def save(session: Session, target: SaveTarget) -> Saved | Done:
     """Write the session to FILE (.gds), or the stops to a script.
 
-    `save stops FILE` writes the stops and displays as commands that `source` reads back (.gd).
-
     All commands with their results, every branch with its points, and the stops are in it. The file appears whole or not at
     all; one of another session that was there is kept as FILE~. `load` goes on from it bit for bit, `gdrepl replay` and pytest
     run it again.
+
+    `save stops FILE` writes the stops and displays as commands that `source` reads back (.gd).
 
     Example: save hill
     """

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gdrepl.commands.arguments import TOPICS, CommandName, Word
+from gdrepl.commands.pages import PAGES
 from gdrepl.commands.registry import Command, registry
 from gdrepl.commands.results import HelpList, HelpPage, Quit
 from gdrepl.commands.session import Session
+from gdrepl.engine.events import EVENTS
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import FUNCTIONS
 
-GROUPS = ("running", "tree", "stops", "data", "insight", "editing", "files", "help")
+GROUPS = ("running", "time", "branches", "stops", "data", "insight", "editing", "files", "help")
 
 
 def _expressions() -> str:
@@ -61,6 +63,7 @@ TOPIC_TEXT: Mapping[str, tuple[str, str]] = {
         "compare their results and every point. `gdrepl show FILE` sums it up. A session that was killed is continued by\n"
         "`gdrepl resume`.",
     ),
+    **PAGES,
 }
 assert set(TOPIC_TEXT) == set(TOPICS)
 
@@ -85,17 +88,25 @@ def help_(session: Session, command: CommandName | None = None) -> HelpList | He
         text = session.own.aliases[command]
         return HelpPage(command, f"{command} ...", f"An alias: it stands for {text}", "")
     if command in TOPIC_TEXT:
-        summary, text = TOPIC_TEXT[command]
-        return HelpPage(command, command, summary, text)
+        return _topic(command)
     if command in GROUPS and command not in registry.commands:
         return HelpList(((command, _listed(command)),))
     if command in FUNCTIONS and command not in registry.commands:
-        return HelpPage(command, FUNCTIONS[command].usage, FUNCTIONS[command].help, "")
+        also = f"`catch {command}` is another thing, an event: {EVENTS[command]().definition()}." if command in EVENTS else ""
+        return HelpPage(command, FUNCTIONS[command].usage, FUNCTIONS[command].help, also)
+    if command in EVENTS:
+        return _event_page(command)
     word = command.split()[0]  # help info branches, help plot loss: what follows is no page
     if registry.candidates(word):
         return _page(registry.find(word))
+    if word in _TOLD_OF:
+        return _page(registry.find(_TOLD_OF[word]))
     near = did_you_mean(command, [*registry.commands, *TOPICS]) or "help lists the commands"
     raise CommandError(f"there is no help for '{command[:40]}'", near)
+
+
+_TOLD_OF = {"silent": "commands", "end": "define", "once": "enable", "events": "catch", "values": "print", "settings": "set"}
+"""Words that are no commands themselves, and the command whose help tells of them."""
 
 
 _MORE = f"help all tells a line of each, help step all of one. Topics: {', '.join(TOPICS)}."
@@ -111,6 +122,21 @@ def _listed(group: str) -> tuple[tuple[str, str], ...]:
 
 def _own_page(name: str, lines: tuple[str, ...]) -> HelpPage:
     return HelpPage(name, name, "A command made by define:", "\n".join(f"  {line}" for line in lines))
+
+
+def _topic(name: str) -> HelpPage:
+    """A page, and the commands of its heading, where it has one."""
+    summary, text = TOPIC_TEXT[name]
+    commands = ", ".join(command.name for command in registry if command.group == name)
+    return HelpPage(name, name, summary, f"{text}\n\nCommands: {commands}. help NAME tells of each." if commands else text)
+
+
+def _event_page(name: str) -> HelpPage:
+    """What an event is, with its thresholds, as `info events` has it."""
+    event = EVENTS[name]()
+    given = " ".join(f"{name}={value:g}" for name, value in event.thresholds().items())
+    text = f"It fires where that begins. What to look at then: {event.next}."
+    return HelpPage(name, f"catch {name} {given}".rstrip(), f"An event: {event.definition()}.", text, f"catch {name}")
 
 
 def _page(command: Command) -> HelpPage:

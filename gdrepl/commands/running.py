@@ -13,7 +13,7 @@ from gdrepl.errors import CommandError
 
 @registry.command("step", "s", "next", "n", group="running", repeats=True)
 def step(session: Session, count: Count = 1) -> Stepped:
-    """Make COUNT updates, fewer if a breakpoint holds.
+    """Make COUNT updates, fewer if a stop holds.
 
     The point shown is the one arrived at; the gradient shown is the one the next update will use. A value that is not
     finite stops the run at the first such step; a run that begins there goes on. An empty line steps again.
@@ -25,7 +25,7 @@ def step(session: Session, count: Count = 1) -> Stepped:
 
 @registry.command("continue", "c", group="running", repeats=True)
 def continue_(session: Session, count: Count | None = None) -> Stepped:
-    """Run until a breakpoint, or for COUNT updates.
+    """Run until a stop holds, or for COUNT updates.
 
     A value that is not finite stops the run too, at the first such step; with COUNT, a run that begins there goes on. Without
     COUNT, a run ends after max-steps updates at the latest (set max-steps). Ctrl-C ends it at a whole step.
@@ -39,7 +39,7 @@ def continue_(session: Session, count: Count | None = None) -> Stepped:
 def until(session: Session, condition: Condition) -> Stepped:
     """Run until CONDITION holds at a later step.
 
-    Breakpoints stop it too. `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
+    Stops end it too. `until abs(loss - prev(loss)) < 0.001` is the early stop of training loops.
 
     Example: until abs(loss - prev(loss)) < 0.001
     """
@@ -48,7 +48,7 @@ def until(session: Session, condition: Condition) -> Stepped:
 
 @registry.command("advance", "adv", group="running", repeats=True)
 def advance(session: Session, step: Step) -> Stepped:
-    """Run forward to STEP, fewer if a breakpoint holds.
+    """Run forward to STEP, or to where a stop holds.
 
     Example: advance 50
     """
@@ -59,7 +59,7 @@ def advance(session: Session, step: Step) -> Stepped:
     return session.stepped(session.debugger.run(ahead))
 
 
-@registry.command("reverse-step", "rs", group="running", repeats=True)
+@registry.command("reverse-step", "rs", group="time", repeats=True)
 def reverse_step(session: Session, count: Count = 1) -> Stepped:
     """Go COUNT steps back, bit for bit.
 
@@ -70,11 +70,11 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.back(count))
 
 
-@registry.command("reverse-continue", "rc", group="running", repeats=True)
+@registry.command("reverse-continue", "rc", group="time", repeats=True)
 def reverse_continue(session: Session) -> Stepped:
     """Go back to the latest earlier step where a stop held.
 
-    Where none did, it is the start of the branch. Stops count and ignore hits as they do forwards, and their commands run.
+    Where none did, it is step 0. Stops count and ignore hits as they do forwards, and their commands run.
 
     Example: reverse-continue
     """

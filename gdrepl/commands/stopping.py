@@ -30,7 +30,8 @@ def break_(session: Session, condition: BreakWish) -> StopSet | Stops:
 
     A condition is a truth value of a point: it may use the parameters, loss, lr, step, grad(x), update(x), prev(...) and
     slot.NAME. A condition that cannot be computed is refused now; where another problem or optimizer is in force for which it
-    means nothing, it ends the next run after one update and says why. A name can stand in place of the number afterwards.
+    means nothing, it ends the next run after one update and says why. `as NAME` gives it a name that can stand in place of its
+    number. help stops shows all that stops can do.
 
     Example: break if loss < 1e-3
     """
@@ -51,7 +52,8 @@ def watch(session: Session, expression: WatchWish) -> StopSet | Stops:
     """Stop runs when the value of EXPRESSION changes.
 
     It is compared with its value at the step before: watch sign(x - 50) finds an overshoot. With `by D` a run stops when the
-    value has moved by D or more (any number of an array) since the watchpoint was set or last stopped a run.
+    value has moved by D or more (any number of an array) since the watchpoint was set or last stopped a run. With `if
+    CONDITION` it stops only where that holds too.
 
     Example: watch sign(x - 50)
     """
@@ -102,7 +104,7 @@ def condition(session: Session, id: StopId, condition: NewCondition | None = Non
 
 @registry.command("ignore", group="stops", syntax="ID TIMES")
 def ignore(session: Session, id: StopId, times: Times) -> Done:
-    """Let the stop ID pass the next TIMES that it holds.
+    """Let the stop ID pass the next TIMES times that it holds.
 
     They are counted as hits. 0 lets it stop the next time.
 
@@ -118,8 +120,9 @@ def ignore(session: Session, id: StopId, times: Times) -> Done:
 def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ...]) -> Done:
     """Run the lines up to `end` whenever the stop ID ends a run.
 
-    Without ID it is the stop that was set last. `silent` as the first line leaves out what is usually shown at the stop. The
-    first line that runs or moves ends the list. No lines at all take the list away.
+    The lines are typed below `commands`, or behind it with `;;`. Without ID it is the stop that was set last. `silent` as the
+    first line leaves out what is usually shown at the stop. The first line that runs or moves ends the list. No lines at all
+    take the list away.
 
     Example: commands 1 ;; silent ;; print x ;; end
     """
@@ -152,7 +155,7 @@ def delete(session: Session, what: Deletable = EVERY_STOP) -> Done:
 def enable(session: Session, ids: Switch = (False, ())) -> Done:
     """Switch the stops IDS, or all of them, on.
 
-    `enable once 1` switches it off again when it has stopped a run.
+    `enable once 1` switches 1 on, and off again when it has stopped a run.
 
     Example: enable 1
     """

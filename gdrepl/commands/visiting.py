@@ -16,7 +16,7 @@ from gdrepl.engine.snapshot import Stop
 from gdrepl.errors import CommandError
 
 
-@registry.command("goto", group="running", repeats=True)
+@registry.command("goto", group="time", repeats=True)
 def goto(session: Session, step: Where) -> Stepped:
     """Stand at STEP, at start, end or min, bit for bit.
 
@@ -48,7 +48,7 @@ def _arrived(session: Session, move: Move, left: str) -> Stepped:
     return replace(result, came_from=left if left != session.debugger.position.branch else "")
 
 
-@registry.command("back", "ba", group="running", repeats=True)
+@registry.command("back", "ba", group="time", repeats=True)
 def back(session: Session, count: Count = 1) -> Stepped:
     """Go back through the places visited.
 
@@ -61,7 +61,7 @@ def back(session: Session, count: Count = 1) -> Stepped:
     return _arrived(session, session.debugger.turn(-count), left)
 
 
-@registry.command("forward", group="running", repeats=True)
+@registry.command("forward", group="time", repeats=True)
 def forward(session: Session, count: Count = 1) -> Stepped:
     """Return through the places that back has left.
 
@@ -92,7 +92,7 @@ ACheckpoint = Annotated[
 ]
 
 
-@registry.command("checkpoint", "cp", group="running")
+@registry.command("checkpoint", "cp", group="time")
 def checkpoint(session: Session, name: CheckpointName | None = None) -> CheckpointMade:
     """Mark this place, to come back by restart.
 
@@ -108,7 +108,7 @@ def checkpoint(session: Session, name: CheckpointName | None = None) -> Checkpoi
     return CheckpointMade(made.id, made.name, made.position.branch, made.position.step)
 
 
-@registry.command("restart", group="running", syntax="ID")
+@registry.command("restart", group="time", syntax="ID")
 def restart(session: Session, which: ACheckpoint) -> Stepped:
     """Go back to checkpoint ID, or to one by its name.
 

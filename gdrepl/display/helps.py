@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from rich.cells import cell_len
 
 from gdrepl.commands.results import Changed, Done, HelpList, HelpPage, Listed, OwnCommands, Quit, Saved, Sourced
 from gdrepl.display import numbers
@@ -39,7 +40,9 @@ def paragraphs(text: str, style: Style) -> list[Line]:
             current = []
         if apart:
             indent = " " * (len(raw) - len(raw.lstrip()))
-            lines += prose(raw.strip(), style, first=indent, then=indent + "  ")
+            whole = safe(raw.rstrip(), style.ascii_only)
+            hanging = prose(raw.strip(), style, first=indent, then=indent + "  ")
+            lines += [[(whole, "")]] if cell_len(whole) <= style.width else hanging
         elif raw.strip():
             current.append(raw.strip())
         elif lines and lines[-1]:

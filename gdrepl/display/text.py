@@ -25,7 +25,7 @@ ROLES = {
     "error": RichStyle(color="red", bold=True),
 }
 # What our own texts use, and people in theirs; anything else becomes an escape.
-_ASCII = {"→": "->", "…": "...", "—": "-", "“": '"', "”": '"', "≤": "<=", "≥": ">="}
+_ASCII = {"→": "->", "…": "...", "—": "-", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "├": "|", "└": "`", "│": "|", "─": "-"}
 
 
 class Lines:
