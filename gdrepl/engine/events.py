@@ -34,9 +34,11 @@ class Event:
 
     name: ClassVar[str] = ""
     next: ClassVar[str] = ""
+    of_updates: ClassVar[bool] = False
+    """It looks at what updates do, and passes over those that only gather gradients for a later one."""
 
     def horizon(self) -> int:
-        """How many updates back the memory reaches."""
+        """How many updates back the memory reaches; those that only gather gradients do not count."""
         return 1
 
     def blank(self, shapes: Shapes) -> list[Array]:
@@ -86,7 +88,7 @@ class NonFinite(Event):
 
 @dataclass(frozen=True, slots=True)
 class Divergence(Event):
-    """the loss is above {factor} times the highest of the points {window} to 2 x {window} before, and by more than {atol}:
+    """the loss is above {factor} times the highest of the points {window} to 2 x {window} before (or the first):
     loss > high + ({factor} - 1) |high| + {atol}"""
 
     name: ClassVar[str] = "divergence"
@@ -103,7 +105,8 @@ class Divergence(Event):
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
-        ring = _pushed(reading, memory[0], reading.last_loss)
+        known = tf.where(tf.math.is_inf(memory[0]) & (memory[0] < 0), reading.last_loss, memory[0])  # the first fills it
+        ring = _pushed(reading, known, reading.last_loss)
         high = tf.reduce_max(ring[: self.window + 1])
         grown = reading.loss > high + (self.factor - 1) * tf.abs(high) + self.atol
         return tf.math.is_finite(high) & grown, [ring]
@@ -136,24 +139,26 @@ class Vanishing(Event):
 
 @dataclass(frozen=True, slots=True)
 class Plateau(Event):
-    """in {patience} updates the loss came down by no more than {rtol} of its size"""
+    """the lowest loss of the last {patience} points is no lower than that of the {patience} before, or by no more than {rtol}
+    of its size"""
 
     name: ClassVar[str] = "plateau"
     next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr tries others"
-    patience: int = threshold(50, "how many updates are looked at")
-    rtol: float = threshold(1e-4, "times |loss| at their beginning")
+    patience: int = threshold(50, "how many points are looked at, and as many before them")
+    rtol: float = threshold(1e-4, "times the lowest |loss| before")
 
     def horizon(self) -> int:
-        return self.patience
+        return 2 * self.patience
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        return [np.full(self.patience, np.inf)]
+        return [np.full(2 * self.patience, np.inf)]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
         ring = _pushed(reading, memory[0], reading.last_loss)
-        first, low = ring[0], tf.minimum(tf.reduce_min(tf.concat([ring[1:], [reading.loss]], 0)), reading.loss)
-        return tf.math.is_finite(first) & (first - low <= self.rtol * tf.abs(first)), [ring]
+        before = tf.reduce_min(ring[: self.patience + 1])
+        low = tf.reduce_min(tf.concat([ring[self.patience + 1 :], [reading.loss]], 0))
+        return tf.math.is_finite(before) & (before - low <= self.rtol * tf.abs(before)), [ring]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ class Oscillation(Event):
     """the steps turned back, or the loss went up and down by turns, {times} times in a row"""
 
     name: ClassVar[str] = "oscillation"
+    of_updates: ClassVar[bool] = True
     next: ClassVar[str] = "the rate may be near its limit: whatif lr tries lower ones; print update over the last steps"
     times: int = threshold(6, "sign changes of update . update before, or of the loss difference")
 
@@ -188,6 +194,7 @@ class Overshoot(Event):
     """the loss rose after an update, by more than {rtol} of its size"""
 
     name: ClassVar[str] = "overshoot"
+    of_updates: ClassVar[bool] = True
     next: ClassVar[str] = "print update, prev(grad): did the step go past the minimum? whatif lr tries smaller steps"
     rtol: float = threshold(0.0, "times |loss| before the update")
 
@@ -197,11 +204,11 @@ class Overshoot(Event):
 
 @dataclass(frozen=True, slots=True)
 class Dead(Event):
-    """the gradient of a coordinate was exactly 0 at the last {patience} points"""
+    """the gradient of a coordinate was exactly 0 after each of the last {patience} updates"""
 
     name: ClassVar[str] = "dead"
     next: ClassVar[str] = "grad shows the chain: relu, max, clip and where give 0 beside their kinks; set moves the parameter"
-    patience: int = threshold(100, "how many points")
+    patience: int = threshold(100, "how many updates")
 
     def horizon(self) -> int:
         return self.patience
@@ -223,6 +230,7 @@ class UpdateRatio(Event):
     """the norm of an update over that of its parameter is outside [{low}, {high}]; a parameter that was all 0 has no ratio"""
 
     name: ClassVar[str] = "update-ratio"
+    of_updates: ClassVar[bool] = True
     next: ClassVar[str] = "about 1e-3 is usual: set lr changes it; print norm(update) / norm(prev(x)) follows it"
     low: float = threshold(1e-8, "the parameter hardly moves")
     high: float = threshold(10.0, "the update drowns the parameter")
@@ -252,6 +260,7 @@ class Clip(Event):
     """the optimizer clipped the gradient that the update used (clipnorm, global_clipnorm or clipvalue)"""
 
     name: ClassVar[str] = "clip"
+    of_updates: ClassVar[bool] = True
     next: ClassVar[str] = "info optimizer shows the limit; clipping at every step means that the rate is set by it"
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -262,7 +271,7 @@ class Clip(Event):
         if whole:
             return reading.joined(reading.used_gradient_norms) > whole, memory
         if value:
-            gradients = reading.before.gradient.values()
+            gradients = reading.used_gradient.values()
             return reading.any([tf.reduce_any(tf.abs(tf.cast(each, tf.float64)) > value) for each in gradients]), memory
         return tf.constant(False), memory
 
@@ -324,7 +333,7 @@ MOST_POINTS = 100_000
 
 def _checked(name: str, key: str, value: float, whole: bool) -> float | int:
     if whole:
-        if value != math.floor(value) or not 1 <= value <= MOST_POINTS:
+        if not 1 <= value <= MOST_POINTS or value != math.floor(value):
             raise CommandError(f"{key} of {name} cannot be {value:g}", f"it is a whole number from 1 to {MOST_POINTS}")
         return int(value)
     if not (math.isfinite(value) and value >= 0):

@@ -36,6 +36,10 @@ def _gradient_norms(columns: Columns) -> Array:
     return norms(np.stack(parts, axis=1))
 
 
+def _norm(columns: Columns, place: int) -> float:
+    return float(_gradient_norms(columns)[place])
+
+
 def _sizes(values: Mapping[str, Array]) -> dict[str, float]:
     return {name: norm(value) for name, value in values.items()}
 
@@ -68,14 +72,10 @@ def _vanishing(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
 
 
 def _plateau(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+    assert isinstance(event, events.Plateau)
     losses = columns.loss.astype(np.float64)
-    came_down = losses[0] - losses[1:].min()
-    return {
-        "came down by": came_down,
-        "from": losses[0],
-        "lowest": losses[1:].min(),
-        "norm(grad)": _gradient_norms(columns)[-1],
-    }
+    before, lowest = losses[: -event.patience].min(), losses[-event.patience :].min()
+    return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": _norm(columns, -1)}
 
 
 def _oscillation(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
@@ -114,7 +114,7 @@ def _update_ratio(debugger: Debugger, event: Event, columns: Columns) -> Numbers
 
 
 def _convergence(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    return {"norm(grad)": _gradient_norms(columns)[-1], "loss": columns.loss[-1]}
+    return {"norm(grad)": _norm(columns, -1), "loss": columns.loss[-1]}
 
 
 def _clip(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
@@ -122,7 +122,7 @@ def _clip(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
     limit = next(({name: given[name]} for name in ("clipnorm", "global_clipnorm", "clipvalue") if given.get(name)), {})
     used = _before(debugger).gradient
     largest = max(float(np.abs(value).max(initial=0.0)) for value in used.values())
-    return {"norm(grad) used": _gradient_norms(columns)[-2], "largest number": largest, **limit}
+    return {"norm(grad) used": _norm(columns, -2), "largest number": largest, **limit}
 
 
 def _rate_change(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
