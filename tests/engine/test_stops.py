@@ -172,7 +172,12 @@ def test_all_that_hold_at_a_step_are_told_and_the_count_too() -> None:
     arm(debugger, holds(debugger, "x == 7"))
     debugger.run(2)
     move = debugger.run(4, parse("x >= 6", ["x"], at_point=True))
-    assert [(stop.kind, stop.id) for stop in move.stops] == [("breakpoint", 1), ("watchpoint", 2), ("until", None), ("count", None)]
+    assert [(stop.kind, stop.id) for stop in move.stops] == [
+        ("breakpoint", 1),
+        ("watchpoint", 2),
+        ("until", None),
+        ("count", None),
+    ]
     assert [item.id for item in move.held] == [1, 2]
 
 
