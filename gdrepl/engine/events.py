@@ -92,7 +92,7 @@ class Divergence(Event):
     loss > high + ({factor} - 1) |high| + {atol}"""
 
     name: ClassVar[str] = "divergence"
-    next: ClassVar[str] = "plot loss log shows where it turned; whatif lr tries smaller rates from an earlier step"
+    next: ClassVar[str] = "plot loss log shows where it turned; goto min, then whatif lr 0.1 0.01 races other rates"
     factor: float = threshold(10.0, "how many times the loss before")
     window: int = threshold(20, "how many points lie between")
     atol: float = threshold(1e-6, "a rise up to this is none, however low the loss was")
@@ -117,7 +117,7 @@ class Explosion(Event):
     """the norm of the gradient is above {norm}"""
 
     name: ClassVar[str] = "explosion"
-    next: ClassVar[str] = "print norm(grad) over the last steps; set clipnorm 1 holds the gradient, set lr takes smaller steps"
+    next: ClassVar[str] = "print norm(grad) over -10: shows how it came; set clipnorm 1 holds it, set lr 0.01 slows down"
     norm: float = threshold(1e4, "of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -143,7 +143,7 @@ class Plateau(Event):
     of its size"""
 
     name: ClassVar[str] = "plateau"
-    next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr tries others"
+    next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr 1 0.1 0.01 races others"
     patience: int = threshold(50, "how many points are looked at, and as many before them")
     rtol: float = threshold(1e-4, "times the lowest |loss| before")
 
@@ -167,7 +167,7 @@ class Oscillation(Event):
 
     name: ClassVar[str] = "oscillation"
     of_updates: ClassVar[bool] = True
-    next: ClassVar[str] = "the rate may be near its limit: whatif lr tries lower ones; print update over the last steps"
+    next: ClassVar[str] = "the rate may be near its limit: whatif lr 0.1 0.01 races lower ones; print norm(update) over -10:"
     times: int = threshold(6, "sign changes of update . update before, or of the loss difference")
 
     def horizon(self) -> int:
@@ -195,7 +195,7 @@ class Overshoot(Event):
 
     name: ClassVar[str] = "overshoot"
     of_updates: ClassVar[bool] = True
-    next: ClassVar[str] = "print update, prev(grad): did the step go past the minimum? whatif lr tries smaller steps"
+    next: ClassVar[str] = "print norm(update) tells how far it went: past the minimum? whatif lr 0.1 0.01 races other rates"
     rtol: float = threshold(0.0, "times |loss| before the update")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -231,7 +231,7 @@ class UpdateRatio(Event):
 
     name: ClassVar[str] = "update-ratio"
     of_updates: ClassVar[bool] = True
-    next: ClassVar[str] = "about 1e-3 is usual: set lr changes it; print norm(update) / norm(prev(x)) follows it"
+    next: ClassVar[str] = "about 1e-3 is usual: set lr 0.01 changes it; print norm(update) over -10: follows the updates"
     low: float = threshold(1e-8, "the parameter hardly moves")
     high: float = threshold(10.0, "the update drowns the parameter")
 
@@ -248,7 +248,7 @@ class Convergence(Event):
     """the norm of the gradient is at most {tol}"""
 
     name: ClassVar[str] = "convergence"
-    next: ClassVar[str] = "print loss; goto min; a gradient near 0 may also be a saddle or a flat place"
+    next: ClassVar[str] = "print loss, or goto min; a gradient near 0 may also be a saddle or a flat place"
     tol: float = threshold(1e-4, "of the norm of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:

@@ -11,6 +11,7 @@ from driving import contents, do, error_of, hill, joined, read_json, without_che
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.commands.setup import Setup
+from gdrepl.engine.events import EVENTS
 from gdrepl.engine.programs import Programs
 from gdrepl.recording.numbers import dumps, result_to_json
 
@@ -115,6 +116,28 @@ def test_reverse_continue_goes_back_through_the_same_steps_and_says_where_it_end
     assert [each["point"]["step"] for each in found] == [7, 4, 3, 1, 0]
     assert [each["stops"][0]["kind"] for each in found] == ["watchpoint"] * 4 + ["start"]
     assert [(each["stops"][0]["before"], each["stops"][0]["after"]) for each in found[:4]] == [(3, 4), (2, 3), (1, 2), (0, 1)]
+
+
+ADVICE = (
+    *(
+        "reverse-step",
+        "grad",
+        "plot loss log",
+        "goto min",
+        "whatif lr 0.1 0.01",
+        "print norm(grad)",
+        "print norm(grad) over -10:",
+    ),
+    *("set clipnorm 1", "set lr 0.01", "whatif lr 1 0.1 0.01", "print norm(update)", "print norm(update) over -10:"),
+    *("info optimizer", "plot lr", "print loss"),
+)
+
+
+@pytest.mark.parametrize("line", ADVICE)
+def test_every_line_that_the_evidence_advises_works_when_typed(line: str) -> None:
+    assert any(line in kind.next for kind in EVENTS.values())
+    session = Session(Setup("x**2 + y**2", {"x": "1", "y": "2"}, optimizer="sgd", rate="0.1", engine="eager"), PROGRAMS)
+    do(session, "step 12", line)
 
 
 # --- Slips --------------------------------------------------------------------------------------------------------------
