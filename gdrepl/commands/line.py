@@ -10,7 +10,7 @@ from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.errors import CommandError
 
 _CUTS = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|;;""")
-_COMMENT = re.compile(r"\s*#")
+_COMMENT = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|(?<!\S)#""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,20 @@ def command_of(word: str) -> Command | None:
 
 
 def parts(line: str) -> Iterator[Part]:
-    """The commands of a line. `;;` inside quotes joins nothing, and a comment goes on to the end; so do some commands."""
+    """The commands of a line. `;;` inside quotes joins nothing. Some commands go on to the end, and so does a comment, which is
+    the last part: it begins with a # at the beginning of a word.
+    """
+    comment = next((match.start() for match in _COMMENT.finditer(line) if not match[1]), len(line))
+    yield from _commands(line[:comment])
+    if comment < len(line):
+        yield Part(comment, "", line[comment:], "")
+
+
+def _commands(line: str) -> Iterator[Part]:
     start = 0
     for cut in _CUTS.finditer(line):
         if cut[1]:
             continue
-        if _COMMENT.match(line, start):
-            break
         part = _part(start, line[start : cut.start()])
         if _takes_the_line(part.word):
             break

@@ -18,7 +18,7 @@ from gdrepl.commands.saving import FOLDERS
 from gdrepl.commands.saving_own import VALUES, kept_from_events, restore_kept, restore_own
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
-from gdrepl.commands.stop_info import stop_from_plain
+from gdrepl.commands.stop_info import stops_from_plain
 from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
@@ -26,7 +26,7 @@ from gdrepl.engine.places import MOST_PLACES, Places
 from gdrepl.engine.problem import Origin, Problem, make_problem
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
-from gdrepl.engine.stops import Display, Stops
+from gdrepl.engine.stops import Display
 from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
@@ -233,7 +233,7 @@ def _checkpoints(session: Session, body: Mapping[str, Any]) -> None:
 def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger = session.debugger
     debugger.max_steps = _whole(body["max_steps"])
-    debugger.stops = Stops(tuple(stop_from_plain(item) for item in body["stops"]), _whole(body["next_stop"]))
+    debugger.stops = stops_from_plain(body["stops"], body["next_stop"])
     session.displays = tuple(
         Display(_whole(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
     )

@@ -33,13 +33,18 @@ class StopWish:
     name: str = ""
 
 
+def is_name(text: str) -> bool:
+    """Whether a stop can be called so."""
+    return len(text) <= 40 and re.fullmatch(r"[A-Za-z][\w-]*", text) is not None
+
+
 def _named(text: str) -> tuple[str, str]:
     """A text, and the name behind its last `as`."""
     match = _NAME.fullmatch(text)
     if match is None:
         return text, ""
     name = match[2] or ""
-    if not re.fullmatch(r"[A-Za-z][\w-]*", name) or len(name) > 40:
+    if not is_name(name):
         raise CommandError(f"'{name[:40]}' cannot be the name of a stop", "a name is letters, digits, - and _, such as as-low")
     return match[1], name
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gdrepl.commands.results import StopInfo
 from gdrepl.commands.session import Session
+from gdrepl.commands.stop_arguments import is_name
 from gdrepl.engine.events import make_event
 from gdrepl.engine.snapshot import Array, frozen
-from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint
+from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
 from gdrepl.expression import Expression, parse
 from gdrepl.recording.format import text_of
@@ -68,7 +69,22 @@ def _array_to_plain(array: Array | None) -> dict[str, Any] | None:
     return None if array is None else {"dtype": str(array.dtype), "value": to_json(array)}
 
 
-def stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
+def stops_from_plain(bodies: Iterable[Mapping[str, Any]], next_id: object) -> Stops:
+    """All stops, and the number of the next one, checked in the same way.
+
+    Raises:
+        GdreplError, ValueError, TypeError, KeyError: one is no stop, or two have the same number or name.
+    """
+    stops = Stops(tuple(_stop_from_plain(body) for body in bodies), _whole(next_id))
+    ids, names = [item.id for item in stops], [item.name for item in stops if item.name]
+    if any(one >= other for one, other in zip([0, *ids], [*ids, stops.next_id])):
+        raise ValueError("the numbers of the stops do not rise")
+    if len(set(names)) < len(names) or not all(map(is_name, names)):
+        raise ValueError("two stops have one name, or one has what is no name")
+    return stops
+
+
+def _stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
     """What `stop_to_plain` gave, checked as if a stranger had written it.
 
     Raises:

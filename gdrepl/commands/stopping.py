@@ -20,6 +20,7 @@ from gdrepl.commands.stop_arguments import (
     WatchWish,
 )
 from gdrepl.commands.stop_info import stop_info
+from gdrepl.engine.stops import Stops as StopCollection
 from gdrepl.engine.triggers import Occurs
 from gdrepl.errors import CommandError
 
@@ -145,10 +146,9 @@ def delete(session: Session, what: Deletable = EVERY_STOP) -> Done:
     """
     if what.checkpoints:
         return forget_checkpoints(session, what.checkpoints)
-    count = len(session.debugger.stops)
-    session.debugger.stops = session.debugger.stops.without(what.stops)
-    gone = count - len(session.debugger.stops)
-    return Done(f"{gone} breakpoint{'s' if gone != 1 else ''} deleted")
+    before = session.debugger.stops
+    session.debugger.stops = before.without(what.stops)
+    return Done(f"{_counted(before, what.stops)} deleted")
 
 
 @registry.command("enable", group="stops", syntax="[once] [IDS]")
@@ -179,5 +179,11 @@ def disable(session: Session, ids: StopIds = ()) -> Done:
 
 
 def _switched(session: Session, ids: tuple[int, ...], word: str) -> str:
-    count = len(ids) or len(session.debugger.stops)
-    return f"{count} breakpoint{'s' if count != 1 else ''} {word}"
+    return f"{_counted(session.debugger.stops, ids)} {word}"
+
+
+def _counted(stops: StopCollection, ids: tuple[int, ...]) -> str:
+    """`2 breakpoints`, or `3 stops` where they are not all breakpoints; of all of them where there are no `ids`."""
+    items = [item for item in stops if not ids or item.id in ids]
+    word = "breakpoint" if all(item.kind == "breakpoint" for item in items) else "stop"
+    return f"{len(items)} {word}{'s' if len(items) != 1 else ''}"

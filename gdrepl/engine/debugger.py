@@ -223,10 +223,14 @@ class Debugger:
 
     def looked_back_to(self, horizon: int) -> int:
         """The first step that a trigger looked at which fired with the last update; `horizon` is its own."""
-        index = self.position.index
-        if index and self.segment.start.step == self.step:  # an edit lies here, after the update
+        return self._memories.begins(self.arrived().stretches, self.step, horizon)
+
+    def arrived(self) -> Branch:
+        """The branch in force up to the point that the latest update led to, which an edit of this step may have changed."""
+        index, stretches = self.position.index, self.branch.stretches
+        while index and stretches[index].segment.start.step == self.step:
             index -= 1
-        return self._memories.begins(self.branch.stretches[: index + 1], self.step, horizon)
+        return replace(self.branch, stretches=[*stretches[:index], Stretch(stretches[index].segment, self.step)])
 
     def _stretches(self) -> list[Stretch]:
         """The stretches of the branch in force up to the one that we stand on."""
@@ -345,10 +349,12 @@ class Debugger:
                 return replace(self.goto(last), stops=tuple(endings.broken(*each) for each in broken))
             found = search.latest(stretches, last, lookout, lookout.items) if lookout.items else None
             if found is not None:
-                move = self.goto(found)
+                before = self._snapshot
+                self.stand(Position(self.branch.name, index, found))  # an edit of this step came after what held
                 stops = tuple(self._stop(item) for item in lookout.held)
                 self._note(lookout)
-                return replace(move, stops=stops, held=lookout.held)
+                move = self.goto(found)
+                return replace(move, before=before.point(), taken=found - before.step, stops=stops, held=lookout.held)
         move = self.goto(self.branch.start)
         self._note(lookout)
         return replace(move, stops=(Stop("start", None, "the start: no stop held on the way"),))

@@ -34,9 +34,11 @@ class Event:
 
     name: ClassVar[str] = ""
     next: ClassVar[str] = ""
+    of_updates: ClassVar[bool] = False
+    """It looks at what updates do, and passes over those that only gather gradients for a later one."""
 
     def horizon(self) -> int:
-        """How many updates back the memory reaches."""
+        """How many updates back the memory reaches; those that only gather gradients do not count."""
         return 1
 
     def blank(self, shapes: Shapes) -> list[Array]:
@@ -81,11 +83,11 @@ class NonFinite(Event):
 
 @dataclass(frozen=True, slots=True)
 class Divergence(Event):
-    """the loss is above {factor} times the highest of the {window} steps before the present {window} (counted in blocks from
-    step 0), and by more than {atol}: loss > high + ({factor} - 1) |high| + {atol}"""
+    """the loss is above {factor} times the highest of the {window} steps before the present {window} (or the first there is):
+    loss > high + ({factor} - 1) |high| + {atol}"""
 
     name: ClassVar[str] = "divergence"
-    next: ClassVar[str] = "plot loss log shows where it turned; whatif lr tries smaller rates from an earlier step"
+    next: ClassVar[str] = "plot loss log shows where it turned; goto min, then whatif lr 0.1 0.01 races other rates"
     factor: float = threshold(10.0, "how many times the loss before")
     window: int = threshold(20, "how many steps a block has")
     atol: float = threshold(1e-6, "a rise up to this is none, however low the loss was")
@@ -100,6 +102,7 @@ class Divergence(Event):
         # Blocks rather than a window that moves along: two numbers are remembered, not forty.
         tf = reading.tf
         earlier, present = memory
+        earlier = tf.where(earlier == -np.inf, reading.last_loss, earlier)
         present = tf.maximum(present, reading.last_loss)
         begins = reading.step % self.window == 0
         earlier = tf.where(begins, present, earlier)
@@ -113,7 +116,7 @@ class Explosion(Event):
     """the norm of the gradient is above {norm}"""
 
     name: ClassVar[str] = "explosion"
-    next: ClassVar[str] = "print norm(grad) over the last steps; set clipnorm 1 holds the gradient, set lr takes smaller steps"
+    next: ClassVar[str] = "print norm(grad) over -10: shows how it came; set clipnorm 1 holds it, set lr 0.01 slows down"
     norm: float = threshold(1e4, "of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -135,24 +138,26 @@ class Vanishing(Event):
 
 @dataclass(frozen=True, slots=True)
 class Plateau(Event):
-    """in {patience} updates the loss came down by no more than {rtol} of its size"""
+    """the lowest loss of the last {patience} points is no lower than that of the {patience} before, or by no more than {rtol}
+    of its size"""
 
     name: ClassVar[str] = "plateau"
-    next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr tries others"
-    patience: int = threshold(50, "how many updates are looked at")
-    rtol: float = threshold(1e-4, "times |loss| at their beginning")
+    next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr 1 0.1 0.01 races others"
+    patience: int = threshold(50, "how many points are looked at, and as many before them")
+    rtol: float = threshold(1e-4, "times the lowest |loss| before")
 
     def horizon(self) -> int:
-        return self.patience
+        return 2 * self.patience
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        return [np.full(self.patience, np.inf)]
+        return [np.full(2 * self.patience, np.inf)]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
         ring = tf.concat([memory[0][1:], tf.reshape(reading.last_loss, [1])], 0)  # the oldest first
-        first, low = ring[0], tf.minimum(tf.reduce_min(ring[1:]), reading.loss)
-        return tf.math.is_finite(first) & (first - low <= self.rtol * tf.abs(first)), [ring]
+        before = tf.reduce_min(ring[: self.patience + 1])
+        low = tf.reduce_min(tf.concat([ring[self.patience + 1 :], [reading.loss]], 0))
+        return tf.math.is_finite(before) & (before - low <= self.rtol * tf.abs(before)), [ring]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ class Oscillation(Event):
     """the steps turned back, or the loss went up and down by turns, {times} times in a row"""
 
     name: ClassVar[str] = "oscillation"
-    next: ClassVar[str] = "the rate may be near its limit: whatif lr tries lower ones; print update over the last steps"
+    of_updates: ClassVar[bool] = True
+    next: ClassVar[str] = "the rate may be near its limit: whatif lr 0.1 0.01 races lower ones; print norm(update) over -10:"
     times: int = threshold(6, "sign changes of update . update before, or of the loss difference")
 
     def horizon(self) -> int:
@@ -187,7 +193,8 @@ class Overshoot(Event):
     """the loss rose after an update, by more than {rtol} of its size"""
 
     name: ClassVar[str] = "overshoot"
-    next: ClassVar[str] = "print update, prev(grad): did the step go past the minimum? whatif lr tries smaller steps"
+    of_updates: ClassVar[bool] = True
+    next: ClassVar[str] = "print norm(update) tells how far it went: past the minimum? whatif lr 0.1 0.01 races other rates"
     rtol: float = threshold(0.0, "times |loss| before the update")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -196,11 +203,11 @@ class Overshoot(Event):
 
 @dataclass(frozen=True, slots=True)
 class Dead(Event):
-    """the gradient of a coordinate was exactly 0 at the last {patience} points"""
+    """the gradient of a coordinate was exactly 0 after each of the last {patience} updates"""
 
     name: ClassVar[str] = "dead"
     next: ClassVar[str] = "grad shows the chain: relu, max, clip and where give 0 beside their kinks; set moves the parameter"
-    patience: int = threshold(100, "how many points")
+    patience: int = threshold(100, "how many updates")
 
     def horizon(self) -> int:
         return self.patience
@@ -222,7 +229,8 @@ class UpdateRatio(Event):
     """the norm of an update over that of its parameter is outside [{low}, {high}]; a parameter that was all 0 has no ratio"""
 
     name: ClassVar[str] = "update-ratio"
-    next: ClassVar[str] = "about 1e-3 is usual: set lr changes it; print norm(update) / norm(prev(x)) follows it"
+    of_updates: ClassVar[bool] = True
+    next: ClassVar[str] = "about 1e-3 is usual: set lr 0.01 changes it; print norm(update) over -10: follows the updates"
     low: float = threshold(1e-8, "the parameter hardly moves")
     high: float = threshold(10.0, "the update drowns the parameter")
 
@@ -239,7 +247,7 @@ class Convergence(Event):
     """the norm of the gradient is at most {tol}"""
 
     name: ClassVar[str] = "convergence"
-    next: ClassVar[str] = "print loss; goto min; a gradient near 0 may also be a saddle or a flat place"
+    next: ClassVar[str] = "print loss, or goto min; a gradient near 0 may also be a saddle or a flat place"
     tol: float = threshold(1e-4, "of the norm of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -251,6 +259,7 @@ class Clip(Event):
     """the optimizer clipped the gradient that the update used (clipnorm, global_clipnorm or clipvalue)"""
 
     name: ClassVar[str] = "clip"
+    of_updates: ClassVar[bool] = True
     next: ClassVar[str] = "info optimizer shows the limit; clipping at every step means that the rate is set by it"
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
@@ -261,7 +270,7 @@ class Clip(Event):
         if whole:
             return reading.joined(reading.used_gradient_squares) > whole**2, memory
         if value:
-            gradients = reading.before.gradient.values()
+            gradients = reading.used_gradient.values()
             return reading.any([tf.reduce_any(tf.abs(tf.cast(each, tf.float64)) > value) for each in gradients]), memory
         return tf.constant(False), memory
 
@@ -323,7 +332,7 @@ MOST_POINTS = 100_000
 
 def _checked(name: str, key: str, value: float, whole: bool) -> float | int:
     if whole:
-        if value != math.floor(value) or not 1 <= value <= MOST_POINTS:
+        if not 1 <= value <= MOST_POINTS or value != math.floor(value):
             raise CommandError(f"{key} of {name} cannot be {value:g}", f"it is a whole number from 1 to {MOST_POINTS}")
         return int(value)
     if not (math.isfinite(value) and value >= 0):

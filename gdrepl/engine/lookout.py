@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.past import Past
 from gdrepl.engine.program import Orders, Program, Seen
 from gdrepl.engine.programs import Programs
@@ -98,6 +99,7 @@ class Memories:
         """(segment, from, to) of the `back` updates before `step` that may be looked back on, in order."""
         pieces: list[tuple[Segment, int, int]] = []
         last = step
+        back *= max(accumulation(stretch.segment.recipe.spec) for stretch in stretches)
         for index in range(len(stretches) - 1, -1, -1):
             segment = stretches[index].segment
             first = max(segment.start.step, step - back)

@@ -273,6 +273,31 @@ def apply(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) ->
         optimizer.apply(scaled, list(variables))
 
 
+def accumulation(spec: OptimizerSpec) -> int:
+    """How many updates gather their gradients into one; 1 where each is applied."""
+    steps = spec.hyperparameters.get("gradient_accumulation_steps")
+    return int(steps) if isinstance(steps, int | float) else 1
+
+
+class Gathered(NamedTuple):
+    """What the next update does where gradients are accumulated: the mean gradient it comes to, and whether it is applied."""
+
+    gradient: Sequence[Any]
+    applied: Any
+
+
+def gathered(optimizer: Any, gradients: Sequence[Any]) -> Gathered | None:
+    """Tensors of that, in the order of `gradients`; None where none are accumulated. Ask before `apply`; may be traced."""
+    import tensorflow as tf
+
+    steps = optimizer.gradient_accumulation_steps
+    if not steps:
+        return None
+    before = [tf.convert_to_tensor(each) for each in optimizer._accumulated_gradients]
+    mean = [(gradient + each) / steps for gradient, each in zip(gradients, before)]
+    return Gathered(mean, (tf.convert_to_tensor(optimizer._iterations) + 1) % steps == 0)
+
+
 def current_rate(optimizer: Any, dtype: str) -> Any:
     """The rate that the next update uses, a tensor of shape (); may be traced. A warm-up inside an update is not in it."""
     import tensorflow as tf

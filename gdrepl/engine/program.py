@@ -312,6 +312,7 @@ class Program:
             done: Tensor, watch: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
         ) -> tuple[Tensor, ...]:
             before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.triggers else None
+            gathered = optimizer.gathered(self.optimizer, gradient) if self.triggers else None
             optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
             values = self._values()
             loss, new = self.problem.loss_and_gradient(values)
@@ -326,7 +327,8 @@ class Program:
                 done += zero_that_keeps_apart(tf, done)
             if before is not None:
                 after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before)
-                watch = self._look(Reading(tf, before, after, self.spec, self.problem.dtype), watch, watched[1], done)
+                reading = Reading(tf, before, after, self.spec, self.problem.dtype, gathered)
+                watch = self._look(reading, watch, watched[1], done)
             return done, watch, finite, loss, gradient, record
 
         start = (tf.constant(0), self._watch_begins(watched), tf.constant(True), loss, gradient, record)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.optimizer import Gathered, OptimizerSpec
 from gdrepl.expression import Scope, folded
 
 Tensor = Any
@@ -20,14 +20,20 @@ class Reading:
         before, after: the values of both points.
         spec: the optimizer that made the update.
         dtype: of the problem's numbers.
+        applied: whether this update moved the parameters rather than only gathering its gradient, shape (); None where
+            gradients are not accumulated.
     """
 
-    def __init__(self, tf: Any, before: Scope, after: Scope, spec: OptimizerSpec, dtype: str) -> None:
+    def __init__(
+        self, tf: Any, before: Scope, after: Scope, spec: OptimizerSpec, dtype: str, gathered: Gathered | None = None
+    ) -> None:
         self.tf = tf
         self.before = before
         self.after = after
         self.spec = spec
         self.dtype = dtype
+        self.used_gradient = before.gradient if gathered is None else dict(zip(before.gradient, gathered.gradient))
+        self.applied = None if gathered is None else gathered.applied
 
     def number(self, name: str, scope: Scope) -> Tensor:
         """The loss, lr or step of a point as float64, shape ()."""
@@ -57,8 +63,8 @@ class Reading:
 
     @cached_property
     def used_gradient_squares(self) -> Mapping[str, Tensor]:
-        """Parameter -> sum of squares of the gradient that the update used, float64."""
-        return {name: self.square(value) for name, value in self.before.gradient.items()}
+        """Parameter -> sum of squares of the gradient that the update used (the mean of those it gathered), float64."""
+        return {name: self.square(value) for name, value in self.used_gradient.items()}
 
     @cached_property
     def updates(self) -> Mapping[str, Tensor]:

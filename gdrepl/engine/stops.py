@@ -194,4 +194,4 @@ class Stops:
         for wanted in ids:
             if wanted not in known:
                 listed = ", ".join(map(str, known)) or "none"
-                raise CommandError(f"there is no breakpoint {wanted}", f"breakpoints: {listed}")
+                raise CommandError(f"there is no stop {wanted}", f"info break lists them: {listed}")

@@ -198,8 +198,12 @@ class Occurs:
 
     def look(self, reading: Reading, memory: Memory, given: list[Tensor]) -> tuple[Tensor, Memory]:
         """Whether the event holds now, and did not before."""
-        held_before, *rest = memory
-        holds, rest = self.event.look(reading, rest)
+        held_before, *last = memory
+        holds, rest = self.event.look(reading, last)
+        if self.event.of_updates and reading.applied is not None:
+            where, applied = reading.tf.where, reading.applied
+            holds = where(applied, holds, held_before)
+            rest = [where(applied, new, old) for new, old in zip(rest, last)]
         return holds & ~held_before, [holds, *rest]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,22 +11,34 @@ import numpy as np
 from gdrepl.engine import events
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.events import Event
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array, Evidence, Snapshot, norm, norms
 
 Numbers = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is looked at: the points up to the one that the latest update led to, and the snapshots around that update."""
+
+    columns: Columns
+    before: Snapshot
+    after: Snapshot
+    spec: OptimizerSpec
+
+
 def evidence(debugger: Debugger, event: Event) -> Evidence:
-    """The evidence for an event that fired where the debugger stands: the latest update is its last."""
-    here = debugger.step
+    """The evidence for an event that fired where the debugger stands: the latest update is its last.
+
+    An edit of this very step came after the event, and is not looked at.
+    """
+    here, way = debugger.step, debugger.arrived()
     first = debugger.looked_back_to(event.horizon())
-    numbers = _NUMBERS[type(event)](debugger, event, debugger.columns(first, here))
-    return Evidence(first, here, numbers, event.definition(), event.next)
-
-
-def _before(debugger: Debugger) -> Snapshot:
-    return debugger.snapshot_at(debugger.step - 1)
+    segment = way.stretches[-1].segment
+    before, after = (debugger.past.reach(segment, step) for step in (here - 1, here))
+    looked = Looked(debugger.past.columns(way, first, here), before, after, segment.recipe.spec)
+    return Evidence(first, here, _NUMBERS[type(event)](event, looked), event.definition(), event.next)
 
 
 def _gradient_norms(columns: Columns) -> Array:
@@ -36,74 +49,84 @@ def _gradient_norms(columns: Columns) -> Array:
     return norms(np.stack(parts, axis=1))
 
 
+def _norm(columns: Columns, place: int) -> float:
+    return float(_gradient_norms(columns)[place])
+
+
 def _sizes(values: Mapping[str, Array]) -> dict[str, float]:
     return {name: norm(value) for name, value in values.items()}
 
 
-def _non_finite(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    point, last = debugger.point(), _before(debugger)
+def _non_finite(event: Event, looked: Looked) -> Numbers:
+    point, last = looked.after, looked.before
     counts = {f"grad({name}) not finite": int((~np.isfinite(value)).sum()) for name, value in point.gradient.items()}
     return {"loss": point.loss, "loss before": last.loss, **{name: count for name, count in counts.items() if count}}
 
 
-def _divergence(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+def _divergence(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.Divergence)
-    losses, lowest = columns.loss.astype(np.float64), int(np.argmin(columns.loss))
-    earlier = losses[: max(1, len(losses) - event.window)]
-    high = float(earlier.max())
+    losses, lowest = looked.columns.loss.astype(np.float64), int(np.argmin(looked.columns.loss))
+    present = looked.columns.step[-1] // event.window * event.window  # where the present block begins
+    earlier = losses[(looked.columns.step >= present - event.window) & (looked.columns.step < present)]
+    high = float(earlier.max()) if len(earlier) else float(losses[0])
     grown = {"times": losses[-1] / high} if high > 0 else {}
-    return {"loss": columns.loss[-1], "highest before": high, **grown, "lowest at step": int(columns.step[lowest])}
-
-
-def _explosion(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    sizes = _gradient_norms(columns)
-    return {"norm(grad)": sizes[-1], "before": sizes[-2], "loss": columns.loss[-1]}
-
-
-def _vanishing(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    sizes = _sizes(debugger.point().gradient)
-    smallest = min(sizes, key=lambda name: sizes[name])
-    ratio = sizes[smallest] / abs(float(columns.loss[-1]))
-    return {f"norm(grad({smallest})) / |loss|": ratio, f"norm(grad({smallest}))": sizes[smallest], "loss": columns.loss[-1]}
-
-
-def _plateau(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    losses = columns.loss.astype(np.float64)
-    came_down = losses[0] - losses[1:].min()
     return {
-        "came down by": came_down,
-        "from": losses[0],
-        "lowest": losses[1:].min(),
-        "norm(grad)": _gradient_norms(columns)[-1],
+        "loss": looked.columns.loss[-1],
+        "highest before": high,
+        **grown,
+        "lowest at step": int(looked.columns.step[lowest]),
     }
 
 
-def _oscillation(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    changes = np.sign(np.diff(columns.loss.astype(np.float64)))
+def _explosion(event: Event, looked: Looked) -> Numbers:
+    sizes = _gradient_norms(looked.columns)
+    return {"norm(grad)": sizes[-1], "before": sizes[-2], "loss": looked.columns.loss[-1]}
+
+
+def _vanishing(event: Event, looked: Looked) -> Numbers:
+    sizes = _sizes(looked.after.gradient)
+    smallest = min(sizes, key=lambda name: sizes[name])
+    ratio = sizes[smallest] / abs(float(looked.columns.loss[-1]))
+    return {
+        f"norm(grad({smallest})) / |loss|": ratio,
+        f"norm(grad({smallest}))": sizes[smallest],
+        "loss": looked.columns.loss[-1],
+    }
+
+
+def _plateau(event: Event, looked: Looked) -> Numbers:
+    assert isinstance(event, events.Plateau)
+    losses = looked.columns.loss.astype(np.float64)
+    before, lowest = losses[: -event.patience].min(), losses[-event.patience :].min()
+    return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": _norm(looked.columns, -1)}
+
+
+def _oscillation(event: Event, looked: Looked) -> Numbers:
+    changes = np.sign(np.diff(looked.columns.loss.astype(np.float64)))
     swings = int((changes[1:] * changes[:-1] < 0).sum())
     moved = {
         name: np.diff(value.astype(np.float64), axis=0).reshape(len(value) - 1, -1)
-        for name, value in columns.parameters.items()
-        if name not in columns.norms
+        for name, value in looked.columns.parameters.items()
+        if name not in looked.columns.norms
     }
     along = sum((value[1:] * value[:-1]).sum(axis=1) for value in moved.values()) if moved else np.zeros(0)
     turns = int((np.asarray(along) < 0).sum())
-    return {"turns of the step": turns, "turns of the loss": swings, "lr": columns.learning_rate[-1]}
+    return {"turns of the step": turns, "turns of the loss": swings, "lr": looked.columns.learning_rate[-1]}
 
 
-def _overshoot(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    losses = columns.loss
+def _overshoot(event: Event, looked: Looked) -> Numbers:
+    losses = looked.columns.loss
     return {"rose by": float(losses[-1]) - float(losses[-2]), "loss before": losses[-2], "loss": losses[-1]}
 
 
-def _dead(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    dead = {name: int((value == 0).sum()) for name, value in debugger.point().gradient.items()}
+def _dead(event: Event, looked: Looked) -> Numbers:
+    dead = {name: int((value == 0).sum()) for name, value in looked.after.gradient.items()}
     return {f"zeros in grad({name})": count for name, count in dead.items() if count}
 
 
-def _update_ratio(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
+def _update_ratio(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.UpdateRatio)
-    before, after = _before(debugger).parameters, debugger.point().parameters
+    before, after = looked.before.parameters, looked.after.parameters
     found: Numbers = {}
     for name, value in before.items():
         size = norm(value)
@@ -113,23 +136,23 @@ def _update_ratio(debugger: Debugger, event: Event, columns: Columns) -> Numbers
     return found or {"ratio": float("nan")}
 
 
-def _convergence(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    return {"norm(grad)": _gradient_norms(columns)[-1], "loss": columns.loss[-1]}
+def _convergence(event: Event, looked: Looked) -> Numbers:
+    return {"norm(grad)": _norm(looked.columns, -1), "loss": looked.columns.loss[-1]}
 
 
-def _clip(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    given = debugger.recipe.spec.hyperparameters
+def _clip(event: Event, looked: Looked) -> Numbers:
+    given = looked.spec.hyperparameters
     limit = next(({name: given[name]} for name in ("clipnorm", "global_clipnorm", "clipvalue") if given.get(name)), {})
-    used = _before(debugger).gradient
+    used = looked.before.gradient
     largest = max(float(np.abs(value).max(initial=0.0)) for value in used.values())
-    return {"norm(grad) used": _gradient_norms(columns)[-2], "largest number": largest, **limit}
+    return {"norm(grad) used": _norm(looked.columns, -2), "largest number": largest, **limit}
 
 
-def _rate_change(debugger: Debugger, event: Event, columns: Columns) -> Numbers:
-    return {"lr": columns.learning_rate[-1], "before": columns.learning_rate[-2]}
+def _rate_change(event: Event, looked: Looked) -> Numbers:
+    return {"lr": looked.columns.learning_rate[-1], "before": looked.columns.learning_rate[-2]}
 
 
-_NUMBERS: Mapping[type[Event], Callable[[Debugger, Event, Columns], Numbers]] = {
+_NUMBERS: Mapping[type[Event], Callable[[Event, Looked], Numbers]] = {
     events.NonFinite: _non_finite,
     events.Divergence: _divergence,
     events.Explosion: _explosion,

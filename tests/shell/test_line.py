@@ -56,7 +56,7 @@ def offered(text: str, session: Session) -> list[str]:
 
 def test_a_command_that_takes_the_whole_line_keeps_what_joins_others():
     found = [(part.start, part.word, part.rest) for part in parts("step;; whatif set lr 1 ;; step 5 ;; # no")]
-    assert found == [(0, "step", ""), (6, "whatif", " set lr 1 ;; step 5 ;; # no")]
+    assert found == [(0, "step", ""), (6, "whatif", " set lr 1 ;; step 5 ;; "), (36, "# no", "")]
 
 
 def test_so_does_a_prefix_that_only_one_such_command_has(monkeypatch):

@@ -1,0 +1,356 @@
+"""Stops as they are typed: what is told of them, what is refused, the commands that follow them, and that all of it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import contents, do, error_of, hill, joined, read_json, without_checks
+
+from gdrepl.commands.replaying import replay_file
+from gdrepl.commands.session import Outcome, Session
+from gdrepl.commands.setup import Setup
+from gdrepl.engine.events import EVENTS
+from gdrepl.engine.programs import Programs
+from gdrepl.recording.numbers import dumps, result_to_json
+
+PROGRAMS = Programs(most=200)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def session() -> Session:
+    """x_k = 50 - 47 * 0.8**k: 3, 12.4, 19.92, 25.936, 30.7488, 34.599, 37.679, 40.143, 42.115, 43.692, 44.954, ..."""
+    session = hill(engine="eager")
+    session.programs = PROGRAMS
+    return session
+
+
+def outcomes(session: Session, line: str) -> list[Outcome]:
+    found = list(session.execute(line))
+    assert all(each.error is None for each in found), [str(each.error) for each in found if each.error is not None]
+    return found
+
+
+def steps_of(found: list[Outcome]) -> list[tuple[str, int | None]]:
+    """(command, step arrived at) of each."""
+    return [(each.command, getattr(getattr(each.result, "point", None), "step", None)) for each in found]
+
+
+def listed(session: Session) -> list[dict[str, Any]]:
+    return do(session, "info break")["stops"]
+
+
+# --- JSON ---------------------------------------------------------------------------------------------------------------
+
+
+def test_info_break_has_the_members_that_are_promised(session: Session) -> None:
+    do(session, "break if x > 40 as late", "watch floor(x/10) by 2", "catch plateau patience=5 if step > 3", "ignore 2 3")
+    do(session, "disable 1")
+    names = ("id", "kind", "text", "enabled", "hits", "ignore")
+    assert [tuple(each[name] for name in names) for each in listed(session)] == [
+        (1, "breakpoint", "x > 40", False, 0, 0),
+        (2, "watchpoint", "floor(x/10) by 2", True, 0, 3),
+        (3, "event", "plateau patience=5 if step > 3", True, 0, 0),
+    ]
+    assert listed(session)[0]["name"] == "late"
+
+
+def test_an_event_stops_with_its_name_as_id_and_the_number_of_its_stop_beside_it(session: Session) -> None:
+    do(session, "break if loss < 0", "catch convergence tol=60 as near")
+    stepped = do(session, "continue 100")
+    [stop] = stepped["stops"]
+    # |gradient| = 94 * 0.8**k is at most 60 from k = 3 on.
+    assert (stop["kind"], stop["id"], stop["number"], stop["name"], stepped["point"]["step"]) == (
+        *("event", "convergence", 2, "near"),
+        3,
+    )
+    evidence = stop["evidence"]
+    assert (evidence["first"], evidence["last"]) == (2, 3)
+    assert evidence["numbers"]["norm(grad)"] == pytest.approx(94 * 0.8**3, rel=1e-5)
+    assert evidence["definition"] == "the norm of the gradient is at most 60"
+    assert evidence["next"]
+
+
+def test_a_watchpoint_tells_the_value_before_and_after(session: Session) -> None:
+    do(session, "watch floor(x/10)")
+    [stop] = do(session, "continue")["stops"]
+    assert (stop["kind"], stop["id"], stop["before"], stop["after"]) == ("watchpoint", 1, 0, 1)
+
+
+def test_several_at_one_step_are_all_told(session: Session) -> None:
+    do(session, "break if x > 40", "watch x > 40", "catch overshoot", "tbreak if step == 7")
+    stops = do(session, "continue 50")["stops"]
+    assert [(stop["kind"], stop["id"]) for stop in stops] == [("breakpoint", 1), ("watchpoint", 2), ("breakpoint", 4)]
+    assert [each["id"] for each in listed(session)] == [1, 2, 3]
+
+
+def test_catch_all_sets_a_stop_for_each_event_that_is_not_caught_yet(session: Session) -> None:
+    do(session, "catch plateau")
+    texts = [each["text"] for each in do(session, "catch all")["stops"]]
+    events = [name for name, _ in do(session, "info events")["items"]]
+    assert len(events) == 12
+    assert sorted([*texts, "plateau"]) == sorted(events)
+    assert "caught already" in error_of(session, "catch all").message
+
+
+def test_condition_ignore_enable_once_and_names_work_together(session: Session) -> None:
+    do(session, "break if x > 90 as far", "condition far x > 20", "ignore far 2", "enable once far")
+    assert do(session, "continue 50")["point"]["step"] == 5  # x > 20 at 3, 4 and 5
+    [stop] = listed(session)
+    assert (stop["text"], stop["hits"], stop["ignore"], stop["enabled"]) == ("x > 20", 3, 0, False)
+    assert stop["seen"] == pytest.approx(50 - 47 * 0.8**5)
+    assert (stop["seen_at"], do(session, "continue 3")["stops"][0]["kind"]) == (5, "count")
+
+
+def test_reverse_continue_goes_back_through_the_same_steps_and_says_where_it_ends(session: Session) -> None:
+    do(session, "step 12", "watch floor(x/10)")
+    found = [do(session, "reverse-continue") for _ in range(5)]
+    # floor(x/10) is 0, 1, 1, 2, 3, 3, 3, 4 at steps 0 to 7.
+    assert [each["point"]["step"] for each in found] == [7, 4, 3, 1, 0]
+    assert [each["stops"][0]["kind"] for each in found] == ["watchpoint"] * 4 + ["start"]
+    assert [(each["stops"][0]["before"], each["stops"][0]["after"]) for each in found[:4]] == [(3, 4), (2, 3), (1, 2), (0, 1)]
+
+
+ADVICE = (
+    *(
+        "reverse-step",
+        "grad",
+        "plot loss log",
+        "goto min",
+        "whatif lr 0.1 0.01",
+        "print norm(grad)",
+        "print norm(grad) over -10:",
+    ),
+    *("set clipnorm 1", "set lr 0.01", "whatif lr 1 0.1 0.01", "print norm(update)", "print norm(update) over -10:"),
+    *("info optimizer", "plot lr", "print loss"),
+)
+
+
+@pytest.mark.parametrize("line", ADVICE)
+def test_every_line_that_the_evidence_advises_works_when_typed(line: str) -> None:
+    assert any(line in kind.next for kind in EVENTS.values())
+    session = Session(Setup("x**2 + y**2", {"x": "1", "y": "2"}, optimizer="sgd", rate="0.1", engine="eager"), PROGRAMS)
+    do(session, "step 12", line)
+
+
+# --- Slips --------------------------------------------------------------------------------------------------------------
+
+SLIPS = [
+    ("break if", "an expression is missing"),
+    ("break if x", "this is a number, not a condition"),
+    ("break if z > 1", "unknown name 'z'"),
+    ("break if x > 1 as", "'' cannot be the name of a stop"),
+    ("break if x > 1 as 9lives", "'9lives' cannot be the name of a stop"),
+    ("break if x > 2 as low", "there is a stop called 'low' already"),
+    ("watch y", "unknown name 'y'"),
+    ("watch x by nothing", "'nothing' is not a distance"),
+    ("watch x by -1", "'-1' is not a distance"),
+    ("watch x by", "'' is not a distance"),
+    ("watch x > 1 by 2", "a truth value does not move by a distance"),
+    ("watch x if step", "this is a number, not a condition"),
+    ("watch prev(prev(x))", "prev cannot stand inside prev"),
+    ("catch flatness", "there is no event 'flatness'"),
+    ("catch plateau patience", "'patience' is not a threshold"),
+    ("catch plateau patience=few", "patience cannot be 'few'"),
+    ("catch plateau patience=1e999", "patience of plateau cannot be inf"),
+    ("catch plateau patience=3 patience=4", "patience is given twice"),
+    ("catch plateau factor=2", "plateau has no threshold 'factor'"),
+    ("catch all rtol=1", "catch all takes neither thresholds nor a name"),
+    ("condition 1", "breakpoint 1 is nothing without its condition"),
+    ("condition 9 x > 1", "there is no breakpoint 9"),
+    ("condition 1 x", "this is a number, not a condition"),
+    ("ignore 1 -1", "'-1' is not a number of times"),
+    ("ignore 1 1.5", "'1.5' is not a number of times"),
+    ("ignore nobody 1", "there is no stop called 'nobody'"),
+    ("ignore 1-2 1", "'1-2' is not one stop"),
+    ("enable once", "enable once needs the number of a stop"),
+    ("enable 1 7", "there is no breakpoint 7"),
+    ("disable x!", "there is no stop called 'x!'"),
+    ("delete 1 7", "there is no breakpoint 7"),
+    ("commands 7", "there is no breakpoint 7"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), SLIPS, ids=[line for line, _ in SLIPS])
+def test_a_slip_is_one_line_with_a_hint_and_changes_nothing(line: str, message: str, session: Session) -> None:
+    do(session, "break if x > 48 as low", "watch x by 20", "step 3")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message == message
+    assert error.hint or "given twice" in message
+    assert "\n" not in error.message
+    assert contents(session) == before
+
+
+def test_a_command_that_fails_on_the_way_leaves_hits_and_anchors_as_they_were(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(session, "watch x by 5", "ignore 1 1", "tbreak if step == 2", "step 1")
+    before = contents(session)
+
+    def failing(move: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "stepped", failing)
+    for line in ("continue 5", "reverse-continue"):
+        with pytest.raises(KeyboardInterrupt):
+            do(session, line)
+    monkeypatch.undo()
+    assert contents(session) == before
+
+
+# --- Commands that follow a stop ----------------------------------------------------------------------------------------
+
+
+def test_the_commands_of_a_stop_follow_it_and_are_recorded_one_by_one(session: Session) -> None:
+    do(session, "break if x > 40", "commands 1", "print step", "print loss > 1", "end")
+    assert [each.command for each in outcomes(session, "continue")] == ["continue", "print step", "print loss > 1"]
+    assert [event.line for event in session.events][-3:] == ["continue", "print step", "print loss > 1"]
+
+
+def test_silent_leaves_out_the_stop_and_is_no_command(session: Session) -> None:
+    do(session, "break if x > 40", "commands", "silent", "print step", "end")
+    found = outcomes(session, "continue")
+    assert [(each.command, each.silent) for each in found] == [("continue", True), ("print step", False)]
+
+
+def test_one_stop_that_is_not_silent_shows_the_stop(session: Session) -> None:
+    do(session, "break if x > 40", "commands ;; silent ;; end", "break if step == 7", "commands ;; print step ;; end")
+    assert [(each.command, each.silent) for each in outcomes(session, "continue")] == [
+        ("continue", False),
+        ("print step", False),
+    ]
+
+
+@pytest.mark.parametrize("line", ["step 2", "continue 2", "goto 0", "reverse-step", "back", "until x > 45", "advance +1"])
+def test_the_first_command_that_moves_ends_the_list(line: str, session: Session) -> None:
+    do(session, "tbreak if x > 40", "commands", "print step", line, "print loss", "end")
+    assert [each.command for each in outcomes(session, "continue 20")] == ["continue 20", "print step", line]
+
+
+def test_the_commands_of_the_next_stop_follow_a_list_that_resumes(session: Session) -> None:
+    do(session, "break if step == 3 or step == 5", "commands", "print step", "continue", "print loss", "end")
+    do(session, "break if step == 9", "commands", "print lr", "end")
+    assert steps_of(outcomes(session, "continue 20")) == [
+        *(("continue 20", 3), ("print step", None), ("continue", 5), ("print step", None), ("continue", 9)),
+        ("print lr", None),
+    ]
+
+
+def test_the_commands_of_several_stops_at_one_step_run_in_the_order_of_their_numbers(session: Session) -> None:
+    do(session, "break if step == 3", "commands ;; print step ;; end", "watch x > 20", "commands ;; print lr ;; end")
+    assert [each.command for each in outcomes(session, "continue")] == ["continue", "print step", "print lr"]
+
+
+def test_of_several_lists_the_first_that_resumes_ends_the_others(session: Session) -> None:
+    do(session, "break if step == 3", "commands ;; step 1 ;; end", "watch x > 20", "commands ;; print lr ;; end")
+    assert [each.command for each in outcomes(session, "continue")] == ["continue", "step 1"]
+
+
+def test_an_error_ends_the_list_and_names_the_stop_and_the_line(session: Session) -> None:
+    do(session, "break if step == 3", "commands", "silent", "print nonsense", "print step", "end")
+    *_, last = session.execute("continue")
+    assert (last.place, last.error.message) == ("commands of breakpoint 1, line 2", "unknown name 'nonsense'")
+    assert do(session, "print step")["value"] == 3
+
+
+def test_a_temporary_stop_still_runs_its_commands_and_a_list_may_delete_its_own_stop(session: Session) -> None:
+    do(session, "tbreak if step == 2", "commands ;; print step ;; end", "break if step == 4", "commands ;; delete 2 ;; end")
+    assert [each.command for each in outcomes(session, "continue ;; continue")] == [
+        *("continue", "print step", "continue", "delete 2")
+    ]
+    assert listed(session) == []
+
+
+def test_commands_follow_on_the_way_back_too(session: Session) -> None:
+    do(session, "step 9", "break if step == 4", "commands ;; print step ;; end")
+    assert steps_of(outcomes(session, "reverse-continue")) == [("reverse-continue", 4), ("print step", None)]
+
+
+# --- Kept ---------------------------------------------------------------------------------------------------------------
+
+ALL_SORTS = (
+    *("break if x > 49 as far", "ignore far 2", "commands far", "silent", "print step", "end"),
+    *("watch floor(x/10) by 1 as tens", "watch x > 30 if step > 2", "enable once 3", "catch plateau patience=7 rtol=0.01"),
+    *("catch all", "disable 9", "tbreak if step == 11 as once-only"),
+)
+
+
+def test_stops_are_saved_loaded_and_go_on_as_if_nothing_had_been(session: Session, folder: Path) -> None:
+    do(session, *ALL_SORTS, "continue 3", "continue 30", "save there")
+    other = Session(Setup(), PROGRAMS)
+    do(other, "load there")
+    assert contents(other) == contents(session)
+    line = "continue 30 ;; continue 30 ;; reverse-continue ;; info break"
+    wanted = [dumps(result_to_json(each.result)) for each in outcomes(session, line)]
+    assert [dumps(result_to_json(each.result)) for each in outcomes(other, line)] == wanted
+    assert contents(other) == contents(session)
+
+
+def test_recordings_of_stops_and_their_commands_replay(session: Session, folder: Path) -> None:
+    do(session, *ALL_SORTS, "continue 20", "continue 20", "rc", "rc", "commands tens ;; print x ;; step 2 ;; end", "goto 0")
+    do(session, "continue 30", "condition 3 step > 4", "delete 5-8", "enable", "continue 30", "save there")
+    replayed = replay_file(folder / "there.gds")
+    assert (replayed.status, replayed.mismatches) == ("match", ())
+
+
+def test_save_stops_writes_commands_that_make_the_same_stops(session: Session, folder: Path) -> None:
+    do(session, *ALL_SORTS, "display x", "save stops mine.gd")
+    other = hill(engine="eager")
+    do(other, "break if x > 1", "delete", "source mine.gd")  # numbers differ
+    said = [{name: value for name, value in each.items() if name != "id"} for each in listed(session)]
+    assert [{name: value for name, value in each.items() if name != "id"} for each in listed(other)] == said
+    assert [each["id"] for each in listed(other)] == [each["id"] + 1 for each in listed(session)]
+    assert do(other, "info display") == do(session, "info display")
+
+
+def test_what_a_list_left_open_by_a_script_is_told(session: Session, folder: Path) -> None:
+    Path("half.gd").write_text(joined(["break if x > 40", "commands 1", "print x"]), encoding="utf-8")
+    error = error_of(session, "source half.gd")
+    assert error.message == "'commands 1' was not finished, and is dropped"
+    assert do(session, "continue 20")["point"]["step"] == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"thresholds":{"patience":7', '"thresholds":{"patience":-7'),
+        ('"thresholds":{"patience":7', '"thresholds":{"patience":7.5'),
+        ('"thresholds":{"patience":7', '"thresholds":{"patients":7'),
+        ('"event":"plateau"', '"event":"__import__"'),
+        ('"watch":"floor(x/10)"', '"watch":"open(x)"'),
+        ('"by":1.0', '"by":-1.0'),
+        ('"by":1.0', '"by":"one"'),
+        ('"kind":"watchpoint"', '"kind":"spy"'),
+        ('"commands":["silent"', '"commands":[7'),
+        ('"ignore":2', '"ignore":-2'),
+        ('"name":"tens"', '"name":"far"'),
+        ('"name":"tens"', '"name":"two words"'),
+        ('"id":2,', '"id":1,'),
+        ('"next_stop":18', '"next_stop":3'),
+    ],
+)
+def test_a_file_with_odd_stops_is_refused_in_one_line(old: str, new: str, session: Session, folder: Path) -> None:
+    do(session, *ALL_SORTS, "save there")
+    text = Path("there.gds").read_text(encoding="utf-8")
+    place = text.rindex('"kind":"state"') if '"kind":"state"' in text else 0
+    assert old in text[place:], text[place : place + 3000]
+    Path("odd.gds").write_text(without_checks(text[:place] + text[place:].replace(old, new, 1)), encoding="utf-8")
+    other = Session(Setup(), PROGRAMS)
+    error = error_of(other, "load odd.gds")
+    assert "\n" not in error.message
+
+
+def test_the_result_of_setting_a_stop_is_plain_json(session: Session) -> None:
+    for line in ("break if x > 1", "tbreak if x > 2", "watch x", "catch dead"):
+        for outcome in session.execute(line):
+            answer = read_json(dumps(result_to_json(outcome.result)))
+            assert answer["type"] == "StopSet"
+            assert answer["temporary"] is (line[0] == "t")

@@ -1,0 +1,434 @@
+"""Stops in the engine: what each waits for, how often it is counted, and the way back through the same steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.events import EVENTS, make_event
+from gdrepl.engine.optimizer import OptimizerSpec, catalogue
+from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.program import Orders, Program
+from gdrepl.engine.programs import Programs
+from gdrepl.engine.stops import DELETE, DISABLE, StopPoint, Stops
+from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
+from gdrepl.errors import CommandError
+from gdrepl.expression import parse
+
+PROGRAMS = Programs(most=500)
+
+
+def halving(engine: str = "eager", dtype: str = "float32", **start: Any) -> Debugger:
+    """x**2/2 from 1024 by rate 0.5: x is 1024 / 2**k, exactly."""
+    problem = make_problem("x**2/2", start or {"x": 1024.0}, dtype=dtype)
+    return Debugger(problem, OptimizerSpec.make("sgd", {}, 0.5), engine, programs=PROGRAMS)
+
+
+def sliding(engine: str = "graph") -> Debugger:
+    """-x - y by rate 1 for x and y from 0 and 100: both are one more with each step."""
+    return Debugger(
+        make_problem("-x - y", {"x": 0.0, "y": 100.0}), OptimizerSpec.make("sgd", {}, 1.0), engine, programs=PROGRAMS
+    )
+
+
+def holds(debugger: Debugger, text: str) -> Holds:
+    return Holds(debugger.condition(text))
+
+
+def watching(debugger: Debugger, text: str, by: float | None = None) -> Changes:
+    expression = debugger.parse(text)
+    trigger = Changes(expression, by, debugger.ask(expression) if by is not None else None)
+    debugger.checks.check(trigger, debugger.recipe)
+    return trigger
+
+
+def arm(debugger: Debugger, trigger: Trigger, condition: str = "", **members: Any) -> int:
+    """Set a stop; returns its number."""
+    debugger.stops = debugger.stops.add(trigger)
+    item = debugger.stops.items[-1]
+    if condition:
+        item = item.under(debugger.condition(condition))
+    debugger.stops = debugger.stops.changed(replace(item, **members))
+    return item.id
+
+
+def met(debugger: Debugger, last: int, size: int = 1000) -> list[int]:
+    """The steps up to `last` at which runs of at most `size` were ended by a stop that was set."""
+    steps = []
+    while debugger.step < last:
+        if debugger.run(min(size, last - debugger.step)).held:
+            steps.append(debugger.step)
+    return steps
+
+
+def state(debugger: Debugger) -> list[tuple[int, int, int, bool]]:
+    return [(item.id, item.hits, item.ignore, item.enabled) for item in debugger.stops]
+
+
+# --- Watchpoints --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["xla", "graph", "eager"])
+def test_a_watchpoint_stops_where_the_value_is_another_than_a_step_before(engine: str) -> None:
+    debugger = sliding(engine)
+    arm(debugger, watching(debugger, "floor(x/4)"))
+    move = debugger.run(100)
+    assert (debugger.step, move.stops[0].before, move.stops[0].after) == (4, 0, 1)
+    assert met(debugger, 20) == [8, 12, 16, 20]
+
+
+def test_a_truth_value_can_be_watched() -> None:
+    debugger = sliding()
+    arm(debugger, watching(debugger, "x > 3 and x < 7"))
+    assert met(debugger, 20) == [4, 7]
+
+
+def test_a_vector_changes_when_one_of_its_numbers_does() -> None:
+    debugger = Debugger(make_problem("-sum(v)", {"v": [0.0, 2.0, 0.5]}), OptimizerSpec.make("sgd", {}, 1.0), "eager")
+    arm(debugger, watching(debugger, "floor(v/4)"))
+    assert met(debugger, 12) == [2, 4, 6, 8, 10, 12]  # v1 at 2, 6, 10; the others at 4, 8, 12
+
+
+def test_nan_is_the_same_as_nan_and_another_than_a_number() -> None:
+    debugger = sliding()
+    arm(debugger, watching(debugger, "sqrt(3 - x) * 0"))  # NaN from x = 4 on
+    assert met(debugger, 12) == [4]
+
+
+def test_an_expression_that_asks_for_the_point_before_is_compared_from_the_second_look_on() -> None:
+    debugger = sliding()
+    arm(debugger, watching(debugger, "floor(prev(x)/4)"))
+    arm(debugger, watching(debugger, "update(x)"))
+    assert met(debugger, 14) == [5, 9, 13]
+    for step in (4, 8, 7, 0):
+        debugger.goto(step)
+        assert met(debugger, 14) == [at for at in (5, 9, 13) if at > step]
+
+
+@pytest.mark.parametrize("by", [1.0, 2.0, 2.5, 7.0])
+def test_watch_by_stops_each_time_the_value_has_moved_so_far_since_the_last_stop(by: float) -> None:
+    debugger = sliding()
+    debugger.run(3)
+    arm(debugger, watching(debugger, "x", by))
+    stride = int(np.ceil(by))
+    assert met(debugger, 30) == list(range(3 + stride, 31, stride))
+
+
+def test_the_anchor_of_watch_by_moves_only_where_it_stopped_a_run() -> None:
+    debugger = sliding()
+    first = arm(debugger, watching(debugger, "x", 5.0), ignore=2)
+    # At 5 and 6 it lets pass, and what it measures from stays 0: so it stops at 7, and from there at 12.
+    assert met(debugger, 14) == [7, 12]
+    assert state(debugger) == [(first, 4, 0, True)]
+
+
+def test_a_watchpoint_under_a_condition_stops_where_both_hold() -> None:
+    debugger = sliding()
+    arm(debugger, watching(debugger, "floor(x/4)"), "x > 10 and y < 121")
+    assert met(debugger, 30) == [12, 16, 20]
+
+
+def test_an_event_under_a_condition_may_have_begun_where_the_condition_did_not_hold() -> None:
+    debugger = halving(dtype="float64")
+    arm(debugger, Occurs(make_event("convergence", {"tol": 1.0})), "step > 5")
+    assert met(debugger, 20) == [10]
+    debugger = halving(dtype="float64")
+    arm(debugger, Occurs(make_event("convergence", {"tol": 1.0})), "step > 10")
+    assert met(debugger, 20) == []
+
+
+# --- Counting -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("engine", ["xla", "eager"])
+def test_hits_and_ignored_ones_are_counted_however_the_run_is_cut(engine: str, size: int) -> None:
+    debugger = sliding(engine)
+    arm(debugger, holds(debugger, "floor(x/3)*3 == x"), ignore=2)  # holds at 3, 6, 9, ...
+    arm(debugger, holds(debugger, "step == 10"))
+    arm(debugger, holds(debugger, "step > 1"), enabled=False)
+    assert met(debugger, 20, size) == [9, 10, 12, 15, 18]
+    assert state(debugger) == [(1, 6, 0, True), (2, 1, 0, True), (3, 0, 0, False)]
+
+
+def test_a_stop_that_holds_while_it_is_ignored_counts_where_another_stops_the_run() -> None:
+    debugger = sliding()
+    arm(debugger, holds(debugger, "step > 2"), ignore=100)
+    arm(debugger, holds(debugger, "step == 5"))
+    move = debugger.run(10)
+    assert [(stop.kind, stop.id) for stop in move.stops] == [("breakpoint", 2)]
+    assert state(debugger) == [(1, 3, 97, True), (2, 1, 0, True)]
+
+
+def test_all_that_hold_at_a_step_are_told_and_the_count_too() -> None:
+    debugger = sliding()
+    arm(debugger, holds(debugger, "x == 6"))
+    arm(debugger, watching(debugger, "floor(x/6)"))
+    arm(debugger, holds(debugger, "x == 7"))
+    debugger.run(2)
+    move = debugger.run(4, parse("x >= 6", ["x"], at_point=True))
+    assert [(stop.kind, stop.id) for stop in move.stops] == [
+        ("breakpoint", 1),
+        ("watchpoint", 2),
+        ("until", None),
+        ("count", None),
+    ]
+    assert [item.id for item in move.held] == [1, 2]
+
+
+def test_a_temporary_stop_goes_and_one_enabled_once_is_switched_off_when_they_stop_a_run() -> None:
+    debugger = sliding()
+    arm(debugger, holds(debugger, "step > 3"), afterwards=DELETE, ignore=1)
+    arm(debugger, holds(debugger, "step > 6"), afterwards=DISABLE)
+    assert met(debugger, 12) == [5, 7]
+    [left] = debugger.stops
+    assert (left.id, left.enabled, left.hits) == (2, False, 1)
+    debugger.stops = debugger.stops.enabled(True)
+    assert met(debugger, 15) == [13, 14, 15]  # from now on for good
+
+
+def test_what_a_stop_saw_when_it_last_stopped_a_run_is_kept() -> None:
+    debugger = sliding()
+    arm(debugger, holds(debugger, "x*2 >= 8"))
+    arm(debugger, watching(debugger, "floor(y/50)"))
+    debugger.run(10)
+    first, second = debugger.stops
+    assert (first.seen, first.seen_at, second.seen, second.seen_at) == (8, 4, None, None)
+
+
+def test_names_are_one_of_a_kind_and_numbers_are_not_used_again() -> None:
+    stops = Stops().add(parse("loss < 1", at_point=True), name="low")
+    with pytest.raises(CommandError, match="there is a stop called 'low' already"):
+        stops.add(parse("loss < 2", at_point=True), name="low")
+    again = stops.without((1,)).add(parse("loss < 2", at_point=True), name="low")
+    assert (again.number_of("low"), again.items[0].id) == (2, 2)
+    with pytest.raises(CommandError, match="there is no stop called 'lo'") as caught:
+        again.number_of("lo")
+    assert "low" in caught.value.hint
+
+
+# --- Stops that mean nothing any more -----------------------------------------------------------------------------------
+
+
+def test_a_stop_that_cannot_be_computed_later_ends_the_run_after_one_update_and_says_why() -> None:
+    problem = make_problem("x**2/2", {"x": 1024.0})
+    debugger = Debugger(problem, OptimizerSpec.make("adam", {}, 0.5), "eager", programs=PROGRAMS)
+    arm(debugger, holds(debugger, "sum(slot.momentum(x)) > 1e9"))
+    debugger.run(3)
+    debugger.set_optimizer(OptimizerSpec.make("sgd", {}, 0.5))
+    move = debugger.run(10)
+    [stop] = move.stops
+    assert (move.taken, stop.kind, stop.id, debugger.step) == (1, "breakpoint", 1, 4)
+    assert "momentum" in stop.error
+    assert debugger.warnings()[0].startswith("breakpoint 1 (sum(slot.momentum(x)) > 1e9) will stop runs here: ")
+    debugger.stops = debugger.stops.enabled(False, (1,))
+    assert debugger.run(10).taken == 10
+
+
+def test_a_watch_by_whose_value_has_another_shape_ends_the_run_and_says_which() -> None:
+    debugger = Debugger(make_problem("sum(v**2)", {"v": [1.0, 2.0]}), OptimizerSpec.make("sgd", {}, 0.1), "eager")
+    arm(debugger, watching(debugger, "v", 0.5))
+    debugger.set_problem(make_problem("sum(v**2)", {"v": [1.0, 2.0, 3.0]}))
+    [stop] = debugger.run(10).stops
+    assert (stop.kind, stop.id, debugger.step) == ("watchpoint", 1, 1)
+    assert stop.error == "its shape was (2,) when it was set, and is (3,) here"
+
+
+def test_the_way_back_ends_where_a_stop_cannot_be_computed() -> None:
+    debugger = Debugger(make_problem("x**2", {"x": 9.0}), OptimizerSpec.make("sgd", {}, 0.1), "eager", programs=PROGRAMS)
+    debugger.run(5)
+    debugger.set_optimizer(OptimizerSpec.make("adam", {}, 0.1))
+    debugger.run(5)
+    arm(debugger, holds(debugger, "slot.momentum(x) > 1e9"))
+    for step in (5, 4):  # the latest to which an update of SGD led, and one step at a time from there
+        [stop] = debugger.reverse().stops
+        assert (debugger.step, stop.id) == (step, 1)
+        assert "momentum" in stop.error
+
+
+# --- The program --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["xla", "graph", "eager"])
+def test_asked_not_to_halt_the_loop_goes_on_and_notes_where_something_held_last(engine: str) -> None:
+    debugger = sliding(engine)
+    program = PROGRAMS.get(debugger.recipe, (holds(debugger, "floor(x/7)*7 == x"), holds(debugger, "step == 3")))
+    program.load(debugger.snapshot())
+    seen = program.advance(20, orders=Orders([1, 0], program.blank_memory(), [[], []], halting=False)).seen
+    assert (seen.held, any(seen.fired), seen.ignore, seen.latest) == ((False,) * 2, False, (1, 0), 14)
+    seen = program.advance(3, orders=Orders([0, 0], program.blank_memory(), [[], []], halting=False)).seen
+    assert (seen.held, seen.latest) == ((False, False), 1)
+
+
+def test_where_nothing_held_there_is_no_latest() -> None:
+    debugger = sliding()
+    program = PROGRAMS.get(debugger.recipe, (holds(debugger, "x < 0"),))
+    program.load(debugger.snapshot())
+    assert program.advance(5, orders=Orders([0], program.blank_memory(), [[]], halting=False)).seen.latest == 0
+
+
+def everything(program: Program) -> list[Trigger]:
+    """Every event, and watchpoints on all that changes."""
+    names = list(program.problem.parameters)
+    texts = [*(f"sum(grad({name}))" for name in names), "loss", f"prev(loss)*lr + norm(update({names[0]}))"]
+    watches = [Changes(parse(text, names, at_point=True)) for text in texts]
+    return [*(Occurs(make_event(name, {})) for name in EVENTS), *watches]
+
+
+@pytest.mark.parametrize("problem", ["rosenbrock", "regression"])
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_every_event_and_watchpoints_armed_change_no_bit(
+    name: str, problem: str, request: pytest.FixtureRequest, assert_same_bits: Any
+) -> None:
+    given: Problem = request.getfixturevalue(problem)
+    plain = Program(given, OptimizerSpec.make(name, {}, 1e-3), "xla")
+    start = plain.fresh(given.parameters)
+    rows = plain.advance(60).rows
+    armed = Program(given, plain.spec, "xla", everything(plain))
+    armed.load(start)
+    orders = Orders([0] * len(armed.triggers), armed.blank_memory(), [each.given() for each in armed.triggers], halting=False)
+    advance = armed.advance(60, orders=orders)
+    assert advance.seen.latest > 50  # the loss alone changes nearly each time
+    assert advance.rows.tobytes() == rows.tobytes()
+    assert_same_bits(armed.capture(), plain.capture())
+
+
+# --- The way back -------------------------------------------------------------------------------------------------------
+
+
+def forwards(debugger: Debugger) -> list[tuple[int, list[int]]]:
+    """(step, stops that held) at each stop from the start of the branch to its end."""
+    debugger.goto(debugger.branch.start)
+    end, found = debugger.branch.end, []
+    while debugger.step < end:
+        held = debugger.run(end - debugger.step).held
+        if held:
+            found.append((debugger.step, [item.id for item in held]))
+    return found
+
+
+def backwards(debugger: Debugger) -> list[tuple[int, list[int]]]:
+    """The same from its end to its start."""
+    debugger.goto(debugger.branch.end)
+    found = []
+    while True:
+        move = debugger.reverse()
+        if not move.held:
+            assert (debugger.step, move.stops[0].kind) == (debugger.branch.start, "start")
+            return found
+        assert move.taken < 0
+        found.append((debugger.step, [item.id for item in move.held]))
+
+
+CONDITIONS = (
+    *("loss < 5", "loss > prev(loss)", "floor(step/7)*7 == step", "x > 0", "step == 13", "abs(update(x)) > 0.5"),
+    *("slot.iteration > 25", "prev(loss) > loss*1.5", "lr < 0.2"),
+)
+WATCHES = ("sign(x)", "floor(loss)", "floor(prev(x)*4)", "lr", "x > 1", "grad(x) > 0")
+
+
+def armed_at_random(debugger: Debugger, random: np.random.Generator) -> None:
+    for text in random.choice(CONDITIONS, 3, replace=False):
+        arm(debugger, holds(debugger, str(text)))
+    arm(debugger, watching(debugger, str(random.choice(WATCHES))))
+    for name in random.choice(list(EVENTS), 2, replace=False):
+        given = {"patience": 3.0} if name in ("plateau", "dead") else {"times": 2.0} if name == "oscillation" else {}
+        arm(debugger, Occurs(make_event(str(name), given)))
+
+
+def walked_at_random(debugger: Debugger, random: np.random.Generator) -> None:
+    """Steps, edits of rate, parameter and optimizer, and branches."""
+    edits = ("rate", "rate", "parameter", "optimizer", "back", "none")
+    for edit in random.choice(edits, 5):
+        debugger.run(int(random.integers(4, 10)))
+        if edit == "rate":
+            debugger.set_learning_rate(float(random.choice([0.05, 0.3, 0.9, 1.01])))
+        elif edit == "parameter":
+            debugger.set_parameter("x", np.asarray(random.uniform(-3, 3), np.float32))
+        elif edit == "optimizer":
+            debugger.set_optimizer(OptimizerSpec.make(str(random.choice(["sgd", "adam", "rmsprop"])), {}, 0.1))
+        elif edit == "back":
+            debugger.goto(int(random.integers(debugger.branch.start, debugger.step + 1)))
+    debugger.run(5)
+
+
+def last_one_is_left_out(found: list[Any], debugger: Debugger) -> list[Any]:
+    """Whoever stands at the end is not told again of what held there."""
+    return [each for each in found if each[0] < debugger.branch.end]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_way_back_meets_the_stops_of_the_way_forward_in_reverse(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    problem = make_problem("x**2 + 0.5*sin(3*x) + y**2/8", {"x": float(random.uniform(-3, 3)), "y": 2.0})
+    debugger = Debugger(problem, OptimizerSpec.make("sgd", {}, 0.3), "graph", programs=PROGRAMS)
+    walked_at_random(debugger, random)
+    armed_at_random(debugger, random)
+    found = forwards(debugger)
+    hits = {item.id: item.hits for item in debugger.stops}
+    wanted = last_one_is_left_out(found, debugger)
+    assert backwards(debugger) == wanted[::-1]
+    for item in debugger.stops:  # and counts them, too
+        assert item.hits - hits[item.id] == sum(item.id in ids for _, ids in wanted)
+
+
+@pytest.mark.parametrize("ignore", [1, 3, 50])
+def test_backwards_the_first_hits_from_the_end_are_the_ignored_ones(ignore: int) -> None:
+    debugger = sliding()
+    debugger.run(30)
+    arm(debugger, holds(debugger, "floor(x/3)*3 == x"), ignore=ignore)
+    wanted = list(range(27, 0, -3))
+    assert backwards(debugger) == [(step, [1]) for step in wanted[ignore:]]
+    assert state(debugger) == [(1, 9, max(0, ignore - 9), True)]
+
+
+def test_the_way_back_leads_through_values_that_are_not_finite() -> None:
+    debugger = Debugger(make_problem("10*x**2", {"x": 1.0}), OptimizerSpec.make("sgd", {}, 1.0), "eager", programs=PROGRAMS)
+    debugger.run(20)  # not finite from 15 on
+    debugger.run(10)
+    arm(debugger, Occurs(make_event("non-finite", {})))
+    arm(debugger, holds(debugger, "step == 20 or step == 4"))
+    assert [step for step, _ in backwards(debugger)] == [20, 15, 4]
+
+
+def test_the_way_back_is_searched_over_many_pieces() -> None:
+    debugger = sliding("xla")
+    debugger.run(5000)
+    arm(debugger, holds(debugger, "step == 3 or step == 1024 or step == 4999"))
+    assert [step for step, _ in backwards(debugger)] == [4999, 1024, 3]
+
+
+def test_watch_by_measures_from_where_it_last_stopped_backwards_too() -> None:
+    debugger = sliding()
+    debugger.run(20)
+    arm(debugger, watching(debugger, "x", 6.0))
+    assert [step for step, _ in backwards(debugger)] == [14, 8, 2]
+
+
+def test_an_interrupted_search_leaves_us_where_we_were() -> None:
+    debugger = sliding()
+    debugger.run(10)
+    arm(debugger, holds(debugger, "step == 3"))
+    debugger.interrupt.set()
+    with pytest.raises(CommandError, match="interrupted on the way back, at step 9"):
+        debugger.reverse()
+    assert (debugger.step, state(debugger)) == (10, [(1, 0, 0, True)])
+    assert debugger.reverse().point.step == 3
+
+
+def numbers(points: Sequence[StopPoint]) -> list[int]:
+    return [point.id for point in points]
+
+
+def test_a_temporary_stop_goes_on_the_way_back_as_well() -> None:
+    debugger = sliding()
+    debugger.run(10)
+    arm(debugger, holds(debugger, "step == 3"), afterwards=DELETE)
+    arm(debugger, holds(debugger, "step == 2"))
+    assert numbers(debugger.reverse().held) == [1]
+    assert numbers(tuple(debugger.stops)) == [2]
