@@ -164,17 +164,17 @@ SLIPS = [
     ("catch plateau factor=2", "plateau has no threshold 'factor'"),
     ("catch all rtol=1", "catch all takes neither thresholds nor a name"),
     ("condition 1", "breakpoint 1 is nothing without its condition"),
-    ("condition 9 x > 1", "there is no breakpoint 9"),
+    ("condition 9 x > 1", "there is no stop 9"),
     ("condition 1 x", "this is a number, not a condition"),
     ("ignore 1 -1", "'-1' is not a number of times"),
     ("ignore 1 1.5", "'1.5' is not a number of times"),
     ("ignore nobody 1", "there is no stop called 'nobody'"),
     ("ignore 1-2 1", "'1-2' is not one stop"),
     ("enable once", "enable once needs the number of a stop"),
-    ("enable 1 7", "there is no breakpoint 7"),
+    ("enable 1 7", "there is no stop 7"),
     ("disable x!", "there is no stop called 'x!'"),
-    ("delete 1 7", "there is no breakpoint 7"),
-    ("commands 7", "there is no breakpoint 7"),
+    ("delete 1 7", "there is no stop 7"),
+    ("commands 7", "there is no stop 7"),
 ]
 
 
