@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gdrepl.commands.line import Part, parts
+from gdrepl.commands.line import END, Part, parts
 from gdrepl.commands.registry import Command
 from gdrepl.errors import CommandError
 
-END = "end"
 MOST_LINES = 1_000
 
 
@@ -37,8 +36,10 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The whole block as one line, which is how it is recorded."""
-        return " ;; ".join([self.first, *self.lines, END])
+        """The whole block as it is recorded: on one line where that reads back as the same lines."""
+        lines = [self.first, *self.lines, END]
+        joined = " ;; ".join(lines)
+        return joined if [part.text for part in parts(joined)] == lines else "\n".join(lines)
 
     def ended_by(self, part: Part) -> bool:
         """Whether `part` is the `end` of this block, and not of one inside it."""
@@ -50,16 +51,14 @@ class Block:
         return replace(self, lines=(*self.lines, text), depth=depth)
 
     def check(self) -> None:
-        """See that the block can be written on one line, and read back from it.
+        """See that the block is not too long.
 
         Raises:
-            CommandError: it is too long, or a quote is left open in a line of it.
+            CommandError: it is.
         """
         if len(self.lines) > MOST_LINES:
-            raise CommandError(f"{self.first[:40]} has {len(self.lines)} lines; {MOST_LINES} are allowed")
-        if [part.text for part in parts(self.text)] != [self.first, *self.lines, END]:
-            odd = next((line for line in self.lines if line.count('"') % 2 or line.count("'") % 2), self.first)
-            raise CommandError(f"a quote is left open in '{odd[:40]}'", "close it on its own line")
+            told = f"{self.first[:40]} has {len(self.lines)} lines; {MOST_LINES} are allowed"
+            raise CommandError(told, "source runs longer files")
 
     def unfinished(self) -> CommandError:
         """The error where the input ends before the block does."""

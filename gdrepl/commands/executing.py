@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gdrepl.commands.blocks import END, Block
+from gdrepl.commands.blocks import Block
 from gdrepl.commands.following import is_silent, lines_after
-from gdrepl.commands.line import Part, parts
+from gdrepl.commands.line import END, Part, parts
 from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.outcomes import Outcome, Script
 from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.commands.results import Sourced
+from gdrepl.engine.moves import Move
 from gdrepl.engine.stops import StopPoint
 from gdrepl.errors import CommandError, ConfirmationNeeded, GdreplError, did_you_mean
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gdrepl.commands.session import Session
 
 MAX_SOURCE_DEPTH = 10
+MOST_MOVES = 10_000
+"""How often the commands of stops may run on or move, one after the other, before that is taken for an endless loop."""
 
 
 class Executor:
@@ -39,11 +42,13 @@ class Executor:
         self._held: tuple[StopPoint, ...] = ()
         self._pending: tuple[StopPoint, ...] = ()
         self._moves = 0
+        self._updates = 0
 
-    def arrived(self, held: tuple[StopPoint, ...]) -> None:
-        """A command has moved, and these stops ended it."""
-        self._held = held
+    def arrived(self, move: Move) -> None:
+        """A command has moved."""
+        self._held = move.held
         self._moves += 1
+        self._updates += abs(move.taken)
 
     def execute(self, line: str, place: str = "") -> Iterator[Outcome]:
         """Run one line: commands joined by `;;`, each recorded before it is handed out; the first error ends the line.
@@ -53,7 +58,7 @@ class Executor:
         Args:
             place: where the line stands, for errors that name it later.
         """
-        for part in parts(line):
+        for part in (part for each in line.split("\n") for part in parts(each)):  # a recorded block may have several
             if not part.text or part.is_comment:
                 continue
             for outcome in self._take(part, place):
@@ -110,9 +115,14 @@ class Executor:
         The first line that runs or moves ends them; the commands of what it stops at follow.
         """
         self._following = True
+        moves_before, updates_before = self._moves, self._updates
         try:
             while self._pending:
                 held, self._pending = self._pending, ()
+                moves, updates = self._moves - moves_before, self._updates - updates_before
+                if moves >= MOST_MOVES or updates >= self._session.debugger.max_steps:
+                    yield Outcome("commands", error=_endless(moves, updates))
+                    return
                 for line, place in lines_after(held):
                     moves = self._moves
                     for outcome in self.execute(line, place):
@@ -215,6 +225,11 @@ class Executor:
 def _place(here: str, inner: str) -> str:
     """Where an error stands: the line that was reached from outside, and the innermost one."""
     return f"{here}, {inner.rpartition(', ')[2]}" if inner else here
+
+
+def _endless(moves: int, updates: int) -> CommandError:
+    told = f"the commands of stops went on by themselves {moves} times, over {updates} steps"
+    return CommandError(told, f"they end after {MOST_MOVES} times, or max-steps updates (set max-steps)")
 
 
 def _too_deep(script: Script) -> CommandError:

@@ -10,6 +10,9 @@ from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.errors import CommandError
 
 _CUTS = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|;;""")
+END = "end"
+"""The line that ends a block."""
+_END = re.compile(rf";;(?=\s*{END}\s*$)")
 _COMMENT = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|(?<!\S)#""")
 
 
@@ -63,7 +66,11 @@ def _commands(line: str) -> Iterator[Part]:
             continue
         part = _part(start, line[start : cut.start()])
         if _takes_the_line(part.word):
-            break
+            end = _END.search(line, start)
+            yield _part(start, line[start : end.start() if end else len(line)])
+            if end:
+                yield _part(end.end(), END)
+            return
         yield part
         start = cut.end()
     yield _part(start, line[start:])

@@ -206,7 +206,7 @@ class Session:
     def stepped(self, move: Move) -> Stepped:
         """A move as a result, with the displays at the point arrived at."""
         debugger, last_finite = self.debugger, None
-        self.executor.arrived(move.held)
+        self.executor.arrived(move)
         if any(stop.kind == "non-finite" for stop in move.stops) and debugger.step > debugger.branch.start:
             before = debugger.snapshot_at(debugger.step - 1)
             last_finite = before.point() if before.is_finite() else None

@@ -125,21 +125,22 @@ class Explosion(Event):
 
 @dataclass(frozen=True, slots=True)
 class Vanishing(Event):
-    """the norm of a parameter's gradient is below {rtol} times the size of the loss"""
+    """the norm of a parameter's gradient is below {rtol} times the size of the loss, and below {norm}"""
 
     name: ClassVar[str] = "vanishing"
     next: ClassVar[str] = "grad shows the chain: look for a factor near 0, such as a saturated sigmoid"
     rtol: float = threshold(1e-7, "times |loss|")
+    norm: float = threshold(1.0, "so that the gradient of a loss that explodes is none")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        scale = reading.tf.square(self.rtol * reading.loss)
+        scale = reading.tf.minimum(reading.tf.square(self.rtol * reading.loss), self.norm**2)
         return reading.any([square < scale for square in reading.gradient_squares.values()]), memory
 
 
 @dataclass(frozen=True, slots=True)
 class Plateau(Event):
-    """the lowest loss of the last {patience} points is no lower than that of the {patience} before, or by no more than {rtol}
-    of its size"""
+    """the lowest loss of the last {patience} points and that of the {patience} before differ by no more than {rtol} of its
+    size"""
 
     name: ClassVar[str] = "plateau"
     next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr 1 0.1 0.01 races others"
@@ -157,7 +158,7 @@ class Plateau(Event):
         ring = tf.concat([memory[0][1:], tf.reshape(reading.last_loss, [1])], 0)  # the oldest first
         before = tf.reduce_min(ring[: self.patience + 1])
         low = tf.reduce_min(tf.concat([ring[self.patience + 1 :], [reading.loss]], 0))
-        return tf.math.is_finite(before) & (before - low <= self.rtol * tf.abs(before)), [ring]
+        return tf.math.is_finite(before) & (tf.abs(before - low) <= self.rtol * tf.abs(before)), [ring]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,9 @@ class Overshoot(Event):
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         return reading.loss > reading.last_loss + self.rtol * reading.tf.abs(reading.last_loss), memory
+
+    def definition(self) -> str:
+        return Event.definition(self) if self.rtol else "the loss rose after an update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,10 @@ class RateChange(Event):
         tf = reading.tf
         before, now = reading.number("lr", reading.before), reading.number("lr", reading.after)
         return tf.abs(now - before) > self.rtol * tf.abs(before), memory
+
+    def definition(self) -> str:
+        exact = "the learning rate is another than at the point before; an edit of your own is none"
+        return Event.definition(self) if self.rtol else exact
 
 
 EVENTS: Mapping[str, type[Event]] = {

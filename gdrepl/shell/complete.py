@@ -15,8 +15,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from gdrepl.commands.arguments import complete_expression, complete_files
-from gdrepl.commands.blocks import END
-from gdrepl.commands.line import command_of, parts
+from gdrepl.commands.line import END, command_of, parts
 from gdrepl.commands.registry import Argument, Command, command_word, registry
 from gdrepl.commands.session import Session
 from gdrepl.commands.values import MAKERS

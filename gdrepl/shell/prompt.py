@@ -16,8 +16,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.styles import Style as Colors
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
-from gdrepl.commands.blocks import END
-from gdrepl.commands.line import is_yes
+from gdrepl.commands.line import END, is_yes
 from gdrepl.commands.outcomes import Outcome
 from gdrepl.commands.results import Quit
 from gdrepl.commands.session import Session

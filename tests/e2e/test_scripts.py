@@ -85,13 +85,27 @@ def test_a_missing_word_runs_nothing():
     assert session.debugger.step == 0
 
 
-def test_a_quote_left_open_would_not_be_read_back_from_one_line():
-    session = hill()
-    do(session, "define go", 'print "x')
-    do(session, 'print y"')
-    assert "quote" in error_of(session, "end").message
-    assert session.own.names() == []
+@pytest.mark.parametrize("lines", [('print "x', 'print y"'), ("whatif lr 0.1 0.2 for 3", "print x"), ("whatif lr 0.1 0.2 ;; step",)])
+def test_a_block_is_read_back_from_its_recording_whatever_its_lines_are(lines: tuple[str, ...]):
+    session, again = hill(), hill()
+    do(session, "define go", *lines, "end")
+    do(again, session.events[-1].line)
+    assert again.own.defined == session.own.defined == {"go": lines}
     assert session.executor.open_block == ""
+
+
+def test_a_block_whose_last_line_takes_the_rest_ends_on_one_line():
+    session = hill()
+    do(session, "define race ;; whatif lr $arg0 1 for 3 ;; end")
+    assert session.own.defined == {"race": ("whatif lr $arg0 1 for 3",)}
+
+
+def test_stops_whose_commands_go_on_by_themselves_end_at_the_cap():
+    session = hill()
+    do(session, "set max-steps 30", "break if loss < 2000", "commands ;; silent ;; step 2 ;; end")
+    outcomes = list(session.execute("continue"))
+    assert "went on by themselves" in outcomes[-1].error.message
+    assert session.debugger.step == 30
 
 
 def test_a_command_that_calls_itself_ends_with_one_error():

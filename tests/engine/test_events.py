@@ -100,7 +100,7 @@ def gradient_at_most(tol: float) -> Callable[[Descent], list[int]]:
 
 
 def gradient_below(rtol: float) -> Callable[[Descent], list[int]]:
-    return lambda descent: begins(np.abs(walk(descent)) < rtol * losses(descent))
+    return lambda descent: begins(np.abs(walk(descent)) < np.minimum(rtol * losses(descent), 1))
 
 
 def grown(factor: float, window: int) -> Callable[[Descent], list[int]]:
@@ -118,7 +118,7 @@ def flat(patience: int, rtol: float) -> Callable[[Descent], list[int]]:
         loss = losses(descent)
         low = [loss[max(0, k - 2 * patience) : k - patience + 1].min() for k in range(patience, len(loss))]
         now = [loss[k - patience + 1 : k + 1].min() for k in range(patience, len(loss))]
-        holds = [False] * patience + [before - after <= rtol * before for before, after in zip(low, now)]
+        holds = [False] * patience + [abs(before - after) <= rtol * before for before, after in zip(low, now)]
         return begins(holds)
 
     return steps
