@@ -292,6 +292,20 @@ def test_ctrl_c_stops_a_long_run_at_a_whole_step_and_the_session_goes_on(gd):
     assert step_of(gd) == before + 1
 
 
+def test_ctrl_c_ends_commands_that_resume_for_ever(gd):
+    began = step_of(gd)
+    for line in ("break if step >= 0", "commands", "silent", "print step", "continue", "end", "step"):
+        gd.enter(line)
+    gd.wait(lambda: re.search(r"\$\d{3,}: step", gd.text) is not None, name="a hundred of them")
+    gd.type("\x03")
+    gd.at_prompt()
+    assert step_of(gd) > began + 40
+    gd.run("delete")
+    before = step_of(gd)
+    gd.run("step 1")
+    assert step_of(gd) == before + 1
+
+
 def test_many_ctrl_c_in_a_run_lose_nothing(gd):
     before = step_of(gd)
     gd.enter("continue 100000000000")
