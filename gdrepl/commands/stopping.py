@@ -53,7 +53,7 @@ def watch(session: Session, expression: WatchWish) -> StopSet | Stops:
     """Stop runs when the value of EXPRESSION changes.
 
     It is compared with its value at the step before: watch sign(x - 50) finds an overshoot. With `by D` a run stops when the
-    value has moved by D or more (any number of an array) since the watchpoint was set or last stopped a run. With `if
+    value has moved by D or more (any number of an array) since the watchpoint was set or last held. With `if
     CONDITION` it stops only where that holds too.
 
     Example: watch sign(x - 50)

@@ -61,7 +61,8 @@ class Backwards:
         ignore = [lookout.ignore[item.id] for item in items]
         fired = tuple(held and not times for held, times in zip(seen.held, ignore))
         left = tuple(times - (held and times > 0) for held, times in zip(seen.held, ignore))
-        return lookout.take(items, replace(seen, hits=tuple(map(int, seen.held)), fired=fired, ignore=left))
+        lookout.ignore |= {item.id: times for item, times in zip(items, left)}
+        return lookout.take(items, replace(seen, hits=tuple(map(int, seen.held)), fired=fired, ignore=left), lambda item: None)
 
     def _walk(self, stretches: Sequence[Stretch], first: int, last: int, lookout: Lookout, items: Sequence[StopPoint]) -> Seen:
         segment, triggers = stretches[-1].segment, lookout.triggers(items)

@@ -215,7 +215,7 @@ class Debugger:
             self.branch.stretches[-1].last = arrived.step
         self._snapshot = arrived
         self.position = replace(self.position, step=arrived.step)
-        lookout.take(items, advance.seen)
+        lookout.take(items, advance.seen, self._watched)
         stops = [endings.broken(item, why) for item, why in broken]
         stops += [self._stop(item) for item in lookout.held]
         stops += [Stop("until", None, each.text) for each in lookout.until if lookout.until_held]
@@ -244,6 +244,10 @@ class Debugger:
         before = self._value(expression, self.step - 1) if item.trigger.by is None else item.trigger.anchor
         return endings.held(item, before, self._value(expression))
 
+    def _watched(self, item: StopPoint) -> Array | None:
+        """The value of what a stop watches, where we stand."""
+        return None if item.watched is None else self._value(item.watched)
+
     def _value(self, expression: Expression, step: int | None = None) -> Array | None:
         """The value of an expression, or None where it cannot be asked."""
         try:
@@ -253,8 +257,9 @@ class Debugger:
 
     def _note(self, lookout: Lookout) -> None:
         """Count what a run saw, and note the values at the stops that ended it."""
-        seen = {item.id: self._value(item.watched) if item.watched is not None else None for item in lookout.held}
-        self.stops = self.stops.counted(lookout.hits, lookout.ignore).stopped(self.step, seen)
+        seen = {item.id: self._watched(item) for item in lookout.held}
+        counted = self.stops.counted(lookout.hits, lookout.ignore).anchored(lookout.anchors)
+        self.stops = counted.stopped(self.step, seen)
 
     def _enter_next_stretch(self) -> int:
         """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gdrepl.engine.optimizer import accumulation
@@ -10,10 +11,10 @@ from gdrepl.engine.past import Past
 from gdrepl.engine.program import Orders, Program, Seen
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.segment import Segment
-from gdrepl.engine.snapshot import Snapshot, same_numbers
+from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
 from gdrepl.engine.stops import StopPoint
 from gdrepl.engine.timeline import Stretch
-from gdrepl.engine.triggers import Holds, Trigger
+from gdrepl.engine.triggers import Changes, Holds, Trigger
 from gdrepl.errors import ExpressionError
 from gdrepl.expression import Expression
 
@@ -26,6 +27,7 @@ class Lookout:
         until: that condition, alone, or nothing.
         hits: stop number -> how often it held in this run.
         ignore: stop number -> how many more times it is to be ignored.
+        anchors: stop number -> the value at a hit that was ignored, from which `watch by` goes on.
         held: the stops that ended the run; empty while it goes on.
         until_held: whether `until` ended it.
     """
@@ -33,6 +35,7 @@ class Lookout:
     def __init__(self, stops: Iterable[StopPoint], until: Expression | None = None) -> None:
         self.items = tuple(stops)
         self.until = (Holds(until, "until"),) if until is not None else ()
+        self.anchors: dict[int, Array] = {}
         self.hits = {item.id: 0 for item in self.items}
         self.ignore = {item.id: item.ignore for item in self.items}
         self.held: tuple[StopPoint, ...] = ()
@@ -49,17 +52,40 @@ class Lookout:
 
     def orders(self, items: Sequence[StopPoint], memory: list[list[Any]], halting: bool = True) -> Orders:
         """What a program of these stops is told."""
-        ignore = [*(self.ignore[item.id] for item in items), *(0 for _ in self.until)]
-        return Orders(ignore, memory, [trigger.given() for trigger in self.triggers(items)], halting)
+        # A hit of `watch by` halts also where it is to be ignored: the distance is counted anew from there.
+        ignore = [0 if _is_anchored(item) else self.ignore[item.id] for item in items]
+        given = [[self.anchors[item.id]] if item.id in self.anchors else item.whole.given() for item in items]
+        return Orders([*ignore, *(0 for _ in self.until)], memory, [*given, *([] for _ in self.until)], halting)
 
-    def take(self, items: Sequence[StopPoint], seen: Seen) -> bool:
-        """Note what a program of these stops saw; returns whether that ended the run."""
-        for item, hits, ignore in zip(items, seen.hits, seen.ignore):
+    def take(self, items: Sequence[StopPoint], seen: Seen, value: Callable[[StopPoint], Array | None]) -> bool:
+        """Note what a program of these stops saw; returns whether that ended the run. `value` tells what a stop watches now."""
+        held = []
+        for item, hits, ignore, fired in zip(items, seen.hits, seen.ignore, seen.fired):
             self.hits[item.id] += hits
-            self.ignore[item.id] = ignore
-        self.held = tuple(item for item, fired in zip(items, seen.fired) if fired)
+            if fired and _is_anchored(item) and self.ignore[item.id] > 0:
+                self.ignore[item.id] -= 1
+                self._anchor(item, value(item))
+                continue
+            if not _is_anchored(item):
+                self.ignore[item.id] = ignore
+            if fired:
+                held.append(self._current(item))
+        self.held = tuple(held)
         self.until_held = any(seen.fired[len(items) :])
-        return any(seen.fired)
+        return bool(held) or self.until_held
+
+    def _current(self, item: StopPoint) -> StopPoint:
+        if item.id in self.anchors and isinstance(item.trigger, Changes):
+            return replace(item, trigger=replace(item.trigger, anchor=self.anchors[item.id]))
+        return item
+
+    def _anchor(self, item: StopPoint, value: Array | None) -> None:
+        if value is not None:
+            self.anchors[item.id] = value
+
+
+def _is_anchored(item: StopPoint) -> bool:
+    return isinstance(item.trigger, Changes) and item.trigger.by is not None
 
 
 class Memories:

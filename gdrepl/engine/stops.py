@@ -181,6 +181,16 @@ class Stops:
             lambda item: replace(item, hits=item.hits + hits[item.id], ignore=ignore[item.id]) if item.id in hits else item
         )
 
+    def anchored(self, anchors: Mapping[int, Array]) -> Stops:
+        """The collection with other values from which `watch by` goes on, by number."""
+
+        def moved(item: StopPoint) -> StopPoint:
+            if item.id in anchors and isinstance(item.trigger, Changes):
+                return replace(item, trigger=replace(item.trigger, anchor=anchors[item.id]))
+            return item
+
+        return self._map(moved) if anchors else self
+
     def stopped(self, step: int, seen: Mapping[int, Array | None]) -> Stops:
         """The collection after the ids of `seen` stopped a run at `step`: those that are for once are switched off, or gone."""
         done = self._map(lambda item: item.after_stopping(step, seen[item.id]) if item.id in seen else item)

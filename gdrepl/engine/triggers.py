@@ -96,7 +96,7 @@ class Changes:
     Attributes:
         expression: of any shape.
         by: how far a number of it must have moved; None takes any change. NaN and NaN are the same.
-        anchor: with `by`, the value when it was set or last stopped a run.
+        anchor: with `by`, the value when it was set or last held.
     """
 
     expression: Expression

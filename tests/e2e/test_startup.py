@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from driving import do, hill, read_json
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.recording.journal import journal_folder
 from gdrepl.shell.keeper import Keeper
-from tests.e2e.driving import do, hill, read_json
 
 QUICK = ("(x-50)**2", "--var", "x=3", "--optimizer", "sgd", "--lr", "0.1", "--engine", "eager")
 Write = Callable[..., None]

@@ -354,3 +354,17 @@ def test_the_result_of_setting_a_stop_is_plain_json(session: Session) -> None:
             answer = read_json(dumps(result_to_json(outcome.result)))
             assert answer["type"] == "StopSet"
             assert answer["temporary"] is (line[0] == "t")
+
+
+def test_an_ignored_hit_of_watch_by_is_where_the_next_distance_begins():
+    session = hill(optimizer="sgd", rate="0.1")  # x_k = 50 - 47 * 0.8**k
+    do(session, "watch x by 8", "ignore 1 2", "continue")
+    steps, anchor = [], 3.0
+    for k in range(1, 40):
+        x = 50 - 47 * 0.8**k
+        if abs(x - anchor) >= 8:
+            steps, anchor = [*steps, k], x
+    assert session.debugger.step == steps[2]
+    assert do(session, "info break")["stops"][0]["hits"] == 3
+    do(session, "continue 30")
+    assert session.debugger.step == steps[3]

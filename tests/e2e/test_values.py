@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import contents, do, error_of, hill
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.errors import GdreplError
-from tests.e2e.driving import contents, do, error_of, hill
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 

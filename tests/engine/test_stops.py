@@ -119,11 +119,11 @@ def test_watch_by_stops_each_time_the_value_has_moved_so_far_since_the_last_stop
     assert met(debugger, 30) == list(range(3 + stride, 31, stride))
 
 
-def test_the_anchor_of_watch_by_moves_only_where_it_stopped_a_run() -> None:
+def test_the_anchor_of_watch_by_moves_where_it_held_ignored_or_not() -> None:
     debugger = sliding()
     first = arm(debugger, watching(debugger, "x", 5.0), ignore=2)
-    # At 5 and 6 it lets pass, and what it measures from stays 0: so it stops at 7, and from there at 12.
-    assert met(debugger, 14) == [7, 12]
+    # It lets 5 and 10 pass, and measures from there: so it stops at 15, and then at 20.
+    assert met(debugger, 24) == [15, 20]
     assert state(debugger) == [(first, 4, 0, True)]
 
 
