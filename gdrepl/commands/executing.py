@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdrepl.commands.blocks import Block
 from gdrepl.commands.following import is_silent, lines_after
-from gdrepl.commands.line import END, Part, parts
+from gdrepl.commands.line import END, Part, parts, takes_the_line
 from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.outcomes import Outcome, Script
 from gdrepl.commands.registry import Command, command_word, registry
@@ -58,13 +58,22 @@ class Executor:
         Args:
             place: where the line stands, for errors that name it later.
         """
-        for part in (part for each in line.split("\n") for part in parts(each)):  # a recorded block may have several
+        for part in (part for each in line.split("\n") for part in self._parts(each)):  # a recorded block may have several
             if not part.text or part.is_comment:
                 continue
             for outcome in self._take(part, place):
                 yield outcome
                 if outcome.error is not None:
                     return
+
+    def _parts(self, line: str) -> Iterator[Part]:
+        """The commands of a line; an alias of a command that goes on to the end of the line does so, too."""
+        for part in parts(line):
+            word = command_word(self._session.own.expand(part.word))
+            if word != part.word and takes_the_line(word):
+                yield from parts(self._session.own.expand(part.word) + line[part.start + len(part.indent) + len(part.word) :])
+                return
+            yield part
 
     def _take(self, part: Part, place: str) -> Iterator[Outcome]:
         block = self.block
@@ -93,7 +102,7 @@ class Executor:
         elif not isinstance(result, Block):
             held, self._held = self._held, ()
             yield Outcome(text if block is None else block.text, result, silent=self.follows and is_silent(held))
-            if self._moves != moves:
+            if self.follows and self._moves != moves:
                 self._pending = held
             if self.follows and not self._following:
                 yield from self._follow()
@@ -131,8 +140,12 @@ class Executor:
                             return
                     if self._moves != moves:
                         break
+                unfinished = self.drop_block()
+                if unfinished is not None:
+                    yield unfinished
+                    return
         finally:
-            self._following, self._pending = False, ()
+            self._following, self._pending, self.block = False, (), None
 
     def _result(self, text: str, place: str, block: Block | None) -> Any:
         """What a line gives: a result, a script to run next, or a block of which this was the first line."""
@@ -234,4 +247,5 @@ def _endless(moves: int, updates: int) -> CommandError:
 
 def _too_deep(script: Script) -> CommandError:
     what = f"{script.name} calls itself, or others," if script.quiet else "source is nested"
-    return CommandError(f"{what} more than {MAX_SOURCE_DEPTH} {'deep' if script.quiet else 'files deep'}")
+    hint = f"help {script.name} shows its lines" if script.quiet else "a script must not source itself"
+    return CommandError(f"{what} more than {MAX_SOURCE_DEPTH} {'deep' if script.quiet else 'files deep'}", hint)

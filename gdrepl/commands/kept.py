@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 1_000
 MOST_NUMBERS = 10_000
-"""How many values are kept, and of how many numbers each."""
+MOST_IN_ALL = 100_000
+"""How many values are kept, of how many numbers each, and how many numbers that print has shown in all."""
 
 _TOKEN = re.compile(r"\$\$?\w*")
 _TYPED = re.compile(r"(?<![\w$])_\w*")
@@ -49,7 +50,10 @@ class Kept:
     def with_printed(self, value: Array) -> Kept:
         """These, and one that was printed; the oldest goes where there are too many."""
         kept = value if value.size <= MOST_NUMBERS else None
-        return replace(self, printed=(*self.printed, kept)[-MOST_VALUES:], last=self.last + 1)
+        printed = (*self.printed, kept)[-MOST_VALUES:]
+        while sum(each.size for each in printed if each is not None) > MOST_IN_ALL:
+            printed = printed[1:]
+        return replace(self, printed=printed, last=self.last + 1)
 
     def with_named(self, name: str, value: Array) -> Kept:
         """These, and one by name.

@@ -65,7 +65,7 @@ def _commands(line: str) -> Iterator[Part]:
         if cut[1]:
             continue
         part = _part(start, line[start : cut.start()])
-        if _takes_the_line(part.word):
+        if takes_the_line(part.word):
             end = _END.search(line, start)
             yield _part(start, line[start : end.start() if end else len(line)])
             if end:
@@ -76,7 +76,7 @@ def _commands(line: str) -> Iterator[Part]:
     yield _part(start, line[start:])
 
 
-def _takes_the_line(word: str) -> bool:
+def takes_the_line(word: str) -> bool:
     """Whether the command that `word` names keeps the `;;` behind it; asked at every key, so no suggestion is looked for."""
     candidates = registry.candidates(word) if word else []
     return len(candidates) == 1 and candidates[0].whole_line

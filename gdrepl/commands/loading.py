@@ -227,20 +227,23 @@ def _checkpoints(session: Session, body: Mapping[str, Any]) -> None:
         items = (*items, Checkpoint(id, name, _checked_position(item["position"], debugger.timeline.branches)))
         debugger.checkpoints = Checkpoints(items, next_id)
     debugger.checkpoints = Checkpoints(items, next_id)
-    debugger.timeline.first_free = _whole(body.get("first_free_branch", 1))
+    debugger.timeline.first_free = max(1, _whole(body.get("first_free_branch", 1)))
 
 
 def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger = session.debugger
-    debugger.max_steps = _whole(body["max_steps"])
+    debugger.max_steps = check_preference("max-steps", body["max_steps"])
     debugger.stops = stops_from_plain(body["stops"], body["next_stop"])
     session.displays = tuple(
         Display(_whole(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
     )
     session.next_display = _whole(body["next_display"])
-    session.settings.history_limit = _whole(body["history_limit"])
+    numbers = [0, *(display.id for display in session.displays), session.next_display]
+    if numbers != sorted(set(numbers)):
+        raise ValueError("the numbers of the displays are out of order")
+    session.settings.history_limit = check_preference("history-limit", body["history_limit"])
     debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
-    session.settings.print_precision = _whole(body["print_precision"])
+    session.settings.print_precision = check_preference("print-precision", body["print_precision"])
     session.seed = _whole(body["seed"])
     restore_own(session, body)
     session.definitions = _definitions(body, debugger.problem)
@@ -286,7 +289,7 @@ def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
 
 
 def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} is not a whole number")
     return value
 
@@ -305,6 +308,6 @@ class _Reading:
             return
         if isinstance(error, KeyError):
             raise SessionFileError(f"the {self.record.kind} record lacks {error.args[0]!r}", self.record.line) from error
-        if isinstance(error, GdreplError | ValueError | TypeError | AttributeError | IndexError):
+        if isinstance(error, GdreplError | ValueError | TypeError | AttributeError | IndexError | ArithmeticError):
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise SessionFileError(f"the {self.record.kind} record is not in order: {reason}", self.record.line) from error

@@ -15,7 +15,7 @@ from gdrepl.commands.own import Own, check_own_name
 from gdrepl.commands.session import Event, Session
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.errors import CommandError
-from gdrepl.recording.format import text_of
+from gdrepl.recording.format import line_of
 from gdrepl.recording.numbers import array_from_json, to_json
 
 VALUES = "values"
@@ -36,13 +36,19 @@ def own_to_plain(session: Session) -> dict[str, Any]:
 
 def restore_own(session: Session, body: Mapping[str, Any]) -> None:
     """The members of a state record back into a session; what has become the name of a command is left out."""
-    defined = {name: tuple(_line(line) for line in lines) for name, lines in body.get("defined", {}).items()}
-    aliases = {name: _line(text) for name, text in body.get("aliases", {}).items()}
+    defined = {name: _lines(lines) for name, lines in body.get("defined", {}).items()}
+    aliases = {name: line_of(text) for name, text in body.get("aliases", {}).items()}
     session.own = Own(_free(defined), _free(aliases))
     confirm = body.get("confirm", True)
     if not isinstance(confirm, bool):
         raise ValueError("confirm is true or false")
     session.settings.confirm = confirm
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("the lines of a command are a list")
+    return tuple(line_of(line) for line in value)
 
 
 def _free(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,13 +59,6 @@ def _free(table: Mapping[str, Any]) -> dict[str, Any]:
         except CommandError:
             continue
     return free
-
-
-def _line(value: object) -> str:
-    text = text_of(value)
-    if not text.strip() or "\n" in text or "\r" in text:
-        raise ValueError("a line of a command is one line of text")
-    return text
 
 
 def kept_record(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:

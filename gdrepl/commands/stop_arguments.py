@@ -44,6 +44,8 @@ def _named(text: str) -> tuple[str, str]:
     if match is None:
         return text, ""
     name = match[2] or ""
+    if name in ("all", "once", "checkpoint", "checkpoints", "cp"):
+        raise CommandError(f"'{name}' cannot be the name of a stop", "commands of stops use that word; choose another")
     if not is_name(name):
         raise CommandError(f"'{name[:40]}' cannot be the name of a stop", "a name is letters, digits, - and _, such as as-low")
     return match[1], name

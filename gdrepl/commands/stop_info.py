@@ -15,7 +15,7 @@ from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
 from gdrepl.expression import Expression, parse
-from gdrepl.recording.format import text_of
+from gdrepl.recording.format import line_of, text_of
 from gdrepl.recording.numbers import array_from_json, to_json
 
 
@@ -106,7 +106,7 @@ def _stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
         DELETE if temporary else DISABLE if once else KEEP,
         _whole(body["hits"]),
         _whole(body.get("ignore", 0)),
-        tuple(text_of(line) for line in lines),
+        tuple(line_of(line) for line in lines),
         _array_from_plain(body.get("seen")),
         None if seen_at is None else _whole(seen_at),
     )
@@ -119,6 +119,8 @@ def _trigger_from_plain(body: Mapping[str, Any], condition: Expression | None) -
         if by is not None and not (isinstance(by, int | float) and not isinstance(by, bool) and 0 < by < np.inf):
             raise ValueError(f"a watchpoint by {by!r}")
         anchor = _array_from_plain(body["anchor"]) if by is not None else None
+        if by is not None and anchor is None:
+            raise ValueError("a watchpoint by a distance without a value to measure it from")
         return Changes(_expression(body["watch"]), None if by is None else float(by), anchor)
     if kind == "event":
         given = {text_of(name): float(value) for name, value in dict(body["thresholds"]).items()}
@@ -141,6 +143,6 @@ def _array_from_plain(value: Any) -> Array | None:
 
 
 def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} is not a whole number")
     return value

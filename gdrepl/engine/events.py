@@ -51,10 +51,9 @@ class Event:
 
     def text(self) -> str:
         """`plateau`, or with what differs from the defaults: `plateau patience=20`."""
-        changed = [
-            f"{each.name}={getattr(self, each.name):g}" for each in fields(self) if getattr(self, each.name) != each.default
-        ]
-        return " ".join([self.name, *changed])
+        usual = {each.name: each.default for each in fields(self)}
+        changed = {name: value for name, value in self.thresholds().items() if value != usual[name]}
+        return " ".join([self.name, *(f"{name}={in_full(value)}" for name, value in changed.items())])
 
     def thresholds(self) -> dict[str, float]:
         """Each threshold by name."""
@@ -62,8 +61,14 @@ class Event:
 
     def definition(self) -> str:
         """When it fires, with its thresholds."""
-        given = {name: f"{value:g}" for name, value in self.thresholds().items()}
+        given = {name: in_full(value) for name, value in self.thresholds().items()}
         return " ".join((type(self).__doc__ or "").split()).format(**given)
+
+
+def in_full(number: float) -> str:
+    """A number as it reads back, in as few digits as that takes."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +144,8 @@ class Vanishing(Event):
 
 @dataclass(frozen=True, slots=True)
 class Plateau(Event):
-    """the lowest loss of the last {patience} points and that of the {patience} before differ by no more than {rtol} of its
-    size"""
+    """the lowest loss of the last {patience} points and that of the {patience} before (or as many as there are) differ by no
+    more than {rtol} of its size"""
 
     name: ClassVar[str] = "plateau"
     next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr 1 0.1 0.01 races others"
@@ -156,7 +161,7 @@ class Plateau(Event):
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
         tf = reading.tf
         ring = tf.concat([memory[0][1:], tf.reshape(reading.last_loss, [1])], 0)  # the oldest first
-        before = tf.reduce_min(ring[: self.patience + 1])
+        before = tf.reduce_min(ring[1 : self.patience + 1])
         low = tf.reduce_min(tf.concat([ring[self.patience + 1 :], [reading.loss]], 0))
         return tf.math.is_finite(before) & (tf.abs(before - low) <= self.rtol * tf.abs(before)), [ring]
 
@@ -334,7 +339,7 @@ def make_event(name: str, given: Mapping[str, float]) -> Event:
     return event
 
 
-MOST_POINTS = 100_000
+MOST_POINTS = 10_000
 """The most points that an event looks back on."""
 
 

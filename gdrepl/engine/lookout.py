@@ -15,7 +15,7 @@ from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
 from gdrepl.engine.stops import StopPoint
 from gdrepl.engine.timeline import Stretch
 from gdrepl.engine.triggers import Changes, Holds, Trigger
-from gdrepl.errors import ExpressionError
+from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 
 
@@ -154,8 +154,15 @@ class Memories:
         orders = Orders(
             [0] * len(places), [memory[place] for place in places], [each.given() for each in remembering], halting=False
         )
+        left, walked = last - first, orders.memory
         try:
-            walked = program.advance(last - first, through=True, last_only=True, orders=orders).seen.memory
+            while left:
+                count = program.pace.begin(left)
+                walked = program.advance(count, through=True, last_only=True, orders=replace(orders, memory=walked)).seen.memory
+                program.pace.end(count)
+                left -= count
+                if left and self._past.interrupt.is_set():
+                    raise CommandError("interrupted while the steps before were looked at again", "nothing has changed")
         except ExpressionError:
             return self._programs.get(segment.recipe, triggers).blank_memory()
         new = dict(zip(places, walked))

@@ -28,6 +28,8 @@ ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
 _HELD, _LATEST, _MEMORY = range(3)
 """What the loop carries about its triggers, by place."""
+_AN_EYE = 0.03
+"""Seconds after which a call of the loop comes back between two hits that are to be ignored."""
 _BITS = 62
 """How many triggers share one number that says which of them hold."""
 Tensor = Any
@@ -214,7 +216,7 @@ class Program:
         return [trigger.blank(shapes) for trigger in self.triggers]
 
     def advance(self, count: int, through: bool = False, last_only: bool = False, orders: Orders | None = None) -> Advance:
-        """Make up to `count` updates, fewer when a trigger fires or, unless `through`, a value is not finite.
+        """Make up to `count` updates, fewer when a trigger fires, has held long or, unless `through`, a value is not finite.
 
         With `last_only` the rows but the last are not handed back, which saves their memory. Without `orders` the triggers
         begin with nothing behind them, and each fires when it holds.
@@ -228,7 +230,7 @@ class Program:
         rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
         orders = orders or self._plain_orders()
         seen = Seen(hits=(0,) * len(self.triggers), ignore=tuple(orders.ignore))
-        taken, halting, watched = 0, orders.halting, self._watched(orders)
+        taken, halting, watched, began = 0, orders.halting, self._watched(orders), time.perf_counter()
         while True:
             control = [min(count - taken, self.capacity), self._step, int(through), int(halting)]
             status, loss, gradient, last_row, memory = self._guarded(
@@ -251,6 +253,8 @@ class Program:
             taken += done
             if taken >= count or any(seen.fired) or not (finite or through):
                 break
+            if halting and any(seen.held) and time.perf_counter() - began > _AN_EYE:
+                break  # hit after hit to be ignored: whoever called must hear of Ctrl-C meanwhile
         rows[-1 if last_only else taken - 1] = last = last_row.numpy()
         self._rate_here = self.layout.rate(last, self._rate_here)
         kept = rows if last_only or taken == count else rows[:taken].copy()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gdrepl.engine.events import Event, Memory, Shapes
+from gdrepl.engine.events import Event, Memory, Shapes, in_full
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.reading import Reading
 from gdrepl.engine.snapshot import Array
@@ -111,12 +111,13 @@ class Changes:
     @property
     def text(self) -> str:
         """The expression, and by how much."""
-        return self.expression.text if self.by is None else f"{self.expression.text} by {self.by:g}"
+        return self.expression.text if self.by is None else f"{self.expression.text} by {in_full(self.by)}"
 
     @property
     def key(self) -> Hashable:
-        """The anchor is no part of it."""
-        return "changes", self.expression.text, self.by
+        """The anchor is part of it by its shape and type alone."""
+        kind = None if self.anchor is None else (self.anchor.shape, str(self.anchor.dtype))
+        return "changes", self.expression.text, self.by, kind
 
     @property
     def expressions(self) -> tuple[Expression, ...]:

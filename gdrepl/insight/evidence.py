@@ -120,8 +120,15 @@ def _overshoot(event: Event, looked: Looked) -> Numbers:
 
 
 def _dead(event: Event, looked: Looked) -> Numbers:
-    dead = {name: int((value == 0).sum()) for name, value in looked.after.gradient.items()}
-    return {f"zeros in grad({name})": count for name, count in dead.items() if count}
+    assert isinstance(event, events.Dead)
+    found: Numbers = {}
+    for name, value in looked.after.gradient.items():
+        if name in looked.columns.norms:
+            found[f"zeros in grad({name})"] = int((value == 0).sum())
+        else:
+            last = looked.columns.gradient[name][-event.patience :]
+            found[f"zeros in grad({name})"] = int((last == 0).all(axis=0).sum())
+    return {name: count for name, count in found.items() if count}
 
 
 def _update_ratio(event: Event, looked: Looked) -> Numbers:

@@ -57,6 +57,18 @@ def text_of(value: object) -> str:
     return value
 
 
+def line_of(value: object) -> str:
+    """A member of a record that must be one line of text, as somebody may have typed it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = text_of(value)
+    if not text.strip() or any(character < " " and character != "\t" for character in text):
+        raise ValueError("a line of a command is one line of text")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """What is wrong at a line of a file that can be read all the same.

@@ -6,7 +6,7 @@ import pytest
 from driving import contents, do, error_of, hill
 
 from gdrepl.commands.ahead import needs_debugger, repeatable
-from gdrepl.commands.replaying import replay_file
+from gdrepl.commands.replaying import replay_file, rerun
 from gdrepl.commands.saving_own import restore_own
 from gdrepl.recording.format import Encoder, decode
 from gdrepl.shell.complete import complete
@@ -291,3 +291,28 @@ def test_confirm_is_on_or_off():
     session = hill()
     assert "on or off" in error_of(session, "set confirm maybe").hint
     assert session.settings.confirm is True
+
+
+def test_an_alias_of_a_command_that_takes_the_line_takes_it_too():
+    session = hill()
+    result = do(session, "alias t = whatif", "t set lr 0.01 ;; step 5")
+    assert (result["type"], session.debugger.step) == ("WhatIf", 0)
+
+
+def test_a_block_that_the_commands_of_a_stop_leave_open_is_dropped_and_told():
+    session = hill()
+    do(session, "break if step == 3", "commands 1 ;; foo bar ;; end", "alias foo = define")
+    outcomes = list(session.execute("step 5"))
+    assert "was not finished" in outcomes[-1].error.message
+    assert do(session, "print step")["value"] == 3
+
+
+def test_the_commands_of_a_stop_are_not_run_again_by_what_follows_a_replay():
+    session = hill()
+    do(session, "break if step == 3", "commands 1 ;; set lr 0.5 ;; end", "step 9")
+    again = hill()
+    for event in session.events:
+        assert rerun(again, event.line, event.result) is None
+    before = len(again.events)
+    do(again, "print lr")
+    assert len(again.events) == before + 1

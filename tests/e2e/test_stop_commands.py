@@ -368,3 +368,29 @@ def test_an_ignored_hit_of_watch_by_is_where_the_next_distance_begins():
     assert do(session, "info break")["stops"][0]["hits"] == 3
     do(session, "continue 30")
     assert session.debugger.step == steps[3]
+
+
+def test_a_watch_by_of_another_shape_is_another_stop():
+    session = Session(Setup("sum((x-50)**2)", {"x": "3.0"}, optimizer="sgd", rate="0.1"))
+    do(session, "watch x by 1", "step 3", "var x = [1.0, 2.0, 3.0]", "loss sum((x-50)**2)")
+    [stop] = do(session, "step 2")["stops"]
+    assert "its shape was ()" in stop["error"]
+    do(session, "delete 1", "watch x by 1")
+    assert do(session, "info break")["stops"][0]["note"] == ""
+    do(session, "goto main")
+    [stop] = do(session, "step 2")["stops"]
+    assert "its shape was (3,)" in stop["error"]
+
+
+def test_thresholds_and_distances_keep_all_their_digits(tmp_path):
+    session = hill()
+    do(session, "watch x by 0.123456789", "catch plateau rtol=1.23456789e-4", f"save stops {tmp_path / 'all'}")
+    again = hill()
+    do(again, f"source {tmp_path / 'all.gd'}")
+    assert [item.text for item in again.debugger.stops] == [item.text for item in session.debugger.stops]
+    assert again.debugger.stops.items[0].trigger.by == 0.123456789
+
+
+@pytest.mark.parametrize("name", ["all", "once", "checkpoint", "cp"])
+def test_words_of_the_commands_of_stops_are_no_names_of_stops(name):
+    assert "cannot be the name" in error_of(hill(), f"break if x > 10 as {name}").message

@@ -116,7 +116,7 @@ def grown(factor: float, window: int) -> Callable[[Descent], list[int]]:
 def flat(patience: int, rtol: float) -> Callable[[Descent], list[int]]:
     def steps(descent: Descent) -> list[int]:
         loss = losses(descent)
-        low = [loss[max(0, k - 2 * patience) : k - patience + 1].min() for k in range(patience, len(loss))]
+        low = [loss[max(0, k - 2 * patience + 1) : k - patience + 1].min() for k in range(patience, len(loss))]
         now = [loss[k - patience + 1 : k + 1].min() for k in range(patience, len(loss))]
         holds = [False] * patience + [abs(before - after) <= rtol * before for before, after in zip(low, now)]
         return begins(holds)
