@@ -46,6 +46,12 @@ class Act:
         """Whether it changes something; else it runs."""
         return self.command.name == "set"
 
+    @property
+    def sets(self) -> str:
+        """The name of what it sets, or ""."""
+        name = _NAME.match(self.rest) if self.edits else None
+        return "" if name is None else name.group().partition("[")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
