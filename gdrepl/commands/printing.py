@@ -138,10 +138,12 @@ def _values(session: Session, expression: Expression, steps: Sequence[int], bran
     try:
         return values_at(session.debugger, expression, steps, branch, session.others(expression))
     except ExpressionError as error:
-        if expression.history and steps[0] == branch.start:  # prev(...) means nothing there
+        if steps[0] == branch.start and "no point before" in error.message:
             later = branch.start + 1
             error.hint = (
-                f"over {later}:{max(later, steps[-1])} begins behind it" if len(steps) > 1 else f"at {later} is the first"
+                f"over {later}:{max(later, steps[-1])} leaves step {branch.start} out"
+                if len(steps) > 1
+                else f"at {later} is the first step with one before it"
             )
         raise
 
