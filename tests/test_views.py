@@ -857,3 +857,71 @@ def test_futures_over_decades_have_a_log_axis_unless_a_loss_is_negative():
 def test_futures_without_a_loss_to_draw_have_no_chart():
     broken = dataclasses.replace(SAMPLES["what if"].variants[0], curve_losses=f32(np.full(60, np.nan)))
     assert futures_chart(dataclasses.replace(SAMPLES["what if"], variants=(broken,))) is None
+
+
+# --- narrow screens -----------------------------------------------------------------------------------------------------
+
+
+def race(*outcomes: tuple[str, str, int | None, float]) -> WhatIf:
+    curve = (np.arange(2), f32([1, 1]))
+    variants = tuple(
+        Variant(label, outcome, 50, f32(loss), 7, at, *curve, "" if label == "as it is" else label.replace(" ", "-"))
+        for label, outcome, at, loss in outcomes
+    )
+    return WhatIf(variants, 0, f32(2209), f32(1))
+
+
+RACE = race(("as it is", "converged", None, 4.4565e-7), ("lr 0.001", "moving", None, 1808.2), ("lr 10", "diverged", 14, np.inf))
+TREE = Branches(
+    (
+        BranchInfo("main", None, 0, 0, 31, f32(0.002166617), False, "SGD(learning_rate=0.1)", "(x-50)**2"),
+        BranchInfo("lr-0.001", "main", 0, 0, 50, f32(1808.214), True, "SGD(learning_rate=0.001)", "(x-50)**2"),
+    )
+)
+
+
+def words_of(result, width: int) -> str:
+    """What is drawn as words with one blank between them; nothing of it may have been cut."""
+    text = to_text(render(result, Style(width, 24, False, True)), Style(width, 24, False, True))
+    assert "..." not in text
+    assert max(map(len, text.splitlines())) <= width
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_a_narrow_race_keeps_label_outcome_and_loss(width):
+    text, comma = words_of(RACE, width), ", loss" if width == 24 else ""
+    assert f"as it is converged{comma} {'4.46e-7' if width == 24 else '4.4565e-7'}" in text
+    assert f"lr 10 diverged at 14{comma} inf" in text
+
+
+def test_a_race_of_eighty_cells_has_every_column():
+    assert "lr 10 diverged at 14 50 inf 7 lr-10" in words_of(RACE, 80)
+
+
+@pytest.mark.parametrize(("width", "rows"), [
+    (24, ("main 0..31, loss 0.00217", "* `- lr-0.001 0..50, loss 1.81e3")),
+    (40, ("main 0..31 0.002166617", "* `- lr-0.001 0..50 1808.214")),
+    (80, ("main 0..31 31 0.002166617 SGD(lr=0.1)", "* `- lr-0.001 0..50 50 1808.214 SGD(lr=0.001)")),
+])  # fmt: skip
+def test_a_narrow_tree_keeps_branch_steps_and_loss(width, rows):
+    text = words_of(TREE, width)
+    assert all(row in text for row in rows)
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_a_narrow_list_of_stops_keeps_all_that_is_told(width):
+    listed = Stops((StopInfo(12, "event", "plateau patience=50", False, 1, seen=f32(0.5), seen_at=31),))
+    assert words_of(listed, width) == "12 catchpoint, off, 1 hit plateau patience=50 (last 0.5 at step 31)"
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_narrow_losses_of_two_branches_are_whole(width):
+    text = words_of(Diff("main", "b1", (), 0.0, 0, 31, 11, "loss", (LossPair(11, f32(0.004456524), f32(-1234.567)),)), width)
+    assert f"11 {'0.00446 -1.23e3' if width == 24 else '0.004456524 -1234.567'}" in text
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_narrow_checkpoints_keep_number_name_and_step(width):
+    listed = Checkpoints((CheckpointInfo(1, "before-lr", "b1", 15, f32(0.002670585), True, "SGD(learning_rate=0.3)"),))
+    assert re.search(r"\* 1 before-lr 15( 0.002670585)?$", words_of(listed, width))

@@ -40,6 +40,9 @@ def parse_definition(text: str, session: Session) -> Assignment:
 
 
 def _parse_assignment(text: str, command: str) -> Assignment:
+    number = re.match(r"\$\$?\d*(?![\w$])", text.strip())
+    if number is not None:
+        raise CommandError(f"{number.group()} is not yours to set: print does", "for example set $before = x")
     match = _ASSIGNMENT.fullmatch(text.strip())
     if match is not None and not match[3].strip():
         raise CommandError(f"{match[1]}{match[2] or ''} needs a value", _example(match[1], command))
@@ -55,6 +58,8 @@ def _example(name: str, command: str) -> str:
     if name in ("optimizer", "engine", "dtype"):
         choices = {"engine": ENGINES, "dtype": DTYPES}.get(name) or tuple(optimizer.catalogue())
         return f"{name} is one of {', '.join(choices)}"
-    values = {"lr": "0.1", "max-steps": "1e6", "history-limit": "256", "print-precision": "7", "seed": "1"}
+    if name.startswith("$"):
+        return f"{command}{name} = EXPRESSION"
+    values = {"confirm": "off", "lr": "0.1", "max-steps": "1e6", "history-limit": "256", "print-precision": "7", "seed": "1"}
     value = values.get(name, "3.0")
     return f"for example {command}{name} {value}" if command else f"for example {name} = {value}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Annotated
 
 from gdrepl.commands.arguments import ABranch, complete_branches
@@ -36,6 +37,11 @@ def parse_branch(text: str, session: Session) -> BranchWish:
     if words[0] == "delete":
         return _parse_delete(words[1:], session)
     if len(words) > 1:
+        verb = next(iter(get_close_matches(words[0], ("rename", "delete"), 1)), "")
+        if verb:
+            raise CommandError(
+                f"branch does not know '{words[0][:40]}'", f"did you mean branch {verb} {' '.join(words[1:])[:60]}?"
+            )
         near = "-".join(words)[:40]
         raise CommandError(f"branch does not take '{words[1][:40]}'", f"a name is one word, such as {near}; or rename, delete")
     return BranchWish("begin", check_branch_name(words[0], session))

@@ -49,6 +49,8 @@ _STOPS = re.compile(r"stops\s+(\S.*)")
 
 def parse_target(text: str, session: Session) -> Target:
     """FILE, or `stops FILE`."""
+    if text.strip() == "stops":
+        raise CommandError("save stops needs FILE", "save stops FILE writes them; save ./stops is a session of that name")
     stops = _STOPS.fullmatch(text)
     return Target(parse_path(stops[1] if stops else text, session), stops is not None)
 

@@ -24,6 +24,8 @@ MOST_IN_ALL = 100_000
 """How many values are kept, of how many numbers each, and how many numbers that print has shown in all."""
 
 _TOKEN = re.compile(r"\$\$?\w*")
+_INDEX = re.compile(r"\[\s*([+-]?\d{1,9}|[+-]?\d{0,9}\s*:\s*[+-]?\d{0,9})\s*\]")
+"""A whole number or a slice in brackets, which selects something."""
 _TYPED = re.compile(r"(?<![\w$])_\w*")
 _PRINTED = re.compile(r"\$(\$?)(\d*)")
 _NAMED = re.compile(r"\$([A-Za-z]\w{0,63})")
@@ -172,13 +174,16 @@ def values_in(session: Session, expression: Expression) -> dict[str, Array]:
 def with_digits(session: Session, text: str) -> str:
     """`text` with the digits of each value in place of its $...: what is to stand on its own in a recording.
 
+    Of `$v[3]` and `$v[2:5]` only the numbers that they select are put in.
+
     Raises:
         CommandError, ExpressionError: a value is unknown, not finite, or too long.
     """
     pieces, end = [], 0
     for match, value in _tokens(session, text):
-        pieces += [text[end : match.start()], _digits(session, match.group(), value)]
-        end = match.end()
+        chosen, after = _selected(value, text, match.end())
+        pieces += [text[end : match.start()], _digits(session, text[match.start() : after], chosen)]
+        end = after
     found = "".join([*pieces, text[end:]])
     if pieces and len(found) > MAX_LENGTH:
         raise CommandError(
@@ -186,6 +191,22 @@ def with_digits(session: Session, text: str) -> str:
             "use a value of fewer numbers",
         )
     return found
+
+
+def _selected(value: Array, text: str, end: int) -> tuple[Array, int]:
+    """What the indices directly behind a value select of it, and where they end; those that do not fit are left for later."""
+    index = _INDEX.match(text, end)
+    while index is not None and value.ndim:
+        bounds = [int(part) if part.strip() else None for part in index[1].split(":")]
+        try:
+            chosen = np.asarray(value[slice(*bounds) if len(bounds) > 1 else bounds[0]])
+        except IndexError:
+            break
+        if not chosen.size:
+            break
+        value, end = chosen, index.end()
+        index = _INDEX.match(text, end) if len(bounds) == 1 else None  # [1:3][0] selects of the first axis again
+    return value, end
 
 
 def whole_in(session: Session, text: str) -> str:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gdrepl.commands.line import command_of
 from gdrepl.commands.registry import command_word, registry
-from gdrepl.errors import CommandError
+from gdrepl.errors import CommandError, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _ARGUMENT = re.compile(r"\$(argc|arg(\d{1,3}))(?![A-Za-z0-9_])")
@@ -65,6 +65,27 @@ class Own:
         if word not in self.defined:
             expanded = registry.find(word).name + expanded[len(word) :]
         return replace(self, aliases={**self.aliases, name: expanded})
+
+    def without_definition(self, name: str) -> Own:
+        """These, less one command.
+
+        Raises:
+            CommandError: there is none of that name.
+        """
+        if name not in self.defined:
+            raise CommandError(f"{name} has no lines", f"for example define {name} ;; print x ;; end")
+        return replace(self, defined={other: lines for other, lines in self.defined.items() if other != name})
+
+    def without_alias(self, name: str) -> Own:
+        """These, less one alias.
+
+        Raises:
+            CommandError: there is none of that name.
+        """
+        if name not in self.aliases:
+            near = did_you_mean(name, self.aliases)
+            raise CommandError(f"there is no alias '{name[:40]}'", near or f"alias {name[:40]} = step 10 makes one")
+        return replace(self, aliases={other: text for other, text in self.aliases.items() if other != name})
 
     def _check(self, name: str, others: Mapping[str, object], what: str) -> None:
         check_own_name(name)

@@ -42,11 +42,7 @@ def parse_print(text: str, session: Session) -> Question:
     """`EXPR`, `EXPR at STEP`, or `EXPR over A:B every N`."""
     over, at = _OVER.fullmatch(text), _AT.fullmatch(text)
     if over is not None:
-        branch = session.debugger.branch
-        first = parse_step(over["first"], session) if over["first"] else branch.start
-        last = parse_step(over["last"], session) if over["last"] else branch.end
-        every = parse_count(over["every"], session) if over["every"] else 1
-        return Question(parse_question(session, over["what"]), None, first, last, every)
+        return _over(over, session)
     if at is not None:
         return Question(parse_question(session, at["what"]), parse_place(at["place"], session))
     try:
@@ -56,6 +52,14 @@ def parse_print(text: str, session: Session) -> Question:
         if unfinished is not None:
             error.hint = "for example print x at 40, print x over 0:100 every 10"
         raise
+
+
+def _over(over: re.Match[str], session: Session) -> Question:
+    branch = session.debugger.branch
+    first = parse_step(over["first"], session) if over["first"] else branch.start
+    last = parse_step(over["last"], session) if over["last"] else branch.end
+    every = parse_count(over["every"], session) if over["every"] else 1
+    return Question(parse_question(session, over["what"]), None, first, last, every)
 
 
 def _after(session: Session, head: str) -> Sequence[str]:
@@ -77,7 +81,8 @@ def print_(session: Session, question: What) -> Printed:
     there; we stay where we are. STEP is as in goto.
 
     Each value is kept: $1 is the first, $ the last, $$ the one before, $$3 the third before. The last 1000 values of up to
-    10000 numbers each are kept; `info values` lists them, `set $name = EXPR` gives one a name.
+    10000 numbers each are kept; `info values` lists them, `set $name = EXPR` gives one a name. In a stop, a display or a loss
+    a value is put in as it is when that is set.
 
     Example: print norm(grad)
     """
@@ -130,7 +135,17 @@ def _steps(first: int, last: int, every: int, branch: Branch) -> list[int]:
 
 
 def _values(session: Session, expression: Expression, steps: Sequence[int], branch: Branch) -> list[Array]:
-    return values_at(session.debugger, expression, steps, branch, session.others(expression))
+    try:
+        return values_at(session.debugger, expression, steps, branch, session.others(expression))
+    except ExpressionError as error:
+        if steps[0] == branch.start and "no point before" in error.message:
+            later = branch.start + 1
+            error.hint = (
+                f"over {later}:{max(later, steps[-1])} leaves step {branch.start} out"
+                if len(steps) > 1
+                else f"at {later} is the first step with one before it"
+            )
+        raise
 
 
 def _stacked(expression: Expression, values: Sequence[Array]) -> Array:

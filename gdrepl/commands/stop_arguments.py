@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"(.*?)\s+as(?:\s+(\S+))?\s*", re.DOTALL)
 _IF = re.compile(r"(.*?)(?:^|\s)if(?:\s|(?=\())(.*)", re.DOTALL)
-_BY = re.compile(r"(.*\S)\s+by(?:\s+(\S.*))?", re.DOTALL)
+_BY = re.compile(r"(.*?\S)\s+by(?:\s+(\S.*))?", re.DOTALL)
 _THRESHOLD = re.compile(r"([A-Za-z][\w-]*)\s*=\s*(\S+)")
 
 
@@ -46,6 +46,8 @@ def _named(text: str) -> tuple[str, str]:
     name = match[2] or ""
     if name in ("all", "once", "checkpoint", "checkpoints", "cp"):
         raise CommandError(f"'{name}' cannot be the name of a stop", "commands of stops use that word; choose another")
+    if not name:
+        raise CommandError("as needs a name after it", "for example as low; a name is letters, digits, - and _")
     if not is_name(name):
         raise CommandError(f"'{name[:40]}' cannot be the name of a stop", "a name is letters, digits, - and _, such as as-low")
     return match[1], name
@@ -79,6 +81,10 @@ def parse_watch(text: str, session: Session) -> StopWish:
 
 
 def _distance(text: str) -> float:
+    if not text:
+        raise CommandError("by needs a distance after it", "a number above 0, such as watch x by 0.5")
+    if re.search(r"(^|\s)by(\s|$)", text):
+        raise CommandError("by is given twice", "give one distance, such as watch x by 0.5")
     try:
         value = parse_value(text)
     except ExpressionError:
@@ -95,6 +101,7 @@ def parse_catch(text: str, session: Session) -> StopWish:
     word, _, rest = text.partition(" ")
     given = _thresholds(with_digits(session, rest))
     if word != "all":
+        _suggest_event(word)
         return StopWish((Occurs(make_event(word, given)),), condition, name)
     if given or name:
         raise CommandError("catch all takes neither thresholds nor a name", "for example catch plateau patience=20 as flat")
@@ -103,6 +110,30 @@ def parse_catch(text: str, session: Session) -> StopWish:
     if not events:
         raise CommandError("all events are caught already", "info break lists them")
     return StopWish(tuple(Occurs(event) for event in events), condition)
+
+
+SYNONYMS = {
+    "non-finite": ("nan", "inf", "infinity", "infinite", "nonfinite", "non_finite", "overflow"),
+    "divergence": ("diverge", "diverged", "diverges", "diverging"),
+    "explosion": ("explode", "explodes", "exploding", "exploding-gradient", "blowup"),
+    "vanishing": ("vanish", "vanished", "vanishes", "vanishing-gradient"),
+    "plateau": ("flat", "stall", "stalled", "stuck", "stagnation"),
+    "oscillation": ("oscillate", "oscillates", "oscillating", "zigzag"),
+    "overshoot": ("overshot", "overshooting", "rise", "increase"),
+    "dead": ("zero", "dead-coordinate", "dead-neuron"),
+    "update-ratio": ("ratio", "update"),
+    "convergence": ("converge", "converged", "converges", "minimum"),
+    "clip": ("clipped", "clipping", "clipnorm", "clipvalue"),
+    "lr-change": ("lr", "rate", "learning-rate", "learning_rate", "schedule"),
+}
+"""What people call the events, for a hint."""
+
+
+def _suggest_event(word: str) -> None:
+    """Say what an event is called that people know by another word."""
+    meant = next((name for name, words in SYNONYMS.items() if word.lower() in words or word.lower() == name), word)
+    if meant != word and word not in EVENTS:
+        raise CommandError(f"there is no event '{word[:40]}'", f"catch {meant} stops there; info events lists all")
 
 
 def _thresholds(text: str) -> dict[str, float]:
@@ -115,7 +146,7 @@ def _thresholds(text: str) -> dict[str, float]:
                 f"'{rest[:40]}' is not a threshold", "write NAME=NUMBER, such as catch plateau patience=50 rtol=1e-4"
             )
         if match[1] in given:
-            raise CommandError(f"{match[1]} is given twice")
+            raise CommandError(f"{match[1]} is given twice", f"give it once, such as {match[1]}={match[2]}")
         given[match[1]] = _number(match[1], match[2])
         rest = rest[match.end() :].strip()
     return given
@@ -131,16 +162,27 @@ def _number(name: str, text: str) -> float:
     return float(value)
 
 
+def _number_of(name: str, session: Session) -> int:
+    stops = session.debugger.stops
+    try:
+        return stops.number_of(name)
+    except CommandError as error:
+        named = [item.name for item in stops if item.name]
+        listed = f"names: {', '.join(named[:8])}{', ...' if len(named) > 8 else ''}" if named else "no stop has a name"
+        near = f"{error.hint} " if error.hint.startswith("did you mean") else ""
+        error.hint = f"{near}{listed}; info break lists the numbers"
+        raise
+
+
 def parse_stop_ids(text: str, session: Session) -> tuple[int, ...]:
     """Numbers or names of stops, separated by blanks or commas; 2-4 is 2, 3 and 4."""
     ids: list[int] = []
-    stops = session.debugger.stops
     for word in whole_in(session, text).replace(",", " ").split():
         first, dash, last = word.partition("-")
         if first.isdecimal() and (not dash or last.isdecimal()) and len(word) <= 12:
             ids += range(int(first), min(int(last or first), int(first) + 1000) + 1)
         elif word[0].isalpha():
-            ids.append(stops.number_of(word))
+            ids.append(_number_of(word, session))
         else:
             raise CommandError(f"'{word[:40]}' is not the number of a stop", "numbers are listed by info break")
     return tuple(dict.fromkeys(ids))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gdrepl.commands.following import called
 from gdrepl.commands.marks import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Stops, StopSet
@@ -32,7 +33,7 @@ def break_(session: Session, condition: BreakWish) -> StopSet | Stops:
     A condition is a truth value of a point: it may use the parameters, loss, lr, step, grad(x), update(x), prev(...) and
     slot.NAME. A condition that cannot be computed is refused now; where another problem or optimizer is in force for which it
     means nothing, it ends the next run after one update and says why. `as NAME` gives it a name that can stand in place of its
-    number. help stops shows all that stops can do.
+    number. A value such as $1 or $before is put in as it is now. help stops shows all that stops can do.
 
     Example: break if loss < 1e-3
     """
@@ -53,8 +54,8 @@ def watch(session: Session, expression: WatchWish) -> StopSet | Stops:
     """Stop runs when the value of EXPRESSION changes.
 
     It is compared with its value at the step before: watch sign(x - 50) finds an overshoot. With `by D` a run stops when the
-    value has moved by D or more (any number of an array) since the watchpoint was set or last held. With `if
-    CONDITION` it stops only where that holds too.
+    value has moved by D or more (any number of an array) since the watchpoint was set or last held. With `if CONDITION` it
+    stops only where that holds too. info break shows the value that it had when it last stopped a run.
 
     Example: watch sign(x - 50)
     """
@@ -114,7 +115,7 @@ def ignore(session: Session, id: StopId, times: Times) -> Done:
     item = replace(session.debugger.stops.get(id), ignore=times)
     session.debugger.stops = session.debugger.stops.changed(item)
     passes = "stops the next time" if times == 0 else f"lets {times} hit{'s' if times != 1 else ''} pass"
-    return Done(f"{item.kind} {item.id} {passes}")
+    return Done(f"{called(item)} {passes}")
 
 
 @registry.command("commands", group="stops", block=True, syntax="[ID], lines, end")
@@ -133,7 +134,7 @@ def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ..
     item = stops.get(id) if id is not None else stops.items[-1]
     session.debugger.stops = stops.changed(replace(item, commands=lines))
     what = f"{len(lines)} command{'s' if len(lines) != 1 else ''}" if lines else "no commands any more"
-    return Done(f"{item.kind} {item.id}: {what}")
+    return Done(f"{called(item)}: {what}")
 
 
 @registry.command("delete", "del", group="stops")

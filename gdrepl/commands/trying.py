@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gdrepl.commands.arguments import parse_count
@@ -29,6 +29,8 @@ _OPTIONS = (
     ("for", re.compile(r"\s+for\s+(\S+)$")),
     ("to", re.compile(r"\s+to\s+(\S+)$")),
 )
+_STRAY = re.compile(r".*\s(for|to|keep)\s+(.*)$", re.DOTALL)
+_OPTION_EXAMPLE = "whatif lr 0.01 0.1 for 50 to 1e-3 keep fast"
 _UNFINISHED = re.compile(r"\s(for|to)$")
 _NAME = re.compile(r"[A-Za-z_][\w-]*(?:\[[^\]]*\])?")
 _OPENING, _CLOSING = "([", ")]"
@@ -45,6 +47,12 @@ class Act:
     def edits(self) -> bool:
         """Whether it changes something; else it runs."""
         return self.command.name == "set"
+
+    @property
+    def sets(self) -> str:
+        """The name of what it sets, or ""."""
+        name = _NAME.match(self.rest) if self.edits else None
+        return "" if name is None else name.group().partition("[")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ def parse_wanted(text: str, session: Session) -> Wanted:
         CommandError: it is neither commands that may be tried nor a name and values.
     """
     text, options = _options(text.strip())
+    _refuse_strays(text, options, session)
     steps, loss = options.get("for"), options.get("to")
     count = str(parse_count(steps, session)) if steps else ""
     acts = list(_acts(text)) if _is_line(text, session) else []
@@ -101,6 +110,20 @@ def _options(text: str) -> tuple[str, dict[str, str | None]]:
             return text, found
         found[option[0]] = option[1][1]
         text = text[: option[1].start()].rstrip()
+
+
+def _refuse_strays(text: str, options: Mapping[str, str | None], session: Session) -> None:
+    """Say what is wrong with an option that was not understood, which would be tried as a value."""
+    stray = _STRAY.search(text)
+    if stray is None or stray[1] in session.debugger.problem.parameters:
+        return
+    word, rest = stray[1], stray[2].strip()
+    if word in options:
+        raise CommandError(f"'{word}' is given twice", f"for example {_OPTION_EXAMPLE}")
+    takes = {"for": "a number of steps", "to": "a loss", "keep": "a name"}[word]
+    wanted = next(iter(re.findall(r"[\w.+-]+$", rest)), "") if word == "to" and rest.startswith("loss") else ""
+    hint = f"to {wanted} is the loss to get to" if wanted else f"for example {_OPTION_EXAMPLE}"
+    raise CommandError(f"'{word}' takes {takes} alone, not '{rest[:40]}'", hint)
 
 
 def _loss(text: str) -> float:

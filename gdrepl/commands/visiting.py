@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from gdrepl.commands.arguments import Count, Where
+from gdrepl.commands.arguments import MOST_STEPS, Where, whole_number
+from gdrepl.commands.kept import whole_in
 from gdrepl.commands.naming import check_checkpoint_name, checkpoint_name
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import CheckpointMade, Stepped
@@ -48,8 +49,20 @@ def _arrived(session: Session, move: Move, left: str) -> Stepped:
     return replace(result, came_from=left if left != session.debugger.position.branch else "")
 
 
+def parse_places(text: str, session: Session) -> int:
+    """How many places, a whole number from 1."""
+    number = whole_number(whole_in(session, text))
+    if number is None or not 1 <= number <= MOST_STEPS:
+        hint = "type a whole number from 1, such as back 2; goto 0 goes to step 0"
+        raise CommandError(f"'{text[:40]}' is not a number of places", hint)
+    return number
+
+
+HowFar = Annotated[int, Argument("count", parse_places, lambda session: ["1", "2", "3"])]
+
+
 @registry.command("back", "ba", group="time", repeats=True)
-def back(session: Session, count: Count = 1) -> Stepped:
+def back(session: Session, count: HowFar = 1) -> Stepped:
     """Go back through the places visited.
 
     As the button of a browser does: a place is where a command left us, on whatever branch, also before an edit. COUNT goes
@@ -62,7 +75,7 @@ def back(session: Session, count: Count = 1) -> Stepped:
 
 
 @registry.command("forward", group="time", repeats=True)
-def forward(session: Session, count: Count = 1) -> Stepped:
+def forward(session: Session, count: HowFar = 1) -> Stepped:
     """Return through the places that back has left.
 
     Example: forward

@@ -18,6 +18,7 @@ from gdrepl.engine import optimizer
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
+from gdrepl.insight.lowest import highest_until
 from gdrepl.insight.race import DIVERGED, Future, Runs, aside
 
 _LONGEST_NAME = 30
@@ -58,6 +59,7 @@ def whatif(session: Session, what: Trials) -> WhatIf:
     "As it is" is the future without the change, with what is in force here. No breakpoint or other stop of yours is armed;
     a value that is not finite ends a future. Each says how it ended:
       diverged   a value is not finite, or the loss is above ten times the first
+                 and above all losses of this branch up to here
       converged  the gradient's norm is at most 1e-4, or 1e-4 of the first
       moving     neither
     The first is what the future began with, and the step of "diverged" the one from which it is so for good. A loss that began
@@ -72,18 +74,41 @@ def whatif(session: Session, what: Trials) -> WhatIf:
     """
     debugger, here = session.debugger, session.debugger.point()
     names = _names(what, session)
+    _refuse_nowhere(session, what)
+    highest = highest_until(debugger, debugger.branch, here.step)
     count = sum(not act.edits for trial in (what.same, *what.trials) for act in trial.acts)
     runs = Runs(debugger, count)
     undo = debugger.undo()
     try:
-        same = aside(debugger, partial(_perform, session, runs, what.same))
-        tried = [aside(debugger, partial(_perform, session, runs, trial), name) for trial, name in zip(what.trials, names)]
+        same = aside(debugger, partial(_perform, session, runs, what.same), highest=highest)
+        tried = [
+            aside(debugger, partial(_perform, session, runs, trial), name, highest) for trial, name in zip(what.trials, names)
+        ]
     except BaseException:
         undo()
         raise
     target = _target(what, same)
     labelled = [(what.same.label, same), *((trial.label, future) for trial, future in zip(what.trials, tried))]
     return WhatIf(tuple(_variant(*each, target) for each in labelled), here.step, here.loss, target)
+
+
+def _refuse_nowhere(session: Session, what: Wanted) -> None:
+    """See that something can come of it: where a value is not finite, only another parameter or a run from step 0 leads on.
+
+    Raises:
+        CommandError: it cannot.
+    """
+    debugger = session.debugger
+    if debugger.snapshot().is_finite() or all(_leads_on(trial, debugger) for trial in what.trials):
+        return
+    hint = "reverse-step goes back to the point before, goto min to the lowest loss; then whatif"
+    raise CommandError(f"nothing can be tried from step {debugger.step}: the loss or gradient is not finite here", hint)
+
+
+def _leads_on(trial: Trial, debugger: Debugger) -> bool:
+    first_run = next(act for act in trial.acts if not act.edits)
+    before = trial.acts[: trial.acts.index(first_run)]
+    return first_run.command.name == "run" or any(act.sets in debugger.problem.parameters for act in before)
 
 
 def _perform(session: Session, runs: Runs, trial: Trial) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from gdrepl.commands.results import CheckpointMade, Checkpoints, Diff, LossPair
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
-from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.display.text import Line, Span, prose, table, without_columns
 from gdrepl.engine.snapshot import Array
-
-_LEAST_FOR_OPTIMIZER = 60  # cells
 
 
 def diff(result: Diff, style: Style, most_lines: int | None = None) -> list[Line]:
@@ -24,10 +22,12 @@ def diff(result: Diff, style: Style, most_lines: int | None = None) -> list[Line
     else:
         lines += prose("the settings at their ends are the same", style, then="  ")
     lines += [line for note in result.notes for line in prose(note, style, "dim", first="  ", then="    ")]
-    header = [(word, "dim") for word in ("step", f"loss of {result.a}", f"loss of {result.b}")]
+    of = "" if style.narrow else "loss of "
+    header = [(word, "dim") for word in ("step", *(f"{of}{name}" for name in (result.a, result.b)))]
     shown = result.losses if most_lines is None else _spread(result.losses, max(2, most_lines - len(lines) - 1))
     losses = [[(str(each.step), ""), (_loss(each.a, style), ""), (_loss(each.b, style), "")] for each in shown]
-    return [*lines, *table([header, *losses], style)]
+    title: list[Line] = [[("losses", "dim")]] if style.narrow else []
+    return [*lines, *title, *table([header, *losses], style)]
 
 
 def _parting(result: Diff) -> str:
@@ -46,25 +46,27 @@ def _spread(losses: tuple[LossPair, ...], most: int) -> list[LossPair]:
 
 
 def _loss(value: Array | None, style: Style) -> str:
-    return "-" if value is None else numbers.show(value, style.precision)
+    return "-" if value is None else numbers.show(value, style.column_digits)
 
 
 def checkpoints(result: Checkpoints, style: Style) -> list[Line]:
-    """Number, name, place and loss of each; `*` where we stand at it."""
+    """Number, name, place and loss of each; `*` where we stand at it.
+
+    On a narrow screen optimizer, branch and loss give way, in this order.
+    """
     if not result.checkpoints:
         return [[("no checkpoints", "")]]
     header: list[Span] = [(word, "dim") for word in ("  Num", "name", "branch", "step", "loss", "optimizer")]
     rows: list[list[Span]] = [
         [
             (f"{'*' if each.current else ' '} {each.id}", "bold" if each.current else ""),
-            *((text, "") for text in (each.name, each.branch, str(each.step), numbers.show(each.loss, style.precision))),
+            *((text, "") for text in (each.name, each.branch, str(each.step), numbers.show(each.loss, style.column_digits))),
             (each.optimizer.replace("learning_rate=", "lr="), ""),
         ]
         for each in result.checkpoints
     ]
-    if style.width < _LEAST_FOR_OPTIMIZER:
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    return table([header, *rows], style, indent=0, shrink=(len(header) - 1,))
+    shown, _ = without_columns([header, *rows], style, drop=(5, 2, 4), shrink=(1, 5), indent=0)
+    return table(shown, style, indent=0, shrink=(len(header) - 1,) if len(shown[0]) == len(header) else (1,))
 
 
 def checkpoint_made(result: CheckpointMade, style: Style) -> list[Line]:

@@ -7,7 +7,7 @@ import numpy as np
 from gdrepl.commands.results import Variant, WhatIf
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
-from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.display.text import Line, Span, prose, table, without_columns
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight.chart import Chart, Series
 
@@ -19,7 +19,11 @@ _FAR = 1e3
 
 
 def futures(result: WhatIf, style: Style) -> list[Line]:
-    """A line for each future, the one with the least loss at its end in bold."""
+    """A line for each future, the one with the least loss at its end in bold.
+
+    On a narrow screen the loss to get to goes first, then the steps, then the branch, whose name is that of the future; where
+    label, outcome and loss still do not fit side by side, each future takes two lines.
+    """
     digits = min(style.precision, 5)
     header = ["", "outcome", "steps", "final loss"]
     header += [f"to {numbers.show(result.target, 3)}"] if result.target is not None else []
@@ -31,8 +35,21 @@ def futures(result: WhatIf, style: Style) -> list[Line]:
         cells += ["-" if variant.to_loss is None else str(variant.to_loss)] if result.target is not None else []
         cells += [variant.branch] if "branch" in header else []
         rows.append([(cell, "bold" if variant is best else "") for cell in cells])
+    less = [header.index(word) for word in (*header[4:5], "steps", "branch") if word in header]
+    rows, fit = without_columns(rows, style, drop=less, shrink=[0])
     title = f"from step {result.step}, loss {numbers.show(result.loss, style.precision)}:"
-    return [*prose(title, style, then="  "), *table(rows, style, shrink=[0])]
+    return [*prose(title, style, then="  "), *(table(rows, style, shrink=[0]) if fit else _stacked(result, style, best))]
+
+
+def _stacked(result: WhatIf, style: Style, best: Variant | None) -> list[Line]:
+    """Two lines for each future: what was tried, and below it how that ended."""
+    lines: list[Line] = []
+    for variant in result.variants:
+        role = "bold" if variant is best else ""
+        ended = f"{_outcome(variant)}, loss {numbers.show(variant.final_loss, style.column_digits)}"
+        lines += prose(variant.label, style, role, first="  ", then="  ")
+        lines += prose(ended, style, role, first="    ", then="    ")
+    return lines
 
 
 def futures_chart(result: WhatIf) -> Chart | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_NARROW = 36  # cells
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -21,6 +23,16 @@ class Style:
     color: bool = True
     ascii_only: bool = False
     precision: int = 7
+
+    @property
+    def narrow(self) -> bool:
+        """Whether columns have hardly any room: their numbers have fewer digits then."""
+        return self.width < _NARROW
+
+    @property
+    def column_digits(self) -> int:
+        """Significant digits of a number in a column, at most."""
+        return min(self.precision, 3) if self.narrow else self.precision
 
     @property
     def arrow(self) -> str:

@@ -24,6 +24,7 @@ from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, safe, table
 
 _HEX_SHOWN = 12
+_LEAST_FOR_STOPS = 48  # cells; on a narrower screen a stop takes lines of its own
 _SET = {
     "breakpoint": "breakpoint {id}: stops {once}when {text}",
     "watchpoint": "watchpoint {id}: stops {once}at a change of {text}",
@@ -45,6 +46,8 @@ def stops(result: Stops, style: Style) -> list[Line]:
     """The stops as gdb lists them, each with what it saw last and its commands below."""
     if not result.stops:
         return [[("no breakpoints", "")]]
+    if style.width < _LEAST_FOR_STOPS:
+        return [line for stop in result.stops for line in _stacked_stop(stop, style)]
     header: list[Span] = [(word, "dim") for word in ("Num", "Kind", "Enb", "Hits", "What")]
     return table(
         [header, *([(text, "") for text in _stop_cells(stop, style)] for stop in result.stops)], style, indent=0, wrapped=True
@@ -63,6 +66,14 @@ def _stop_cells(stop: StopInfo, style: Style) -> tuple[str, ...]:
     extra = "".join(f"   ({note})" for note in notes if note)
     kind = _KINDS.get(stop.kind, stop.kind)
     return str(stop.id), kind, "y" if stop.enabled else "n", str(stop.hits), name + stop.text + extra
+
+
+def _stacked_stop(stop: StopInfo, style: Style) -> list[Line]:
+    """A stop on a narrow screen: number, kind and hits, and what it waits for below."""
+    number, kind, _, hits, what = _stop_cells(stop, style)
+    off = "" if stop.enabled else ", off"
+    head = f"{number} {kind}{off}, {hits} hit{'s' if stop.hits != 1 else ''}"
+    return [*prose(head, style, then="  "), *prose(what, style, first="  ", then="  ")]
 
 
 def _last_seen(stop: StopInfo, style: Style) -> str:

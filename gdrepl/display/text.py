@@ -18,6 +18,9 @@ from gdrepl.display.style import Style
 Span = tuple[str, str]
 Line = list[Span]
 
+LEAST_SHRUNK = 12
+"""Cells below which a column that may be cut tells too little to be kept."""
+
 ROLES = {
     "": None,
     "bold": RichStyle(bold=True),
@@ -176,6 +179,21 @@ def table(
             line += [(pad(crop(cell, width, style.ellipsis), width + gap), cell_role)]
         lines += [[*line, (first, role)], *([(hanging, ""), (more, role)] for more in rest)]
     return lines
+
+
+def without_columns(
+    rows: Sequence[Sequence[Span]], style: Style, drop: Sequence[int], shrink: Sequence[int] = (), indent: int = 2, gap: int = 2
+) -> tuple[list[list[Span]], bool]:
+    """The rows without as many columns of `drop`, in that order, as the width asks for; and whether the rest fits.
+
+    A column of `shrink` counts as narrow as `LEAST_SHRUNK` cells, since it gives way before another one goes.
+    """
+    widths = [max(cell_len(safe(row[column][0], style.ascii_only)) for row in rows) for column in range(len(rows[0]))]
+    needed = {column: min(width, LEAST_SHRUNK) if column in shrink else width for column, width in enumerate(widths)}
+    waiting = list(drop)
+    while not (fits := indent + sum(needed.values()) + gap * (len(needed) - 1) <= style.width) and waiting:
+        needed.pop(waiting.pop(0), None)
+    return [[row[column] for column in needed] for row in rows], fits
 
 
 def _shrunk(widths: list[int], room: int, first: Sequence[int]) -> list[int]:

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from gdrepl.commands.results import Branches, BranchInfo
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
-from gdrepl.display.text import Line, Span, table
+from gdrepl.display.text import Line, Span, prose, table, without_columns
 
 _GLYPHS = {True: ("|- ", "`- ", "|  ", "   "), False: ("├─ ", "└─ ", "│  ", "   ")}
-_LEAST_FOR_LENGTH = 60  # cells
+_KEPT = 3  # columns: branch, steps, loss
 _DEEPEST = 8  # levels drawn; what is deeper stands at the eighth, so that the names stay on the screen
 
 
 def branches(result: Branches, style: Style) -> list[Line]:
     """Name, steps from where it left its parent, their number, last loss, and optimizer with its rate, of each branch.
 
-    `*` stands at the current one, and the loss function where there are several.
+    `*` stands at the current one, and the loss function where there are several. On a narrow screen the length goes first,
+    which the steps tell, then optimizer and loss function; where branch, steps and loss do not fit in a line, each takes two.
     """
     if not result.branches:
         return [[("no branches", "")]]
@@ -25,16 +26,23 @@ def branches(result: Branches, style: Style) -> list[Line]:
     words = ("  branch", "steps", "length", "loss", "optimizer", "loss function")
     rows = [[(word, "dim") for word in words]]
     rows += [[*_row(branch, indent, style), (branch.loss, "")] for branch, indent in _walk(result.branches, style.ascii_only)]
-    left_out = {5: not several, 2: style.width < _LEAST_FOR_LENGTH}  # the steps tell the length
-    shown = [[cell for column, cell in enumerate(row) if not left_out.get(column)] for row in rows]
-    last = len(shown[0]) - 1
-    return table(shown, style, indent=0, shrink=(last - 1, last) if several else (last,))
+    rows = rows if several else [row[:-1] for row in rows]
+    shown, fit = without_columns(rows, style, drop=(2, 4, 5), shrink=(4, 5) if several else (4,), indent=0)
+    return table(shown, style, indent=0, shrink=range(_KEPT, len(shown[0]))) if fit else _stacked(shown[1:], style)
+
+
+def _stacked(rows: list[list[Span]], style: Style) -> list[Line]:
+    """The name of each branch as the tree has it, and its steps and loss below."""
+    lines: list[Line] = []
+    for name, (steps, _), (loss, _) in rows:
+        lines += [[name], *prose(f"{steps}, loss {loss}", style, first="    ", then="    ")]
+    return lines
 
 
 def _row(branch: BranchInfo, indent: str, style: Style) -> list[Span]:
     name = f"{'* ' if branch.current else '  '}{indent}{branch.name}"
     first = branch.fork_step if branch.parent is not None else branch.start
-    cells = [f"{first}..{branch.end}", str(branch.end - first), numbers.show(branch.final_loss, style.precision)]
+    cells = [f"{first}..{branch.end}", str(branch.end - first), numbers.show(branch.final_loss, style.column_digits)]
     cells.append(branch.optimizer.replace("learning_rate=", "lr="))  # as `set optimizer` takes it, too
     return [(name, "bold" if branch.current else ""), *((cell, "") for cell in cells)]
 

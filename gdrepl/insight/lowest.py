@@ -1,4 +1,4 @@
-"""Where a branch was lowest."""
+"""Where a branch was lowest, and how high it has been."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def lowest_step(debugger: Debugger, branch: Branch) -> int:
     if found is None:
         raise CommandError(f"no loss of branch {branch.name} is finite", "goto start goes to its beginning")
     return found
+
+
+def highest_until(debugger: Debugger, branch: Branch, last: int) -> float:
+    """The highest finite loss of a branch from its start to step `last`; minus infinity where none is finite."""
+    best = -np.inf
+    for first in range(branch.start, last + 1, PIECE):
+        losses = debugger.columns(first, min(first + PIECE - 1, last), branch.name).loss
+        best = max(best, float(np.max(losses, where=np.isfinite(losses), initial=-np.inf)))
+    return best
 
 
 def lowest(losses: Array) -> int | None:

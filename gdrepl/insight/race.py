@@ -18,7 +18,9 @@ from gdrepl.expression import Expression
 REST = 1e-4
 """The norm of the gradient up to which a point is at rest; also the part of the first norm that counts as rest."""
 GROWTH = 9.0
-"""A loss above its first value by more than so many times the size of that has diverged: ten times a positive one."""
+"""A loss above its first value by more than so many times the size of that may have diverged: ten times a positive one."""
+SMALLEST_RISE = 1e-6
+"""A rise up to this is none, however low the loss was, as the event of divergence has it."""
 MOST_POINTS = 60
 """Points that a thinned future keeps."""
 CONVERGED, DIVERGED, MOVING = "converged", "diverged", "moving"
@@ -36,6 +38,7 @@ class Future:
         losses: the loss at each of its steps, shape (n,), the first one after its first changes.
         norms: the norm of the whole gradient at its first point and at its last one.
         finite: False when the loss or gradient of its last point is not finite.
+        highest: the highest loss on the way to where it was asked for: what lies below was passed before.
         branch: the branch it was kept as, or "".
     """
 
@@ -43,15 +46,17 @@ class Future:
     losses: Array
     norms: tuple[float, float]
     finite: bool
+    highest: float = -np.inf
     branch: str = ""
 
     @property
     def outcome(self) -> str:
         """Diverged, converged or moving.
 
-        Diverged: a value is not finite, or the last loss is more than ten times the first one. Converged: the last gradient's
-        norm is at most 1e-4, or a ten-thousandth of the first one. A future that begins and ends at rest has converged, however
-        its losses compare.
+        Diverged: a value is not finite, or the last loss is more than ten times the first one and above every loss on the way
+        there: close to a minimum ten times the first is next to nothing, and a lively future passes it. Converged: the last
+        gradient's norm is at most 1e-4, or a ten-thousandth of the first one. A future that begins and ends at rest has
+        converged, however its losses compare.
         """
         begun, ended = self.norms
         if not self.finite:
@@ -87,15 +92,16 @@ class Future:
 
     def _bound(self) -> float:
         first = float(self.losses[0])
-        return first + GROWTH * abs(first)
+        return max(first + GROWTH * abs(first) + SMALLEST_RISE, self.highest)
 
 
-def aside(debugger: Debugger, act: Act, keep: str = "") -> Future:
+def aside(debugger: Debugger, act: Act, keep: str = "", highest: float = -np.inf) -> Future:
     """What comes of `act` from here, on a branch of its own and with no stop armed; then we stand where we stood.
 
     Args:
         act: what changes and runs the debugger.
         keep: the name under which the branch stays; empty undoes it.
+        highest: the highest loss on the way here, above which a future has diverged.
 
     Raises:
         GdreplError: what `act` raises, and CommandError when it was interrupted; nothing is changed then.
@@ -109,7 +115,7 @@ def aside(debugger: Debugger, act: Act, keep: str = "") -> Future:
         act()
         ended = debugger.position.branch
         first = 0 if ended != name else first  # `run` begins again
-        future = _measured(debugger, first)
+        future = replace(_measured(debugger, first), highest=highest)
         _refuse_interrupt(debugger)
     except BaseException:
         undo()

@@ -80,7 +80,7 @@ class LineLexer(Lexer):
 def fragments(line: str, known: Collection[str], own: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """(style, text) of one line; the texts joined are the line. `own` are commands that no registry has."""
     for part in parts(line):
-        if part.start:
+        if line[: part.start].endswith(";;"):  # a comment begins a part, too, without one
             yield "", ";;"
         if part.is_comment:
             yield "class:gd.comment", part.indent + part.word + part.rest

@@ -67,7 +67,7 @@ def test_while_a_block_is_open_nothing_runs_and_its_first_line_is_known():
         ("define go now", "does not take 'now'"),
         ("end", "no block"),
         ("alias step = print", "is a command already"),
-        ("alias go", "not a name and a command"),
+        ("alias go", "no alias 'go'"),
         ("alias go = nothing", "unknown command"),
     ],
 )
@@ -316,3 +316,27 @@ def test_the_commands_of_a_stop_are_not_run_again_by_what_follows_a_replay():
     before = len(again.events)
     do(again, "print lr")
     assert len(again.events) == before + 1
+
+
+# --- taking away --------------------------------------------------------------------------------------------------------
+
+
+def test_an_alias_alone_and_a_definition_without_lines_take_away_what_is_saved_and_replayed(tmp_path):
+    session = hill()
+    do(session, "alias s3 = step 3", "define look ;; print x ;; end", "s3", "alias s3", "define look ;; end")
+    assert session.own.names() == []
+    assert "unknown command" in error_of(session, "look").message
+    do(session, f"save {tmp_path}/gone", "alias look = step 1")
+    assert replay_file(tmp_path / "gone.gds").status == "match"
+    other = hill()
+    do(other, f"load {tmp_path}/gone")
+    assert other.own.names() == []
+
+
+def test_what_is_not_there_is_not_taken_away():
+    session = hill()
+    do(session, "alias s30 = step 30")
+    before = contents(session)
+    assert error_of(session, "alias s20").hint == "did you mean 's30'?"
+    assert "has no lines" in error_of(session, "define look ;; end").message
+    assert contents(session) == before

@@ -11,6 +11,7 @@ from driving import contents, do, error_of, hill, joined, read_json, without_che
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.commands.setup import Setup
+from gdrepl.commands.stop_arguments import SYNONYMS
 from gdrepl.engine.events import EVENTS
 from gdrepl.engine.programs import Programs
 from gdrepl.recording.numbers import dumps, result_to_json
@@ -146,13 +147,13 @@ SLIPS = [
     ("break if", "an expression is missing"),
     ("break if x", "this is a number, not a condition"),
     ("break if z > 1", "unknown name 'z'"),
-    ("break if x > 1 as", "'' cannot be the name of a stop"),
+    ("break if x > 1 as", "as needs a name after it"),
     ("break if x > 1 as 9lives", "'9lives' cannot be the name of a stop"),
     ("break if x > 2 as low", "there is a stop called 'low' already"),
     ("watch y", "unknown name 'y'"),
     ("watch x by nothing", "'nothing' is not a distance"),
     ("watch x by -1", "'-1' is not a distance"),
-    ("watch x by", "'' is not a distance"),
+    ("watch x by", "by needs a distance after it"),
     ("watch x > 1 by 2", "a truth value does not move by a distance"),
     ("watch x if step", "this is a number, not a condition"),
     ("watch prev(prev(x))", "prev cannot stand inside prev"),
@@ -394,3 +395,97 @@ def test_thresholds_and_distances_keep_all_their_digits(tmp_path):
 @pytest.mark.parametrize("name", ["all", "once", "checkpoint", "cp"])
 def test_words_of_the_commands_of_stops_are_no_names_of_stops(name):
     assert "cannot be the name" in error_of(hill(), f"break if x > 10 as {name}").message
+
+
+# --- what is said of slips ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("watch x by", "by needs a distance after it", "watch x by 0.5"),
+        ("watch x by 1 by 2", "by is given twice", "one distance"),
+        ("break if loss < 1 as", "as needs a name after it", "as low"),
+        ("catch nan", "there is no event 'nan'", "catch non-finite"),
+        ("catch inf", "there is no event 'inf'", "catch non-finite"),
+        ("catch diverge", "there is no event 'diverge'", "catch divergence"),
+        ("catch flat", "there is no event 'flat'", "catch plateau"),
+        ("catch lr", "there is no event 'lr'", "catch lr-change"),
+        ("catch plateau patience=50 patience=60", "patience is given twice", "patience=60"),
+        ("delete nosuch", "no stop called 'nosuch'", "names: low, far"),
+        ("delete lwo", "no stop called 'lwo'", "did you mean 'low'? names: low, far"),
+        ("save stops", "save stops needs FILE", "save ./stops"),
+        ("print loss - prev(loss) over 0:5", "no point before step 0", "over 1:5"),
+        ("print loss - prev(loss) at 0", "no point before step 0", "at 1"),
+        ("set confirm", "confirm needs a value", "set confirm off"),
+        ("set $1 = 3", "$1 is not yours to set", "set $before = x"),
+        ("set $$ = 3", "$$ is not yours to set", "set $before = x"),
+        ("set $foo", "$foo needs a value", "set $foo = EXPRESSION"),
+        ("branch delet b1", "branch does not know 'delet'", "branch delete b1"),
+        ("branch renam a b", "branch does not know 'renam'", "branch rename a b"),
+        ("back 0", "'0' is not a number of places", "back 2"),
+        ("forward x", "'x' is not a number of places", "from 1"),
+        ("whatif optimizer sgd adam for 300 to loss 1", "'to' takes a loss alone, not 'loss 1'", "to 1"),
+        ("whatif optimizer lion keep foo bar", "'keep' takes a name alone, not 'foo bar'", "keep fast"),
+        ("whatif lr 0.1 for 5 for 6", "'for' is given twice", "for 50"),
+    ],
+)
+def test_a_slip_is_told_with_what_to_type_and_changes_nothing(line: str, message: str, hint: str) -> None:
+    session = hill()
+    do(session, "break if x > 60 as low", "break if x > 70 as far", "step 5")
+    before = contents(session)
+    error = error_of(session, line)
+    assert message in error.message
+    assert hint in error.hint
+    assert contents(session) == before
+
+
+def test_every_other_word_for_an_event_names_one_that_there_is() -> None:
+    assert set(SYNONYMS) == set(EVENTS)
+    words = [word for each in SYNONYMS.values() for word in each]
+    assert len(words) == len({*words, *EVENTS}) - len(EVENTS)
+
+
+def test_parameters_called_as_options_are_tried() -> None:
+    session = Session(Setup("(to-1)**2", {"to": "0"}, optimizer="sgd", rate="0.5"))
+    assert [each["final_loss"] for each in do(session, "whatif set to 3 ;; set lr 0.25 ;; step 1")["variants"]] == [0, 1]
+    assert [each["final_loss"] for each in do(session, "whatif to 3 5 for 1 to 1")["variants"]] == [0, 0, 0]
+
+
+def test_a_stop_is_called_as_info_break_calls_it() -> None:
+    session = hill()
+    do(session, "catch overshoot", "watch sign(x - 50)")
+    assert do(session, "commands 1 ;; nosuch ;; end")["text"] == "catchpoint 1: 1 command"
+    assert do(session, "ignore 1 2")["text"] == "catchpoint 1 lets 2 hits pass"
+    assert do(session, "ignore 2 0")["text"] == "watchpoint 2 stops the next time"
+    do(session, "ignore 1 0", "set lr 0.75", "set x 51")  # 1 - 2 * 0.75 is -0.5
+    outcomes = list(session.execute("set lr 1.5 ;; step 3"))  # 1 - 2 * 1.5 is -2: the loss rises
+    assert [outcome.place for outcome in outcomes if outcome.error] == ["commands of catchpoint 1, line 1"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "stands"),
+    [
+        ("x[99] < $v[99] - 1", "x[99] < 100 - 1"),
+        ("x[0] < $v[-1]", "x[0] < 100"),
+        ("x[0] < -$v[ 0 ]**2", "x[0] < -1**2"),
+        ("sum($v[2:5]) < 1", "sum([3,4,5]) < 1"),
+        ("sum($v[1:4][0:2]) < 1", "sum([2,3,4][0:2]) < 1"),
+        ("$neg[0]**2 < x[0]", "(-1)**2 < x[0]"),
+    ],
+)
+def test_of_a_value_with_an_index_only_what_it_selects_is_put_in(typed: str, stands: str) -> None:
+    session = Session(Setup("sum(x**2)", {"x": str([float(k) for k in range(1, 101)])}, optimizer="sgd", rate="0.1"))
+    do(session, "set $v = x", "set $neg = -x")
+    wanted = bool(do(session, f"print {typed}")["value"])
+    text = do(session, f"break if {typed}")["text"]
+    assert text.replace(" ", "").replace(".0", "") == stands.replace(" ", "")
+    assert do(session, f"print {text}")["value"] == wanted
+
+
+def test_an_index_that_does_not_fit_a_value_is_refused() -> None:
+    session = hill()
+    do(session, "set $v = [1, 2]")
+    before = contents(session)
+    assert "the index [2] does not fit" in error_of(session, "break if x < $v[2]").message
+    assert contents(session) == before

@@ -172,7 +172,7 @@ def test_delete_still_deletes_breakpoints(session: Session) -> None:
         ("delete checkpoint 1 9", "there is no checkpoint '9'", "checkpoints: 1 here"),
         ("branch here", "there is a checkpoint 'here' already", "give another name"),
         ("branch min", "'min' cannot be the name of a branch", "goto would take it for a step"),
-        ("back 0", "'0' is not a number of steps", "whole number"),
+        ("back 0", "'0' is not a number of places", "whole number"),
         ("goto mim", "'mim' is neither a step nor a branch", "did you mean 'min'?"),
     ],
 )

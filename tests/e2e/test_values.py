@@ -90,7 +90,7 @@ def test_the_number_of_the_last_stop():
         ("break if sum($long) < x", "characters"),
         ("set $bpnum = 1", "not yours to set"),
         ("set $arg0 = 1", "not yours to set"),
-        ("set $9 = 1", "not a name and a value"),
+        ("set $9 = 1", "$9 is not yours to set"),
         ("set $a[0] = 1", "whole"),
         ("loss (x - $nothing)**2", "$nothing has no value"),
     ],

@@ -345,3 +345,45 @@ def test_a_session_with_whatif_is_saved_loaded_and_replayed(tmp_path: Path):
     assert contents(loaded) == contents(session)
     replay = replay_file(tmp_path / "tried.gds")
     assert (replay.status, replay.message) == ("match", "bit for bit")
+
+
+# --- beside a minimum ---------------------------------------------------------------------------------------------------
+
+
+def test_close_to_a_minimum_a_lively_future_has_not_diverged_while_the_way_there_was_higher():
+    session = hill()  # 47**2 * 0.64**k
+    do(session, "step 78")
+    first = 47.0**2 * 0.64**78
+    variant = tried(session, "whatif optimizer adam(0.1) for 1")["adam(0.1)"]  # it moves x by lr
+    assert float(variant["final_loss"]) > 100 * first
+    assert (variant["outcome"], variant["diverged_at"]) == ("moving", None)
+
+
+@pytest.mark.parametrize("rate", [1.1, 1.5])
+def test_close_to_a_minimum_real_divergence_is_found_above_the_highest_loss_of_the_branch(rate: float):
+    session = hill()
+    do(session, "step 40")
+    first, growth = 47.0**2 * 0.64**40, (1 - 2 * rate) ** 2
+    above = next(k for k in range(1000) if first * growth**k > 47.0**2)
+    variant = tried(session, f"whatif lr {rate} for {above + 1}")[f"lr {rate}"]
+    assert (variant["outcome"], variant["diverged_at"]) == ("diverged", 40 + above)
+    assert tried(session, f"whatif lr {rate} for {above - 1}")[f"lr {rate}"]["outcome"] == "moving"
+
+
+def test_losses_further_on_in_the_branch_do_not_count():
+    session = bowl(a=4.0, rate=0.1)
+    do(session, "step 2", "set lr 0.75", "step 30", "goto 2")  # 1 - 0.75 * 4 is -2: far above later on
+    grown = next(k for k in range(100) if 1.4 ** (2 * k) * 0.6**4 > max(1, 10 * 0.6**4))
+    assert tried(session, "whatif lr 0.6 for 20")["lr 0.6"]["diverged_at"] == 2 + grown
+
+
+def test_from_a_point_that_is_not_finite_only_another_parameter_leads_on():
+    session = bowl(a=4.0, rate=100.0)
+    do(session, "step 100")
+    before = contents(session)
+    error = error_of(session, "whatif lr 0.1 0.2")
+    assert "not finite" in error.message
+    assert "reverse-step" in error.hint
+    assert contents(session) == before
+    assert tried(session, "whatif set x 1 ;; set lr 0.25 ;; step 1")["x 1, lr 0.25"]["final_loss"] == 0
+    assert tried(session, "whatif set lr 0.25 ;; run 1")["lr 0.25"]["final_loss"] == 0

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -182,6 +182,10 @@ def test_tab_never_raises(line):
 
 
 @given(LINES)
+@example(" #")
+@example("step 5 # hi")
+@example("step 5 ;; # hi")
+@example("step 5 ;;# hi")
 def test_colours_never_change_the_text(line):
     assert "".join(text for _, text in fragments(line, ())) == line
 
