@@ -194,6 +194,8 @@ class _Shell:
                     return 0
                 if self.signals.interrupted:  # what follows on the line, in the script or in the paste was meant, too
                     clear_typeahead(self.prompt.app.input)
+                    if not _tells_of_interrupt(outcome):
+                        self._write("\r\x1b[Kinterrupted\n")
                     break
                 self.signals.forget()
         return None
@@ -261,3 +263,8 @@ class _Shell:
         with contextlib.suppress(OSError):
             sys.stdout.write(text)
             sys.stdout.flush()
+
+
+def _tells_of_interrupt(outcome: Outcome) -> bool:
+    """Whether a run that Ctrl-C ended has said so."""
+    return any(stop.kind == "interrupt" for stop in getattr(outcome.result, "stops", ()))
