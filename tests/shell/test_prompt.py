@@ -264,6 +264,7 @@ def test_what_was_defined_runs_and_is_completed(gd):
     gd.wait(lambda: gd.line.strip() == ">", name="prompt of the block")
     gd.enter("end")
     gd.see("looking is defined: 1 line")
+    gd.at_prompt()
     gd.type("looki\t")
     gd.at_prompt("looking ")
     gd.enter("41")
