@@ -19,12 +19,6 @@ from gdrepl.shell.complete import complete
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def session() -> Session:
     """main to 20 with rate 0.1; b1 from 10 to 15 with rate 0.5, where we stand."""
     session = hill(engine="eager")

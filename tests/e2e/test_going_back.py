@@ -19,12 +19,6 @@ from gdrepl.shell.keeper import Keeper
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def session() -> Session:
     """Without compiling."""
     return hill(engine="eager")

@@ -46,12 +46,6 @@ def lines(small: Path) -> list[str]:
     return small.read_text(encoding="utf-8").splitlines()
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def replay_of(text: str, folder: Path) -> Replay:
     path = folder / "changed.gds"
     path.write_text(text, encoding="utf-8")

@@ -20,12 +20,6 @@ PROGRAMS = Programs(most=200)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def session() -> Session:
     """x_k = 50 - 47 * 0.8**k: 3, 12.4, 19.92, 25.936, 30.7488, 34.599, 37.679, 40.143, 42.115, 43.692, 44.954, ..."""
     session = hill(engine="eager")

@@ -16,12 +16,6 @@ from gdrepl.commands.setup import Setup
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def session() -> Session:
     """Without compiling."""
     return hill(engine="eager")
