@@ -31,7 +31,7 @@ from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records
-from gdrepl.recording.format import KINDS, Document, Record, text_of
+from gdrepl.recording.format import KINDS, Document, Record, text_of, whole_of
 from gdrepl.recording.numbers import array_from_json
 
 
@@ -44,7 +44,7 @@ def start_from_header(record: Record) -> Start:
     with _Reading(record):
         body = record.body
         problem = _problem_from_plain(body["problem"])
-        engine, seed = text_of(body["engine"]), _whole(body["seed"])
+        engine, seed = text_of(body["engine"]), whole_of(body["seed"])
         variables, constants = dict(body.get("variables", {})), dict(body.get("constants", {}))
         spec = OptimizerSpec.from_plain(body["optimizer"])
         origins = {**_origins(body.get("origins", {})), **problem.origins}
@@ -116,12 +116,12 @@ def _restore_timeline(debugger: Debugger, document: Document) -> None:
     for record in document.records:
         with _Reading(record):
             if record.kind == "problem":
-                problems[_whole(record.body["id"])] = _problem_from_plain(record.body)
+                problems[whole_of(record.body["id"])] = _problem_from_plain(record.body)
             elif record.kind == "segment":
                 segment, tip = _segment(debugger, record.body, problems)
                 segments[segment.id], tips[segment.id] = segment, (record, tip)
             elif record.kind == "points":
-                points.setdefault(_whole(record.body["segment"]), []).append(record)
+                points.setdefault(whole_of(record.body["segment"]), []).append(record)
             elif record.kind == "branch":
                 branches.append(_branch(record.body, segments, tips, [branch.name for branch in branches]))
     for id, segment in segments.items():
@@ -139,7 +139,7 @@ def _position(body: Mapping[str, Any], branches: Iterable[Branch]) -> Position:
 
 def _checked_position(plain: Sequence[Any], branches: Mapping[str, Branch]) -> Position:
     branch, index, step = plain
-    position = Position(text_of(branch), _whole(index), _whole(step))
+    position = Position(text_of(branch), whole_of(index), whole_of(step))
     stretch = branches[position.branch].stretches[position.index]
     if not stretch.segment.start.step <= position.step <= stretch.last:
         raise ValueError(f"branch {position.branch} has no step {position.step} there")
@@ -147,12 +147,12 @@ def _checked_position(plain: Sequence[Any], branches: Mapping[str, Branch]) -> P
 
 
 def _segment(debugger: Debugger, body: Mapping[str, Any], problems: Mapping[int, Problem]) -> tuple[Segment, Snapshot]:
-    problem = problems[_whole(body["problem"])]
+    problem = problems[whole_of(body["problem"])]
     recipe = Recipe(problem, OptimizerSpec.from_plain(body["optimizer"]), text_of(body["engine"]))
     start, tip = (_snapshot_from_plain(body[name], problem) for name in ("start", "tip"))
     debugger.check(recipe, start)
     debugger.check(recipe, tip)
-    return Segment(_whole(body["id"]), recipe, start, text_of(body["label"])), tip
+    return Segment(whole_of(body["id"]), recipe, start, text_of(body["label"])), tip
 
 
 def _fill(segment: Segment, points: list[Record], record: Record, tip: Snapshot) -> None:
@@ -190,7 +190,7 @@ def _branch(
 ) -> Branch:
     if body["name"] in earlier or (body["parent"] is not None and body["parent"] not in earlier):
         raise ValueError(f"branch {body['name']} is there twice, or before the branch that it left")
-    stretches = [Stretch(segments[_whole(id)], _whole(last)) for id, last in body["stretches"]]
+    stretches = [Stretch(segments[whole_of(id)], whole_of(last)) for id, last in body["stretches"]]
     if not stretches:
         raise ValueError("a branch needs a segment")
     for stretch in stretches:
@@ -200,7 +200,10 @@ def _branch(
         if before.last != after.segment.start.step:
             raise ValueError(f"segment {after.segment.id} begins at step {after.segment.start.step}, not at {before.last}")
     return Branch(
-        text_of(body["name"]), None if body["parent"] is None else text_of(body["parent"]), _whole(body["fork_step"]), stretches
+        text_of(body["name"]),
+        None if body["parent"] is None else text_of(body["parent"]),
+        whole_of(body["fork_step"]),
+        stretches,
     )
 
 
@@ -209,7 +212,7 @@ def _places(debugger: Debugger, body: Mapping[str, Any]) -> Places:
     if len(body["visited"]) > MOST_PLACES:
         raise ValueError(f"more than {MOST_PLACES} places")
     visited = tuple(_checked_position(each, debugger.timeline.branches) for each in body["visited"])
-    places = Places(visited, _whole(body["index"]))
+    places = Places(visited, whole_of(body["index"]))
     if places.current != debugger.position or any(one == other for one, other in itertools.pairwise(visited)):
         raise ValueError("these are not the places that led to where the session stands")
     return places
@@ -219,15 +222,15 @@ def _checkpoints(session: Session, body: Mapping[str, Any]) -> None:
     """Take over the checkpoints: their names are checked as if they were typed, one after the other."""
     debugger = session.debugger
     items: tuple[Checkpoint, ...] = ()
-    next_id = _whole(body.get("next_checkpoint", 1))
+    next_id = whole_of(body.get("next_checkpoint", 1))
     for item in body.get("checkpoints", ()):
-        id, name = _whole(item["id"]), check_checkpoint_name(text_of(item["name"]), session)
+        id, name = whole_of(item["id"]), check_checkpoint_name(text_of(item["name"]), session)
         if not (items[-1].id if items else 0) < id < next_id:
             raise ValueError(f"checkpoint {id} is out of its turn")
         items = (*items, Checkpoint(id, name, _checked_position(item["position"], debugger.timeline.branches)))
         debugger.checkpoints = Checkpoints(items, next_id)
     debugger.checkpoints = Checkpoints(items, next_id)
-    debugger.timeline.first_free = max(1, _whole(body.get("first_free_branch", 1)))
+    debugger.timeline.first_free = max(1, whole_of(body.get("first_free_branch", 1)))
 
 
 def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
@@ -235,16 +238,16 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     debugger.max_steps = check_preference("max-steps", body["max_steps"])
     debugger.stops = stops_from_plain(body["stops"], body["next_stop"])
     session.displays = tuple(
-        Display(_whole(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
+        Display(whole_of(item["id"]), parse(text_of(item["expression"]), at_point=True)) for item in body["displays"]
     )
-    session.next_display = _whole(body["next_display"])
+    session.next_display = whole_of(body["next_display"])
     numbers = [0, *(display.id for display in session.displays), session.next_display]
     if numbers != sorted(set(numbers)):
         raise ValueError("the numbers of the displays are out of order")
     session.settings.history_limit = check_preference("history-limit", body["history_limit"])
     debugger.timeline.limit_bytes = session.settings.history_limit * 2**20
     session.settings.print_precision = check_preference("print-precision", body["print_precision"])
-    session.seed = _whole(body["seed"])
+    session.seed = whole_of(body["seed"])
     restore_own(session, body)
     session.definitions = _definitions(body, debugger.problem)
     _checkpoints(session, body)
@@ -285,13 +288,7 @@ def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
             if value.shape != problem.parameters[name].shape:
                 raise ValueError(f"{part} {name} has shape {value.shape}, not {problem.parameters[name].shape}")
     loss, rate = (frozen(array_from_json(body[name], dtype)) for name in ("loss", "learning_rate"))
-    return Snapshot(_whole(body["step"]), arrays["parameters"], tuple(slots), loss, arrays["gradient"], rate)
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise ValueError(f"{value!r} is not a whole number")
-    return value
+    return Snapshot(whole_of(body["step"]), arrays["parameters"], tuple(slots), loss, arrays["gradient"], rate)
 
 
 class _Reading:

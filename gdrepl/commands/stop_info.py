@@ -15,7 +15,7 @@ from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
 from gdrepl.expression import Expression, parse
-from gdrepl.recording.format import line_of, text_of
+from gdrepl.recording.format import line_of, text_of, whole_of
 from gdrepl.recording.numbers import array_from_json, to_json
 
 
@@ -75,7 +75,7 @@ def stops_from_plain(bodies: Iterable[Mapping[str, Any]], next_id: object) -> St
     Raises:
         GdreplError, ValueError, TypeError, KeyError: one is no stop, or two have the same number or name.
     """
-    stops = Stops(tuple(_stop_from_plain(body) for body in bodies), _whole(next_id))
+    stops = Stops(tuple(_stop_from_plain(body) for body in bodies), whole_of(next_id))
     ids, names = [item.id for item in stops], [item.name for item in stops if item.name]
     if any(one >= other for one, other in zip([0, *ids], [*ids, stops.next_id])):
         raise ValueError("the numbers of the stops do not rise")
@@ -98,17 +98,17 @@ def _stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
         raise ValueError("the commands of a stop are a list of lines")
     seen_at = body.get("seen_at")
     return StopPoint(
-        _whole(body["id"]),
+        whole_of(body["id"]),
         trigger,
         None if isinstance(trigger, Holds) else condition,
         text_of(body.get("name", "")),
         bool(body["enabled"]),
         DELETE if temporary else DISABLE if once else KEEP,
-        _whole(body["hits"]),
-        _whole(body.get("ignore", 0)),
+        whole_of(body["hits"]),
+        whole_of(body.get("ignore", 0)),
         tuple(line_of(line) for line in lines),
         _array_from_plain(body.get("seen")),
-        None if seen_at is None else _whole(seen_at),
+        None if seen_at is None else whole_of(seen_at),
     )
 
 
@@ -140,9 +140,3 @@ def _array_from_plain(value: Any) -> Array | None:
     if value["dtype"] not in ("float32", "float64", "int64", "bool"):
         raise ValueError(f"a value of dtype {value['dtype']!r}")
     return frozen(array_from_json(value["value"], value["dtype"]))
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise ValueError(f"{value!r} is not a whole number")
-    return value

@@ -57,6 +57,17 @@ def text_of(value: object) -> str:
     return value
 
 
+def whole_of(value: object) -> int:
+    """A member of a record that must be a whole number from 0, of at most 63 bits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise ValueError(f"{value!r:.40} is not a whole number")
+    return value
+
+
 def line_of(value: object) -> str:
     """A member of a record that must be one line of text, as somebody may have typed it.
 
