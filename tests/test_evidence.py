@@ -82,6 +82,17 @@ def test_oscillation() -> None:
     check(bowl(1.5, "oscillation", times=4), (0, 5), {"turns of the step": 4, "turns of the loss": 0, "lr": 1.5})
 
 
+def test_the_turns_are_those_of_the_updates_that_move_where_gradients_are_gathered() -> None:
+    # Rate 1.5 turns back at each applied update, which is each second one: the fourth turn comes with the fifth of them.
+    found = seen(started("x**2/2", {"x": 1.0}, 1.5, "oscillation", {"times": 4}, gradient_accumulation_steps=2))
+    assert (found.last, found.numbers["turns of the step"]) == (10, 4)
+
+
+def test_the_turns_of_a_parameter_recorded_as_a_norm_are_not_guessed() -> None:
+    found = seen(started("sum(v**2)/2", {"v": [1.0] * 100}, 1.5, "oscillation", {"times": 4}))
+    assert list(found.numbers) == ["turns of the loss", "lr"]
+
+
 def test_overshoot() -> None:
     check(bowl(2.5, "overshoot"), (0, 1), {"rose by": 0.5 * (2.25 - 1), "loss before": 0.5, "loss": 1.125})
 

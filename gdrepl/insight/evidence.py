@@ -102,16 +102,16 @@ def _plateau(event: Event, looked: Looked) -> Numbers:
 
 
 def _oscillation(event: Event, looked: Looked) -> Numbers:
-    changes = np.sign(np.diff(looked.columns.loss.astype(np.float64)))
-    swings = int((changes[1:] * changes[:-1] < 0).sum())
-    moved = {
-        name: np.diff(value.astype(np.float64), axis=0).reshape(len(value) - 1, -1)
-        for name, value in looked.columns.parameters.items()
-        if name not in looked.columns.norms
-    }
-    along = sum((value[1:] * value[:-1]).sum(axis=1) for value in moved.values()) if moved else np.zeros(0)
-    turns = int((np.asarray(along) < 0).sum())
-    return {"turns of the step": turns, "turns of the loss": swings, "lr": looked.columns.learning_rate[-1]}
+    columns = looked.columns
+    changes = np.sign(np.diff(columns.loss.astype(np.float64)))
+    changes = changes[changes != 0]  # updates that only gather gradients change nothing
+    told: Numbers = {"turns of the loss": int((changes[1:] * changes[:-1] < 0).sum()), "lr": columns.learning_rate[-1]}
+    if columns.norms:  # of a parameter that is recorded as a norm the direction of the steps is not at hand
+        return told
+    values = np.concatenate([value.reshape(len(value), -1) for value in columns.parameters.values()], axis=1)
+    moved = np.diff(values.astype(np.float64), axis=0)
+    moved = moved[moved.any(axis=1)]
+    return {"turns of the step": int(((moved[1:] * moved[:-1]).sum(axis=1) < 0).sum()), **told}
 
 
 def _overshoot(event: Event, looked: Looked) -> Numbers:
