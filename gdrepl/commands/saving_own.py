@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from gdrepl.commands.kept import MOST_NUMBERS, MOST_VALUES, Kept
 from gdrepl.commands.own import Own, check_own_name
 from gdrepl.commands.session import Event, Session
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.errors import CommandError
 from gdrepl.recording.format import line_of
-from gdrepl.recording.numbers import array_from_json, to_json
+from gdrepl.recording.numbers import array_from_json, typed_from_json, typed_to_json
 
 VALUES = "values"
 """The kind of the record of the convenience values."""
-_DTYPES = ("bool", "int64", "float32", "float64")
 
 
 def own_to_plain(session: Session) -> dict[str, Any]:
@@ -65,8 +62,8 @@ def kept_record(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The record of the convenience values, if there are any."""
     kept = session.kept
     if kept.last or kept.named:
-        named = {name: _value_to_plain(value) for name, value in kept.named.items()}
-        yield VALUES, {"last": kept.last, "printed": [_value_to_plain(value) for value in kept.printed], "named": named}
+        named = {name: typed_to_json(value) for name, value in kept.named.items()}
+        yield VALUES, {"last": kept.last, "printed": [typed_to_json(value) for value in kept.printed], "named": named}
 
 
 def restore_kept(body: Mapping[str, Any]) -> Kept:
@@ -107,16 +104,8 @@ def _of_unknown_kind(value: object, dtype: str) -> Array:
     return array_from_json(value, kind)
 
 
-def _value_to_plain(value: Array | None) -> Any:
-    return None if value is None else {"dtype": str(value.dtype), "value": to_json(value)}
-
-
 def _value_from_plain(plain: Any) -> Array | None:
-    if plain is None:
-        return None
-    if plain["dtype"] not in _DTYPES:
-        raise ValueError(f"a value of dtype {plain['dtype']!r}")
-    value = frozen(np.asarray(array_from_json(plain["value"], plain["dtype"])))
-    if value.size > MOST_NUMBERS:
+    value = typed_from_json(plain)
+    if value is not None and value.size > MOST_NUMBERS:
         raise ValueError(f"a value of {value.size} numbers; {MOST_NUMBERS} are kept")
     return value

@@ -11,12 +11,11 @@ from gdrepl.commands.results import StopInfo
 from gdrepl.commands.session import Session
 from gdrepl.commands.stop_arguments import is_name
 from gdrepl.engine.events import make_event
-from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.engine.stops import DELETE, DISABLE, KEEP, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
 from gdrepl.expression import Expression, parse
 from gdrepl.recording.format import line_of, text_of, whole_of
-from gdrepl.recording.numbers import array_from_json, to_json
+from gdrepl.recording.numbers import typed_from_json, typed_to_json
 
 
 def stop_info(session: Session, item: StopPoint) -> StopInfo:
@@ -47,7 +46,7 @@ def stop_to_plain(item: StopPoint) -> dict[str, Any]:
         "once": item.afterwards == DISABLE,
         "ignore": item.ignore,
         "commands": list(item.commands),
-        "seen": _array_to_plain(item.seen),
+        "seen": typed_to_json(item.seen),
         "seen_at": item.seen_at,
     }
     if isinstance(item.trigger, Holds):
@@ -58,15 +57,11 @@ def stop_to_plain(item: StopPoint) -> dict[str, Any]:
 
 def _trigger_to_plain(trigger: Trigger) -> dict[str, Any]:
     if isinstance(trigger, Changes):
-        moved = {"by": trigger.by, "anchor": _array_to_plain(trigger.anchor)} if trigger.by is not None else {}
+        moved = {"by": trigger.by, "anchor": typed_to_json(trigger.anchor)} if trigger.by is not None else {}
         return {"kind": "watchpoint", "watch": trigger.expression.text, **moved}
     if isinstance(trigger, Occurs):
         return {"kind": "event", "event": trigger.event.name, "thresholds": trigger.event.thresholds()}
     return {}
-
-
-def _array_to_plain(array: Array | None) -> dict[str, Any] | None:
-    return None if array is None else {"dtype": str(array.dtype), "value": to_json(array)}
 
 
 def stops_from_plain(bodies: Iterable[Mapping[str, Any]], next_id: object) -> Stops:
@@ -107,7 +102,7 @@ def _stop_from_plain(body: Mapping[str, Any]) -> StopPoint:
         whole_of(body["hits"]),
         whole_of(body.get("ignore", 0)),
         tuple(line_of(line) for line in lines),
-        _array_from_plain(body.get("seen")),
+        typed_from_json(body.get("seen")),
         None if seen_at is None else whole_of(seen_at),
     )
 
@@ -118,7 +113,7 @@ def _trigger_from_plain(body: Mapping[str, Any], condition: Expression | None) -
         by = body.get("by")
         if by is not None and not (isinstance(by, int | float) and not isinstance(by, bool) and 0 < by < np.inf):
             raise ValueError(f"a watchpoint by {by!r}")
-        anchor = _array_from_plain(body["anchor"]) if by is not None else None
+        anchor = typed_from_json(body["anchor"]) if by is not None else None
         if by is not None and anchor is None:
             raise ValueError("a watchpoint by a distance without a value to measure it from")
         return Changes(_expression(body["watch"]), None if by is None else float(by), anchor)
@@ -132,11 +127,3 @@ def _trigger_from_plain(body: Mapping[str, Any], condition: Expression | None) -
 
 def _expression(value: object) -> Expression:
     return parse(text_of(value), at_point=True)
-
-
-def _array_from_plain(value: Any) -> Array | None:
-    if value is None:
-        return None
-    if value["dtype"] not in ("float32", "float64", "int64", "bool"):
-        raise ValueError(f"a value of dtype {value['dtype']!r}")
-    return frozen(array_from_json(value["value"], value["dtype"]))

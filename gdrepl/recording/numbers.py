@@ -147,6 +147,30 @@ def array_from_json(value: object, dtype: DTypeLike) -> Array:
     return _floats(flat, str in kinds, wanted).reshape(shape)
 
 
+TYPES = ("float32", "float64", "int64", "bool")
+"""The types of the values that expressions have."""
+
+
+def typed_to_json(array: Array | None) -> dict[str, Any] | None:
+    """The value of an expression with its type, from which it is read back whatever reads it; None for none."""
+    return None if array is None else {"dtype": str(array.dtype), "value": to_json(array)}
+
+
+def typed_from_json(plain: Any) -> Array | None:
+    """What `typed_to_json` gave, read-only.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    if plain is None:
+        return None
+    if plain["dtype"] not in TYPES:
+        raise ValueError(f"a value of dtype {plain['dtype']!r:.40}")
+    array = np.array(array_from_json(plain["value"], plain["dtype"]))
+    array.setflags(write=False)
+    return array
+
+
 def dumps(value: object) -> str:
     """`value`, in terms that JSON has, as one line of compact JSON; keys stay in their order.
 
