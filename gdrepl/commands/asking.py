@@ -36,7 +36,7 @@ from gdrepl.commands.stop_info import stop_info
 from gdrepl.engine import optimizer, zoo
 from gdrepl.engine.events import EVENTS
 from gdrepl.engine.schedule import schedule_catalogue
-from gdrepl.engine.snapshot import norm
+from gdrepl.engine.snapshot import norm_of_all
 from gdrepl.engine.timeline import Branch
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.expression import Expression
@@ -79,15 +79,9 @@ def grad(session: Session) -> Gradient:
     """
     debugger = session.debugger
     point = debugger.point()
-    size = norm(_flat(point.gradient))
+    size = norm_of_all(point.gradient)
     terms = chain(debugger.problem, point.parameters)
     return Gradient(point.gradient, size, point.step, point.loss, debugger.problem.loss.text, point.parameters, terms)
-
-
-def _flat(arrays: Mapping[str, Any]) -> Any:
-    import numpy as np
-
-    return np.concatenate([np.asarray(array).reshape(-1) for array in arrays.values()])
 
 
 @dataclass(frozen=True, slots=True)

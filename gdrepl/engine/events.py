@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.reading import Reading
+from gdrepl.engine.sizes import scale_near
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
 
@@ -125,7 +127,7 @@ class Explosion(Event):
     norm: float = threshold(1e4, "of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        return reading.joined(reading.gradient_squares) > self.norm**2, memory
+        return reading.gradient_sizes.above(self.norm), memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,8 @@ class Vanishing(Event):
     norm: float = threshold(1.0, "so that the gradient of a loss that explodes is none")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        scale = reading.tf.minimum(reading.tf.square(self.rtol * reading.loss), self.norm**2)
-        return reading.any([square < scale for square in reading.gradient_squares.values()]), memory
+        limit = reading.tf.minimum(self.rtol * reading.tf.abs(reading.loss), self.norm)
+        return reading.any(reading.gradient_sizes.each_below(limit)), memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +235,14 @@ class Dead(Event):
         return reading.any([tf.reduce_any(count >= most) for count in counts]), counts
 
 
+_NO_RATIO = 1e-240
+"""The square of the norm of a parameter up to which it has no ratio, nor has it one from the inverse on."""
+
+
 @dataclass(frozen=True, slots=True)
 class UpdateRatio(Event):
-    """the norm of an update over that of its parameter is outside [{low}, {high}]; a parameter that was all 0 has no ratio"""
+    """the norm of an update over that of its parameter is outside [{low}, {high}]; a parameter has no ratio where
+    its norm was 0, below 1e-120 or above 1e120"""
 
     name: ClassVar[str] = "update-ratio"
     of_updates: ClassVar[bool] = True
@@ -244,10 +251,14 @@ class UpdateRatio(Event):
     high: float = threshold(10.0, "the update drowns the parameter")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        outside = []
-        for name, update in reading.updates.items():
-            size, moved = reading.square(reading.before.names[name]), reading.square(update)
-            outside.append((size > 0) & ((moved < self.low**2 * size) | (moved > self.high**2 * size)))
+        low, high = scale_near(self.low), scale_near(self.high)
+        moved = zip(reading.update_sizes.scaled(low).values(), reading.update_sizes.scaled(high).values())
+        outside = [
+            (size > _NO_RATIO)
+            & (size < 1 / _NO_RATIO)
+            & ((slow < (self.low * low) ** 2 * size) | (fast > (self.high * high) ** 2 * size))
+            for size, (slow, fast) in zip(reading.last_sizes.squares.values(), moved)
+        ]
         return reading.any(outside), memory
 
 
@@ -260,7 +271,7 @@ class Convergence(Event):
     tol: float = threshold(1e-4, "of the norm of the whole gradient")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        return reading.joined(reading.gradient_squares) <= self.tol**2, memory
+        return reading.gradient_sizes.at_most(self.tol), memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,21 +283,21 @@ class Clip(Event):
     next: ClassVar[str] = "info optimizer shows the limit; clipping at every step means that the rate is set by it"
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        tf, given = reading.tf, reading.spec.hyperparameters
-        norm, whole, value = (_limit(given, name) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
-        if norm:
-            return reading.any([each > norm**2 for each in reading.used_gradient_squares.values()]), memory
-        if whole:
-            return reading.joined(reading.used_gradient_squares) > whole**2, memory
-        if value:
-            gradients = reading.used_gradient.values()
-            return reading.any([tf.reduce_any(tf.abs(tf.cast(each, tf.float64)) > value) for each in gradients]), memory
+        tf, used, limit = reading.tf, reading.used_gradient_sizes, clip_limit(reading.spec)
+        if "clipnorm" in limit:
+            return reading.any(used.each_above(limit["clipnorm"])), memory
+        if "global_clipnorm" in limit:
+            return used.above(limit["global_clipnorm"]), memory
+        if "clipvalue" in limit:
+            gradients = [tf.cast(each, tf.float64) for each in reading.used_gradient.values()]
+            return reading.any([tf.reduce_any(tf.abs(each) > limit["clipvalue"]) for each in gradients]), memory
         return tf.constant(False), memory
 
 
-def _limit(given: Mapping[str, Any], name: str) -> float:
-    value = given.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+def clip_limit(spec: OptimizerSpec) -> dict[str, float]:
+    """The limit by which an optimizer clips, under its name; empty where it does not. Keras lets one of them be set."""
+    given = {name: spec.hyperparameters.get(name) for name in ("clipnorm", "global_clipnorm", "clipvalue")}
+    return {name: float(value) for name, value in given.items() if isinstance(value, int | float) and value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.moves import RecordingDiffersError
+from gdrepl.engine.optimizer import SlotName, accumulation
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment, start_row
@@ -49,6 +52,16 @@ class Past:
         segment.keep(snapshot)
         self._timeline.trim()
         return snapshot
+
+    def used_gradient(self, segment: Segment, snapshot: Snapshot) -> Mapping[str, Array]:
+        """The gradient that the update from a snapshot of `segment` uses: where they are gathered, the mean of them."""
+        steps = accumulation(segment.recipe.spec)
+        if steps == 1:
+            return snapshot.gradient
+        slots = dict(zip(self._programs.get(segment.recipe).slot_names, snapshot.slots))
+        return {
+            name: (value + slots[SlotName("gradient_accumulator", name)]) / steps for name, value in snapshot.gradient.items()
+        }
 
     def columns(self, branch: Branch, first: int, last: int) -> Columns:
         """The points of `first` to `last` of a branch."""

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from gdrepl.engine.optimizer import Gathered, OptimizerSpec
-from gdrepl.expression import Scope, folded
+from gdrepl.engine.sizes import Sizes
+from gdrepl.expression import Scope
 
 Tensor = Any
 
@@ -54,17 +55,25 @@ class Reading:
         """The step after the update, int32."""
         return self.tf.cast(self.after.names["step"], self.tf.int32)
 
-    # Norms are compared by their squares, since a square root costs as much as a small update.
+    @cached_property
+    def gradient_sizes(self) -> Sizes:
+        """The norms of the gradient after the update."""
+        return Sizes(self.tf, self.after.gradient, self.dtype)
 
     @cached_property
-    def gradient_squares(self) -> Mapping[str, Tensor]:
-        """Parameter -> sum of squares of the gradient after the update, float64."""
-        return {name: self.square(value) for name, value in self.after.gradient.items()}
+    def used_gradient_sizes(self) -> Sizes:
+        """The norms of the gradient that the update used (the mean of those it gathered)."""
+        return Sizes(self.tf, self.used_gradient, self.dtype)
 
     @cached_property
-    def used_gradient_squares(self) -> Mapping[str, Tensor]:
-        """Parameter -> sum of squares of the gradient that the update used (the mean of those it gathered), float64."""
-        return {name: self.square(value) for name, value in self.used_gradient.items()}
+    def last_sizes(self) -> Sizes:
+        """The norms of the parameters before the update."""
+        return Sizes(self.tf, {name: self.before.names[name] for name in self.before.gradient}, self.dtype)
+
+    @cached_property
+    def update_sizes(self) -> Sizes:
+        """The norms of what the update added to each parameter."""
+        return Sizes(self.tf, self.updates, self.dtype)
 
     @cached_property
     def updates(self) -> Mapping[str, Tensor]:
@@ -74,14 +83,6 @@ class Reading:
             name: self.tf.cast(self.after.names[name], wide) - self.tf.cast(self.before.names[name], wide)
             for name in self.after.gradient
         }
-
-    def square(self, value: Tensor) -> Tensor:
-        """The sum of squares, float64, shape ()."""
-        return folded(self.tf, self.tf.square(self.tf.cast(value, self.tf.float64)))
-
-    def joined(self, squares: Mapping[str, Tensor]) -> Tensor:
-        """The sum of squares of all parameters together."""
-        return self.tf.add_n(list(squares.values()))
 
     def any(self, flags: list[Tensor]) -> Tensor:
         """Whether one of them is true, shape ()."""

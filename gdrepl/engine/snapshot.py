@@ -50,6 +50,11 @@ def norm(array: Array) -> float:
     return float(norms(np.asarray(array)[None])[0])
 
 
+def norm_of_all(arrays: Mapping[str, Array]) -> float:
+    """The norm of all numbers of some arrays together: that of a whole gradient."""
+    return norm(np.concatenate([np.asarray(array).reshape(-1) for array in arrays.values()]))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
     """What is true at one step.

@@ -13,18 +13,26 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.events import Event
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.rows import Columns
-from gdrepl.engine.snapshot import Array, Evidence, Snapshot, norm, norms
+from gdrepl.engine.snapshot import Array, Evidence, Snapshot, norm, norm_of_all
 
 Numbers = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is looked at: the points up to the one that the latest update led to, and the snapshots around that update."""
+    """What is looked at.
+
+    Attributes:
+        columns: the points up to the one that the latest update led to.
+        before, after: the snapshots around that update.
+        used: the gradient that it used.
+        spec: the optimizer that made it.
+    """
 
     columns: Columns
     before: Snapshot
     after: Snapshot
+    used: Mapping[str, Array]
     spec: OptimizerSpec
 
 
@@ -37,20 +45,9 @@ def evidence(debugger: Debugger, event: Event) -> Evidence:
     first = debugger.looked_back_to(event.horizon())
     segment = way.stretches[-1].segment
     before, after = (debugger.past.reach(segment, step) for step in (here - 1, here))
-    looked = Looked(debugger.past.columns(way, first, here), before, after, segment.recipe.spec)
+    used = debugger.past.used_gradient(segment, before)
+    looked = Looked(debugger.past.columns(way, first, here), before, after, used, segment.recipe.spec)
     return Evidence(first, here, _NUMBERS[type(event)](event, looked), event.definition(), event.next)
-
-
-def _gradient_norms(columns: Columns) -> Array:
-    """The norm of the whole gradient at each point, float64 of shape (n,)."""
-    parts = [
-        np.abs(value.astype(np.float64)) if name in columns.norms else norms(value) for name, value in columns.gradient.items()
-    ]
-    return norms(np.stack(parts, axis=1))
-
-
-def _norm(columns: Columns, place: int) -> float:
-    return float(_gradient_norms(columns)[place])
 
 
 def _sizes(values: Mapping[str, Array]) -> dict[str, float]:
@@ -79,8 +76,8 @@ def _divergence(event: Event, looked: Looked) -> Numbers:
 
 
 def _explosion(event: Event, looked: Looked) -> Numbers:
-    sizes = _gradient_norms(looked.columns)
-    return {"norm(grad)": sizes[-1], "before": sizes[-2], "loss": looked.columns.loss[-1]}
+    size, before = norm_of_all(looked.after.gradient), norm_of_all(looked.before.gradient)
+    return {"norm(grad)": size, "before": before, "loss": looked.columns.loss[-1]}
 
 
 def _vanishing(event: Event, looked: Looked) -> Numbers:
@@ -98,7 +95,8 @@ def _plateau(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.Plateau)
     losses = looked.columns.loss.astype(np.float64)
     before, lowest = losses[: -event.patience].min(), losses[-event.patience :].min()
-    return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": _norm(looked.columns, -1)}
+    size = norm_of_all(looked.after.gradient)
+    return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": size}
 
 
 def _oscillation(event: Event, looked: Looked) -> Numbers:
@@ -134,25 +132,25 @@ def _dead(event: Event, looked: Looked) -> Numbers:
 def _update_ratio(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.UpdateRatio)
     before, after = looked.before.parameters, looked.after.parameters
+    sizes = _sizes(before)
+    moved = _sizes({name: after[name].astype(np.float64) - value for name, value in before.items()})
+    ratios = {name: moved[name] / size for name, size in sizes.items() if size > 0}
+    outside = [name for name, ratio in ratios.items() if not event.low <= ratio <= event.high]
+    # The loop compares squares: what it found just outside may lie on the limit here.
+    told = outside or [min(ratios, key=lambda name: min(abs(ratios[name] - event.low), abs(ratios[name] - event.high)))]
     found: Numbers = {}
-    for name, value in before.items():
-        size = norm(value)
-        moved = norm(after[name].astype(np.float64) - value.astype(np.float64))
-        if size > 0 and not event.low <= moved / size <= event.high:
-            found |= {f"ratio of {name}": moved / size, f"norm(update({name}))": moved, f"norm({name})": size}
-    return found or {"ratio": float("nan")}
+    for name in told:
+        found |= {f"ratio of {name}": ratios[name], f"norm(update({name}))": moved[name], f"norm({name})": sizes[name]}
+    return found
 
 
 def _convergence(event: Event, looked: Looked) -> Numbers:
-    return {"norm(grad)": _norm(looked.columns, -1), "loss": looked.columns.loss[-1]}
+    return {"norm(grad)": norm_of_all(looked.after.gradient), "loss": looked.columns.loss[-1]}
 
 
 def _clip(event: Event, looked: Looked) -> Numbers:
-    given = looked.spec.hyperparameters
-    limit = next(({name: given[name]} for name in ("clipnorm", "global_clipnorm", "clipvalue") if given.get(name)), {})
-    used = looked.before.gradient
-    largest = max(float(np.abs(value).max(initial=0.0)) for value in used.values())
-    return {"norm(grad) used": _norm(looked.columns, -2), "largest number": largest, **limit}
+    largest = max(float(np.abs(value).max(initial=0.0)) for value in looked.used.values())
+    return {"norm(grad) used": norm_of_all(looked.used), "largest number": largest, **events.clip_limit(looked.spec)}
 
 
 def _rate_change(event: Event, looked: Looked) -> Numbers:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress
-from gdrepl.engine.snapshot import Array, Point, norm
+from gdrepl.engine.snapshot import Array, Point, norm_of_all
 from gdrepl.engine.stops import Stops
 from gdrepl.engine.timeline import Timeline
 from gdrepl.errors import CommandError
@@ -185,7 +185,7 @@ def _measured(debugger: Debugger, first: int) -> Future:
 
 def _norm(point: Point) -> float:
     """The norm of the gradient of all parameters together; infinite where it is not finite."""
-    whole = norm(np.array([norm(value) for value in point.gradient.values()]))
+    whole = norm_of_all(point.gradient)
     return whole if np.isfinite(whole) else float("inf")
 
 
