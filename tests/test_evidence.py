@@ -130,6 +130,134 @@ def test_large_parameters_are_looked_at_by_their_norms() -> None:
     check(found, (3, 4), {"norm(grad)": 160, "before": 80, "loss": 160**2 / 2})
 
 
+@pytest.mark.parametrize(
+    ("x", "slope", "limit"),
+    [
+        (1.303194829291645, 0.4627983115845212, 0.35512595751786125),
+        (1.592941018104284, 0.30807795818977857, 0.19340198707194683),
+    ],
+)
+def test_a_ratio_that_rounding_of_its_square_puts_outside_is_told(x: float, slope: float, limit: float) -> None:
+    moved = x - (x - slope)
+    assert moved / x == limit  # on the limit, and not above it
+    assert moved**2 > limit**2 * x**2  # which the squares deny
+    found = seen(started(f"{slope!r}*x", {"x": x}, 1.0, "update-ratio", {"high": limit}))
+    check(found, (0, 1), {"ratio of x": limit, "norm(update(x))": moved, "norm(x)": x})
+
+
+def test_a_plateau_is_held_against_as_many_points_before_it_and_no_more() -> None:
+    # The loss is 0.5 at step 0, then 2 for ever. With patience 2 the points 3 and 4 are held against 1 and 2, at step 3 the
+    # points 2 and 3 against 0 and 1.
+    debugger = started("x**2/2", {"x": 1.0}, 3.0, "plateau", {"patience": 2, "rtol": 0})
+    debugger.run(1)
+    debugger.set_learning_rate(2.0)
+    check(seen(debugger), (0, 4), {"came down by": 0, "lowest before": 2, "lowest": 2, "norm(grad)": 2})
+
+
+def test_norms_of_many_numbers_near_the_ends_of_float64() -> None:
+    # A hundred slopes of 1e180 x by rate 4e-180: x is (-3)**k, the norm 1e181 * 3**k, and 3**42 > 1e20 > 3**41 / 10.
+    found = seen(started("sum(1e180*w**2/2)", {"w": [1.0] * 100}, 4e-180, "explosion", {"norm": 1e200}))
+    step = next(k for k in range(99) if 1e181 * 3.0**k > 1e200)
+    numbers = {"norm(grad)": 1e181 * 3.0**step, "before": 1e181 * 3.0 ** (step - 1), "loss": 50e180 * 9.0**step}
+    check(found, (step - 1, step), numbers)
+
+
+# --- Where three gradients are gathered for each update that is applied: x is (1 - rate)**(k // 3) at step k ----------------
+
+
+def gathered(loss: str, start: dict[str, Any], rate: Any, event: str, given: dict[str, float], **options: Any) -> Evidence:
+    return seen(started(loss, start, rate, event, given, gradient_accumulation_steps=3, **options))
+
+
+def gathered_bowl(rate: Any, event: str, offset: float = 0.0, **given: Any) -> Evidence:
+    return gathered(f"x**2/2 + {offset}", {"x": 1.0}, rate, event, given)
+
+
+def test_explosion_where_gradients_are_gathered() -> None:
+    check(gathered_bowl(3.0, "explosion", norm=100), (20, 21), {"norm(grad)": 128, "before": 64, "loss": 8192})
+
+
+def test_convergence_where_gradients_are_gathered() -> None:
+    check(gathered_bowl(0.5, "convergence", tol=0.01), (20, 21), {"norm(grad)": 1 / 128, "loss": 1 / 2**15})
+
+
+def test_divergence_where_gradients_are_gathered() -> None:
+    # Loss 4**(k // 3) / 2: at step 3 it is four times that of the block before, the steps 0 to 2.
+    numbers = {"loss": 2, "highest before": 0.5, "times": 4, "lowest at step": 0}
+    check(gathered_bowl(3.0, "divergence", factor=3, window=3), (0, 3), numbers)
+
+
+def test_divergence_looks_back_over_points_and_not_over_applied_updates() -> None:
+    # 2048, down to 32 at step 9 by rate 0.5; then by rate 3 up to 128 at step 12, which is 4 times the block before it.
+    debugger = started("x**2/2", {"x": 64.0}, 0.5, "divergence", {"factor": 3, "window": 3}, gradient_accumulation_steps=3)
+    assert debugger.run(9).held == ()
+    debugger.set_learning_rate(3.0)
+    check(seen(debugger), (6, 12), {"loss": 128, "highest before": 32, "times": 4, "lowest at step": 9})
+
+
+def test_vanishing_where_gradients_are_gathered() -> None:
+    found = gathered("x**2/2 + 100*y + 1000", {"x": 1.0, "y": 0.0}, 0.5, "vanishing", {"rtol": 1e-5})
+    loss = [0.5 ** (2 * m + 1) - 5000 * m + 1000 for m in range(20)]
+    applied = next(m for m in range(1, 20) if 0.5**m < 1e-5 * abs(loss[m]))
+    ratio = 0.5**applied / abs(loss[applied])
+    numbers = {"norm(grad(x)) / |loss|": ratio, "norm(grad(x))": 0.5**applied, "loss": loss[applied]}
+    check(found, (3 * applied - 1, 3 * applied), numbers)
+
+
+def test_plateau_where_gradients_are_gathered() -> None:
+    # Loss 1 + 4**-(k // 3) / 2: the last 6 points come down from step k - 6 by 4**-m * 15/2, where m = k // 3.
+    applied = next(m for m in range(2, 20) if 15 / 2 * 0.25**m <= 1e-3 * (1 + 0.25 ** (m - 2) / 2))
+    before, lowest = 1 + 0.25 ** (applied - 2) / 2, 1 + 0.25**applied / 2
+    numbers = {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": 0.5**applied}
+    check(gathered_bowl(0.5, "plateau", 1.0, patience=6, rtol=1e-3), (3 * applied - 12, 3 * applied), numbers)
+
+
+def test_oscillation_where_gradients_are_gathered() -> None:
+    numbers = {"turns of the step": 4, "turns of the loss": 0, "lr": 1.5}
+    check(gathered_bowl(1.5, "oscillation", times=4), (0, 15), numbers)  # five updates are applied
+
+
+def test_overshoot_where_gradients_are_gathered() -> None:
+    check(gathered_bowl(2.5, "overshoot"), (0, 3), {"rose by": 0.5 * (2.25 - 1), "loss before": 0.5, "loss": 1.125})
+
+
+def test_dead_where_gradients_are_gathered() -> None:
+    # x = 2 - m is at 0 with the second applied update: its gradient is 0 after the updates 6 to 9.
+    found = gathered("relu(x) + w", {"x": 2.0, "w": 1.0}, 1.0, "dead", {"patience": 4})
+    check(found, (5, 9), {"zeros in grad(x)": 1})
+
+
+def test_update_ratio_where_gradients_are_gathered() -> None:
+    found = gathered("x", {"x": 1.0}, 0.125, "update-ratio", {"high": 0.3})  # from 0.375 after five applied updates
+    check(found, (15, 18), {"ratio of x": 1 / 3, "norm(update(x))": 0.125, "norm(x)": 0.375})
+
+
+@pytest.mark.parametrize(("name", "limit"), [("clipnorm", 4.5), ("global_clipnorm", 4.5), ("clipvalue", 4.5)])
+def test_clip_where_gradients_are_gathered_tells_their_mean(name: str, limit: float) -> None:
+    debugger = started("x**2/2", {"x": 1.0}, 0.5, "clip", {}, gradient_accumulation_steps=3, **{name: limit})
+    debugger.run(1)
+    debugger.set_parameter("x", np.array(7.0))  # 1, 7 and 7 are gathered
+    found = seen(debugger)
+    assert found.last == 3
+    assert dict(found.numbers) == {"norm(grad) used": 5, "largest number": 5, name: limit}
+
+
+def test_lr_change_where_gradients_are_gathered() -> None:
+    # A schedule counts each update, also those that only gather.
+    schedule = ScheduleSpec.make("piecewise_constant_decay", [], {"boundaries": [4], "values": [0.5, 0.25]})
+    check(gathered_bowl(schedule, "lr-change"), (4, 5), {"lr": 0.25, "before": 0.5})
+
+
+def test_non_finite_where_gradients_are_gathered() -> None:
+    found = gathered("sum(v*log(v))", {"v": [1.0, float(np.exp(-1))]}, 2.0, "non-finite", {})
+    assert (found.first, found.last, found.numbers["grad(v) not finite"]) == (2, 3, 1)
+    assert np.isnan(found.numbers["loss"])
+    assert found.numbers["loss before"] == pytest.approx(-np.exp(-1))
+
+
+# --- Where it is asked ------------------------------------------------------------------------------------------------------
+
+
 def test_edits_of_the_step_where_it_fired_are_not_looked_at() -> None:
     debugger = started("x**2/2", {"x": 1.0}, 3.0, "explosion", {"norm": 100})
     wanted = {"norm(grad)": 128, "before": 64, "loss": 8192}

@@ -43,6 +43,8 @@ def evidence(debugger: Debugger, event: Event) -> Evidence:
     """
     here, way = debugger.step, debugger.arrived()
     first = debugger.looked_back_to(event.horizon())
+    if not event.of_updates:
+        first = max(first, here - event.horizon())  # where gradients are gathered, that went back by as many applied updates
     segment = way.stretches[-1].segment
     before, after = (debugger.past.reach(segment, step) for step in (here - 1, here))
     used = debugger.past.used_gradient(segment, before)
@@ -94,7 +96,7 @@ def _vanishing(event: Event, looked: Looked) -> Numbers:
 def _plateau(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.Plateau)
     losses = looked.columns.loss.astype(np.float64)
-    before, lowest = losses[: -event.patience].min(), losses[-event.patience :].min()
+    before, lowest = losses[-2 * event.patience : -event.patience].min(), losses[-event.patience :].min()
     size = norm_of_all(looked.after.gradient)
     return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": size}
 
