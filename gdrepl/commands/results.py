@@ -369,11 +369,11 @@ class Variant:
 
     Attributes:
         label: what was changed; "as it is" for nothing.
-        outcome: converged, diverged or moving.
-        steps: updates made, until it diverged where it did.
+        outcome: converged, diverged or moving, as its end decides.
+        steps: updates made; a value that is not finite ended it.
         final_loss: the loss at its end.
         to_loss: updates until the loss was at most the target; None when it never was, or there is none.
-        diverged_at: the step from which it has diverged; None when it has not.
+        diverged_at: the first step where its loss was above what counts as diverged, or not finite; None when it has not.
         curve_steps, curve_losses: the step and the loss of some 60 of its points, both ends among them.
         branch: the branch it was kept as, or "".
     """

@@ -58,14 +58,15 @@ def whatif(session: Session, what: Trials) -> WhatIf:
 
     "As it is" is the future without the change, with what is in force here. No breakpoint or other stop of yours is armed;
     a value that is not finite ends a future. Each says how it ended:
-      diverged   a value is not finite, or the loss is above ten times the first
-                 and above all losses of this branch up to here
+      diverged   a value is not finite, or the last loss is above ten times the
+                 first and above all losses of this branch up to here
       converged  the gradient's norm is at most 1e-4, or 1e-4 of the first
       moving     neither
-    The first is what the future began with, and the step of "diverged" the one from which it is so for good. A loss that began
-    below zero has diverged when it has grown by nine times its size. A future that begins and ends with a norm of at most 1e-4
-    has converged, however its losses compare. The last column counts the updates until the loss was that of the end of
-    "as it is", or LOSS with `to LOSS`.
+    The first is what the future began with, and "diverged at" names the first step where its loss was above that, or not
+    finite: a longer trial names the same. As for the event divergence, a loss that began below zero has grown when it rose by
+    nine times its size. A future that begins and ends with a norm of at most 1e-4 has converged, however its losses compare.
+    "steps" are the updates made; the last column counts them until the loss was that of the end of "as it is", or LOSS with
+    `to LOSS`.
 
     `keep` makes a branch of each change, named after it, or NAME; we stay where we stand, and goto goes there. `as it is`
     is not kept: stepping on makes it. Ctrl-C ends it all, with nothing changed.

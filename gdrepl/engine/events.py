@@ -114,8 +114,11 @@ class Divergence(Event):
         begins = reading.step % self.window == 0
         earlier = tf.where(begins, present, earlier)
         present = tf.where(begins, tf.constant(-np.inf, tf.float64), present)
-        grown = reading.loss > earlier + (self.factor - 1) * tf.abs(earlier) + self.atol
-        return tf.math.is_finite(earlier) & grown, [earlier, present]
+        return tf.math.is_finite(earlier) & (reading.loss > self.limit(earlier)), [earlier, present]
+
+    def limit(self, high: Any) -> Any:
+        """What a loss must be above to have grown from `high`, a number or tensor: so many times it, where that is positive."""
+        return high + (self.factor - 1) * abs(high) + self.atol
 
 
 @dataclass(frozen=True, slots=True)

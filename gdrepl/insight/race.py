@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.events import Divergence
 from gdrepl.engine.moves import Progress
 from gdrepl.engine.snapshot import Array, Point, norm_of_all
 from gdrepl.engine.stops import Stops
@@ -17,10 +18,8 @@ from gdrepl.expression import Expression
 
 REST = 1e-4
 """The norm of the gradient up to which a point is at rest; also the part of the first norm that counts as rest."""
-GROWTH = 9.0
-"""A loss above its first value by more than so many times the size of that may have diverged: ten times a positive one."""
-SMALLEST_RISE = 1e-6
-"""A rise up to this is none, however low the loss was, as the event of divergence has it."""
+GROWN = Divergence()
+"""The event whose factor and least rise a future is measured by, against the loss that it began with."""
 MOST_POINTS = 60
 """Points that a thinned future keeps."""
 CONVERGED, DIVERGED, MOVING = "converged", "diverged", "moving"
@@ -51,34 +50,42 @@ class Future:
 
     @property
     def outcome(self) -> str:
-        """Diverged, converged or moving.
+        """Diverged, converged or moving, as its end decides.
 
-        Diverged: a value is not finite, or the last loss is more than ten times the first one and above every loss on the way
-        there: close to a minimum ten times the first is next to nothing, and a lively future passes it. Converged: the last
-        gradient's norm is at most 1e-4, or a ten-thousandth of the first one. A future that begins and ends at rest has
-        converged, however its losses compare.
+        Diverged: a value is not finite, or the last loss is above the limit. Converged: the last gradient's norm is at most
+        1e-4, or a ten-thousandth of the first one. A future that begins and ends at rest has converged, however its losses
+        compare.
         """
         begun, ended = self.norms
         if not self.finite:
             return DIVERGED
-        if max(begun, ended) > REST and self.losses[-1] > self._bound():
+        if max(begun, ended) > REST and self.losses[-1] > self.limit:
             return DIVERGED
         return CONVERGED if ended <= max(REST, REST * begun) else MOVING
 
     @property
+    def limit(self) -> np.float64:
+        """The loss above which it has grown as the event divergence has it, from its first one, and above all on the way there.
+
+        Close to a minimum ten times the first loss is next to nothing, and a lively future passes it: hence the way there.
+        """
+        return np.float64(max(GROWN.limit(float(self.losses[0])), self.highest))  # which may be too large for float32
+
+    @property
     def diverged_at(self) -> int | None:
-        """The step from which it has diverged, for good; None when it has not."""
+        """The first step where its loss was above the limit, or a value was not finite; None when it has not diverged.
+
+        However long a future that diverges runs on, this step stays.
+        """
         if self.outcome != DIVERGED:
             return None
-        if not self.finite:
-            return self.first + len(self.losses) - 1
-        below = np.flatnonzero(~(self.losses > self._bound()))
-        return self.first + int(below[-1]) + 1  # the first one lies below
+        beyond = np.flatnonzero(~(self.losses <= self.limit))  # NaN is beyond, too
+        return self.first + (int(beyond[0]) if len(beyond) else self.updates)  # else the gradient ended it
 
     @property
     def updates(self) -> int:
-        """Updates made, until it diverged where it did."""
-        return len(self.losses) - 1 if self.diverged_at is None else self.diverged_at - self.first
+        """Updates made; a value that is not finite ended it."""
+        return len(self.losses) - 1
 
     def updates_to(self, loss: float | Array) -> int | None:
         """Updates until its loss was at most `loss`; None when it never was."""
@@ -89,10 +96,6 @@ class Future:
         """Some of its steps, evenly spread, with both ends; and their losses."""
         places = np.unique(np.linspace(0, len(self.losses) - 1, MOST_POINTS).round().astype(np.int64))
         return self.first + places, self.losses[places]
-
-    def _bound(self) -> float:
-        first = float(self.losses[0])
-        return max(first + GROWTH * abs(first) + SMALLEST_RISE, self.highest)
 
 
 def aside(debugger: Debugger, act: Act, keep: str = "", highest: float = -np.inf) -> Future:

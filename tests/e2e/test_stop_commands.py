@@ -95,6 +95,12 @@ def test_catch_all_sets_a_stop_for_each_event_that_is_not_caught_yet(session: Se
     assert "caught already" in error_of(session, "catch all").message
 
 
+@pytest.mark.parametrize("line", ["catch explosion norm=1e200", "catch convergence tol=0", "catch update-ratio high=1e200"])
+def test_thresholds_at_the_ends_of_what_numbers_can_be_are_no_error(line: str, session: Session) -> None:
+    do(session, line)
+    assert [stop["kind"] for stop in do(session, "step 3")["stops"]] == ["count"]
+
+
 def test_condition_ignore_enable_once_and_names_work_together(session: Session) -> None:
     do(session, "break if x > 90 as far", "condition far x > 20", "ignore far 2", "enable once far")
     assert do(session, "continue 50")["point"]["step"] == 5  # x > 20 at 3, 4 and 5

@@ -31,22 +31,49 @@ def tried(session: Session, line: str) -> dict[str, dict]:
 # --- how a future ends --------------------------------------------------------------------------------------------------
 
 
-def test_a_rate_above_two_over_the_curvature_diverges_at_the_step_where_float32_overflows():
+def test_a_rate_above_two_over_the_curvature_runs_until_float32_overflows_and_says_where_it_began_to_diverge():
     session = bowl(a=4.0)
     do(session, "set lr 0.1", "step 2")
     x = 0.6**2
     overflow = next(k for k in range(100) if 2 * (x * 3.0**k) ** 2 > LARGEST)  # 1 - 1 * 4 is -3
+    above = next(k for k in range(100) if 2 * (x * 3.0**k) ** 2 > max(2, 10 * 2 * x**2))  # the loss at step 0 is 2
     variant = tried(session, "whatif lr 0.4 1")["lr 1"]
-    assert (variant["outcome"], variant["steps"], variant["diverged_at"]) == ("diverged", overflow, 2 + overflow)
+    assert (variant["outcome"], variant["steps"], variant["diverged_at"]) == ("diverged", overflow, 2 + above)
     assert variant["final_loss"] == "Infinity"
 
 
-def test_a_loss_of_more_than_ten_times_the_first_has_diverged_from_that_step_on():
+def test_a_loss_of_more_than_ten_times_the_first_has_diverged_at_the_first_such_step():
     session = bowl(a=4.0)
     grown = next(k for k in range(100) if 1.4 ** (2 * k) > 10)  # 1 - 0.6 * 4 is -1.4
     variant = tried(session, "whatif lr 0.6 for 20")["lr 0.6"]
-    assert (variant["outcome"], variant["steps"], variant["diverged_at"]) == ("diverged", grown, grown)
+    assert (variant["outcome"], variant["steps"], variant["diverged_at"]) == ("diverged", 20, grown)
     assert variant["final_loss"] == pytest.approx(2 * 1.4**40, rel=1e-4)
+
+
+def test_trials_of_any_length_name_the_same_step():
+    session = bowl(a=4.0)  # x is (-3)**k by rate 1: 9 and 81 times the loss; float32 overflows at step 40
+    for count in (2, 3, 39, 40, 100):
+        assert tried(session, f"whatif lr 1 for {count}")["lr 1"]["diverged_at"] == 2
+
+
+def test_a_future_that_was_above_the_limit_between_and_comes_back_names_its_first_step_where_it_diverges_in_the_end():
+    session = bowl(a=4.0)  # twice times -3, then twice 0.1, so that the loss is 0.01 of the first; then times -3 again
+    way = "whatif set lr 1 ;; step 2 ;; set lr 0.225 ;; step 2"
+    assert tried(session, way)["lr 1, lr 0.225"]["outcome"] == "moving"
+    variant = tried(session, f"{way} ;; set lr 1 ;; step 6")["lr 1, lr 0.225, lr 1"]
+    assert (variant["outcome"], variant["steps"], variant["diverged_at"]) == ("diverged", 10, 2)
+
+
+def test_the_event_divergence_whose_block_is_the_way_from_the_first_loss_fires_at_the_same_step():
+    session = bowl(a=4.0, rate=0.6)
+    step = tried(session, "whatif x 1 for 20")["as it is"]["diverged_at"]
+    do(session, "catch divergence")  # until step 20 it is held against the first loss
+    assert do(session, "step 20")["point"]["step"] == step
+
+
+def test_a_limit_that_is_too_large_for_float32_is_not_passed():
+    session = Session(Setup("1e38*x", {"x": "1"}, optimizer="sgd", rate="1e-40"))  # ten times that is beyond float32
+    assert tried(session, "whatif lr 1e-39 for 3")["lr 1e-39"]["outcome"] == "moving"
 
 
 def test_a_loss_of_no_more_than_ten_times_the_first_is_moving():
