@@ -34,7 +34,7 @@ def evidence(debugger: Debugger, event: Event) -> Evidence:
     An edit of this very step came after the event, and is not looked at.
     """
     here, way = debugger.step, debugger.arrived()
-    first = debugger.looked_back_to(event.horizon())
+    first = debugger.looked_back_to(event.span())
     segment = way.stretches[-1].segment
     before, after = (debugger.past.reach(segment, step) for step in (here - 1, here))
     looked = Looked(debugger.past.columns(way, first, here), before, after, segment.recipe.spec)
@@ -96,8 +96,8 @@ def _vanishing(event: Event, looked: Looked) -> Numbers:
 
 def _plateau(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.Plateau)
-    losses = looked.columns.loss.astype(np.float64)
-    before, lowest = losses[: -event.patience].min(), losses[-event.patience :].min()
+    losses = looked.columns.loss.astype(np.float64)[:-1]  # the step at which it is seen belongs to the next block
+    before, lowest = losses[: -event.patience].min(initial=np.inf), losses[-event.patience :].min()
     return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": _norm(looked.columns, -1)}
 
 
