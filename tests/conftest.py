@@ -39,7 +39,7 @@ def regression() -> Problem:
 def start_debugger(tutorial: Problem) -> StartDebugger:
     """`start_debugger(problem, "sgd", {"momentum": 0.5}, 0.1)`: a new debugger at step 0; by default, SGD on the tutorial."""
 
-    programs = Programs(most=500)  # shared, since a compilation takes half a second
+    programs = Programs(most=50)  # shared, since a compilation takes half a second
 
     def start(
         problem: Problem = tutorial,

@@ -71,9 +71,10 @@ def test_vanishing_names_the_parameter_with_the_smallest_gradient() -> None:
 
 
 def test_plateau() -> None:
-    # Loss 1 + 4**-k/2. At step k the last 3 points come down from step k - 3 by 4**-k * 63/2, less than 1e-3 from k = 8 on.
-    step = next(k for k in range(3, 20) if 63 / 2 * 0.25**k <= 1e-3 * (1 + 0.25 ** (k - 3) / 2))
-    before, lowest = 1 + 0.25 ** (step - 3) / 2, 1 + 0.25**step / 2
+    # Loss 1 + 4**-k/2, ever lower: the lowest of steps 0 to 2, 3 to 5, 6 to 8 are its last. It is seen at each third step.
+    lows = {step: 1 + 0.25 ** (step - 1) / 2 for step in range(3, 30, 3)}
+    step = next(k for k in lows if k > 3 and lows[k - 3] - lows[k] <= 1e-3 * lows[k - 3])
+    before, lowest = lows[step - 3], lows[step]
     numbers = {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": 0.5**step}
     check(bowl(0.5, "plateau", 1.0, patience=3, rtol=1e-3), (step - 6, step), numbers)
 
@@ -146,12 +147,12 @@ def test_a_ratio_that_rounding_of_its_square_puts_outside_is_told(x: float, slop
 
 
 def test_a_plateau_is_held_against_as_many_points_before_it_and_no_more() -> None:
-    # The loss is 0.5 at step 0, then 2 for ever. With patience 2 the points 3 and 4 are held against 1 and 2, at step 3 the
-    # points 2 and 3 against 0 and 1.
+    # The loss is 0.5 at step 0, then 2 for ever. With patience 2 it is seen at step 6, where the steps 4 and 5 are held against
+    # 2 and 3; at step 4 those were held against 0 and 1.
     debugger = started("x**2/2", {"x": 1.0}, 3.0, "plateau", {"patience": 2, "rtol": 0})
     debugger.run(1)
     debugger.set_learning_rate(2.0)
-    check(seen(debugger), (0, 4), {"came down by": 0, "lowest before": 2, "lowest": 2, "norm(grad)": 2})
+    check(seen(debugger), (2, 6), {"came down by": 0, "lowest before": 2, "lowest": 2, "norm(grad)": 2})
 
 
 def test_norms_of_many_numbers_near_the_ends_of_float64() -> None:
@@ -205,11 +206,11 @@ def test_vanishing_where_gradients_are_gathered() -> None:
 
 
 def test_plateau_where_gradients_are_gathered() -> None:
-    # Loss 1 + 4**-(k // 3) / 2: the last 6 points come down from step k - 6 by 4**-m * 15/2, where m = k // 3.
-    applied = next(m for m in range(2, 20) if 15 / 2 * 0.25**m <= 1e-3 * (1 + 0.25 ** (m - 2) / 2))
-    before, lowest = 1 + 0.25 ** (applied - 2) / 2, 1 + 0.25**applied / 2
-    numbers = {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": 0.5**applied}
-    check(gathered_bowl(0.5, "plateau", 1.0, patience=6, rtol=1e-3), (3 * applied - 12, 3 * applied), numbers)
+    # Loss 1 + 4**-(k // 3) / 2. Seen at each 6th step: the block before it ends at step 6j - 1, the one before that at 6j - 7.
+    ends = [(1 + 0.25 ** (2 * j - 3) / 2, 1 + 0.25 ** (2 * j - 1) / 2) for j in range(2, 20)]
+    seen_at, before, lowest = next((6 * j, *each) for j, each in enumerate(ends, 2) if each[0] - each[1] <= 1e-3 * each[0])
+    numbers = {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": 0.5 ** (seen_at // 3)}
+    check(gathered_bowl(0.5, "plateau", 1.0, patience=6, rtol=1e-3), (seen_at - 12, seen_at), numbers)
 
 
 def test_oscillation_where_gradients_are_gathered() -> None:

@@ -43,6 +43,10 @@ class Event:
         """How many updates back the memory reaches; those that only gather gradients do not count."""
         return 1
 
+    def span(self) -> int:
+        """How many updates back lies what decides where it fires; never beyond the horizon."""
+        return self.horizon()
+
     def blank(self, shapes: Shapes) -> list[Array]:
         """The memory where nothing lies behind."""
         return []
@@ -149,26 +153,33 @@ class Vanishing(Event):
 
 @dataclass(frozen=True, slots=True)
 class Plateau(Event):
-    """the lowest loss of the last {patience} points and that of the {patience} before (or as many as there are) differ by no
-    more than {rtol} of its size"""
+    """seen at each {patience}th step: the lowest loss of the {patience} steps before it and that of the {patience} before those
+    (or as many as there are) differ by no more than {rtol} of its size"""
 
     name: ClassVar[str] = "plateau"
     next: ClassVar[str] = "print norm(grad) tells a minimum from a rate that is too low; whatif lr 1 0.1 0.01 races others"
-    patience: int = threshold(50, "how many points are looked at, and as many before them")
+    patience: int = threshold(50, "how many steps are looked at, and as many before them")
     rtol: float = threshold(1e-4, "times the lowest |loss| before")
 
     def horizon(self) -> int:
+        return 3 * self.patience
+
+    def span(self) -> int:
         return 2 * self.patience
 
     def blank(self, shapes: Shapes) -> list[Array]:
-        return [np.full(2 * self.patience, np.inf)]
+        return [np.full((), np.inf), np.full((), np.inf), np.zeros((), np.bool_)]
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
+        # Blocks, as for divergence: a window that moves along costs several times the update.
         tf = reading.tf
-        ring = tf.concat([memory[0][1:], tf.reshape(reading.last_loss, [1])], 0)  # the oldest first
-        before = tf.reduce_min(ring[1 : self.patience + 1])
-        low = tf.reduce_min(tf.concat([ring[self.patience + 1 :], [reading.loss]], 0))
-        return tf.math.is_finite(before) & (tf.abs(before - low) <= self.rtol * tf.abs(before)), [ring]
+        before, low, flat = memory
+        low = tf.minimum(low, reading.last_loss)
+        ends = reading.step % self.patience == 0
+        flat = tf.where(ends, tf.math.is_finite(before) & (tf.abs(before - low) <= self.rtol * tf.abs(before)), flat)
+        before = tf.where(ends, low, before)
+        low = tf.where(ends, tf.constant(np.inf, tf.float64), low)
+        return flat, [before, low, flat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +206,8 @@ class Oscillation(Event):
         change = reading.loss - reading.last_loss
         none = tf.zeros([], tf.int32)
         turns = tf.where(along < 0, turns + 1, none)
-        swings = tf.where(tf.sign(change) * tf.sign(last_change) < 0, swings + 1, none)
+        turned = ((change > 0) & (last_change < 0)) | ((change < 0) & (last_change > 0))
+        swings = tf.where(turned, swings + 1, none)
         return tf.maximum(turns, swings) >= self.times, [turns, swings, change, *updates]
 
 
@@ -209,7 +221,8 @@ class Overshoot(Event):
     rtol: float = threshold(0.0, "times |loss| before the update")
 
     def look(self, reading: Reading, memory: Memory) -> tuple[Tensor, Memory]:
-        return reading.loss > reading.last_loss + self.rtol * reading.tf.abs(reading.last_loss), memory
+        margin = self.rtol * reading.tf.abs(reading.last_loss) if self.rtol else 0.0
+        return reading.loss > reading.last_loss + margin, memory
 
     def definition(self) -> str:
         return Event.definition(self) if self.rtol else "the loss rose after an update"

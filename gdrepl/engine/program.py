@@ -143,7 +143,8 @@ class Program:
                     return function(*nest.pack_sequence_as(arguments, tensors))
 
                 traced = self.tf.function(flattened, jit_compile=self.engine == "xla", autograph=False)
-                concrete.append(traced.get_concrete_function(*flat))
+                with backend.traced_for_good():
+                    concrete.append(traced.get_concrete_function(*flat))
             return concrete[0](*flat)
 
         return call

@@ -42,9 +42,9 @@ def evidence(debugger: Debugger, event: Event) -> Evidence:
     An edit of this very step came after the event, and is not looked at.
     """
     here, way = debugger.step, debugger.arrived()
-    first = debugger.looked_back_to(event.horizon())
+    first = debugger.looked_back_to(event.span())
     if not event.of_updates:
-        first = max(first, here - event.horizon())  # where gradients are gathered, that went back by as many applied updates
+        first = max(first, here - event.span())  # where gradients are gathered, that went back by as many applied updates
     segment = way.stretches[-1].segment
     before, after = (debugger.past.reach(segment, step) for step in (here - 1, here))
     used = debugger.past.used_gradient(segment, before)
@@ -95,8 +95,8 @@ def _vanishing(event: Event, looked: Looked) -> Numbers:
 
 def _plateau(event: Event, looked: Looked) -> Numbers:
     assert isinstance(event, events.Plateau)
-    losses = looked.columns.loss.astype(np.float64)
-    before, lowest = losses[-2 * event.patience : -event.patience].min(), losses[-event.patience :].min()
+    losses = looked.columns.loss.astype(np.float64)[:-1]  # the step at which it is seen belongs to the next block
+    before, lowest = losses[: -event.patience].min(initial=np.inf), losses[-event.patience :].min()
     size = norm_of_all(looked.after.gradient)
     return {"came down by": before - lowest, "lowest before": before, "lowest": lowest, "norm(grad)": size}
 

@@ -12,7 +12,9 @@ import pytest
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.program import Program
 from gdrepl.engine.segment import BLOCK
 from gdrepl.errors import CommandError
 
@@ -227,3 +229,24 @@ def test_single_steps_leave_nothing_behind_but_their_rows(start_debugger: Start,
         tracemalloc.stop()
     # Rows are 16 bytes each, in an array that doubles; a snapshot kept a step would be more than 1 kB, on every Python.
     assert after - before < 300 * 500
+
+
+def graphs() -> int:
+    """How many graphs of TensorFlow are alive."""
+    from tensorflow.python.framework.func_graph import FuncGraph
+
+    gc.collect()
+    return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_dropped_program_leaves_no_graph_behind(optimizer: str) -> None:
+    # 2,000 numbers: their sum has a gradient of our own, as Keras' sum over replicas has one of TensorFlow's.
+    problem = make_problem("sum((x - 50)**2)", {"x": [0.0] * 2000})
+    before = graphs()
+    program = Program(problem, OptimizerSpec.make(optimizer, {}, 0.1))
+    program.fresh(problem.parameters)
+    program.advance(3)
+    assert graphs() > before
+    del program
+    assert graphs() <= before
