@@ -61,7 +61,7 @@ from gdrepl.commands.results import (
 from gdrepl.display.futures import futures_chart
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
-from gdrepl.display.views import VIEWS, Style, make_console, render, render_error, to_text
+from gdrepl.display.views import VIEWS, Style, make_console, render, render_error
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.chart import Chart, Series
@@ -284,6 +284,13 @@ def hostile(value):
     if dataclasses.is_dataclass(value) and not isinstance(value, (History, Chart)):
         return type(value)(*(hostile(getattr(value, field.name)) for field in dataclasses.fields(value)))
     return value
+
+
+def to_text(renderable, style):
+    """What a console of this style prints, without the last newline."""
+    stream = io.StringIO()
+    make_console(stream, style).print(renderable)
+    return stream.getvalue().removesuffix("\n")
 
 
 def drawn(result, style=PLAIN):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import StringIO
 from typing import IO, Any
 
 from rich.console import Console, Group, RenderableType
@@ -131,11 +130,4 @@ def make_console(file: IO[str], style: Style) -> Console:
     )
 
 
-def to_text(renderable: RenderableType, style: Style) -> str:
-    """What a console of this style would print, without the last newline."""
-    stream = StringIO()
-    make_console(stream, style).print(renderable)
-    return stream.getvalue().removesuffix("\n")
-
-
-__all__ = ["VIEWS", "Style", "make_console", "render", "render_error", "to_text"]
+__all__ = ["VIEWS", "Style", "make_console", "render", "render_error"]

@@ -145,14 +145,6 @@ class ScheduleSpec:
         except (ValueError, TypeError) as error:
             raise CommandError(f"Keras refuses {self.name}: {' '.join(str(error).split())[:200]}") from error
 
-    def rate_at(self, iteration: int, dtype: str = "float64") -> float:
-        """The rate that update `iteration` (a count from 0) uses; `dtype` is that of the problem."""
-        backend.load()
-        import tensorflow as tf
-
-        with floatx(dtype):
-            return float(self.build(dtype)(tf.constant(iteration, tf.int64)))
-
 
 @functools.cache
 def _typed_class(kind: Any) -> Any:

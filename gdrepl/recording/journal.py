@@ -169,11 +169,6 @@ def journal_folder() -> Path:
         raise SessionFileError("there is no home folder for the journal", hint="set XDG_STATE_HOME") from None
 
 
-def latest_open(folder: Path) -> Path | None:
-    """The newest journal that is neither closed nor locked by a live process; None when there is none."""
-    return next(open_journals(folder), None)
-
-
 def open_journals(folder: Path) -> Iterator[Path]:
     """The journals that are neither closed nor locked by a live process, newest first."""
     for path in _newest_first(folder):

@@ -14,7 +14,7 @@ from gdrepl.commands.setup import Setup
 from gdrepl.engine.past import Past
 from gdrepl.errors import CommandError
 from gdrepl.recording.format import decode
-from gdrepl.recording.journal import journal_folder, latest_open
+from gdrepl.recording.journal import journal_folder, open_journals
 from gdrepl.shell.keeper import Keeper
 
 
@@ -204,8 +204,7 @@ def test_an_interrupted_load_leaves_session_and_journal_with_one_another(
         list(session.execute("load other"))
     do(session, "step")
     keeper.abandon()
-    path = latest_open(journal_folder())
-    assert path is not None
+    path = next(open_journals(journal_folder()))
     lines = [record.body["line"] for record in decode(path.read_bytes(), strict=False).records]
     assert lines == [event.line for event in session.events] == ["step 2", "step"]
     assert folder not in session.folders

@@ -17,7 +17,7 @@ from gdrepl.commands.replaying import replay_file
 from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.format import decode
-from gdrepl.recording.journal import journal_folder, latest_open
+from gdrepl.recording.journal import journal_folder, open_journals
 from gdrepl.shell.cli import main
 from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.resuming import resume_session
@@ -52,7 +52,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
     with Conversation(["resume", "--json"], env) as process:
         seen["resumed"] = [process.ask(line)["result"] for line in RESUMED]
         process.kill()
-    seen["killed"] = lines_of(latest_open(journals(state)))
+    seen["killed"] = lines_of(next(open_journals(journals(state))))
     with Conversation(["resume", "--json"], env) as process:
         seen["again"] = process.ask("print x")["result"]
         seen["terminated"] = process.end(signal.SIGTERM)
@@ -60,7 +60,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
         patch.setenv("XDG_STATE_HOME", str(state))
         status = main(["resume", "--json", "-c", "info session", "-c", "info break", "--batch"])
     seen["last"] = (status, [read_json(line) for line in out.getvalue().splitlines()])
-    seen["left"] = latest_open(journals(state))
+    seen["left"] = list(open_journals(journals(state)))
     seen["after"] = gdrepl(["resume"], env)
     return seen
 
@@ -106,7 +106,7 @@ def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(tmp_path: 
         while process.cpu_ticks() < before + 20:
             assert process.process.poll() is None
         assert process.end(number) == (128 + number, "", "")
-    recorded = decode(latest_open(journals(tmp_path)).read_bytes(), strict=False).records
+    recorded = decode(next(open_journals(journals(tmp_path))).read_bytes(), strict=False).records
     assert [record.body["line"] for record in recorded] == ["step 5", "continue 100000000000"]
     ended = recorded[-1].body["result"]
     assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
@@ -124,7 +124,7 @@ def test_after_three_violent_ends_every_command_is_there(chain):
 
 
 def test_an_orderly_end_leaves_nothing_to_resume(chain):
-    assert chain["left"] is None
+    assert chain["left"] == []
     assert chain["after"].returncode == 2
     assert chain["after"].stdout == b""
     assert b"there is no journal of a session that was not closed" in chain["after"].stderr
@@ -139,9 +139,7 @@ def left_behind(*lines: str, **options) -> Path:
     keeper = Keeper(session)
     do(session, *lines)
     keeper.abandon()
-    path = latest_open(journal_folder())
-    assert path is not None
-    return path
+    return next(open_journals(journal_folder()))
 
 
 def test_a_command_is_in_the_journal_before_it_is_acknowledged(state: Path):
@@ -317,9 +315,9 @@ def test_a_session_that_is_still_running_is_not_resumed():
     session = hill(engine="eager")
     keeper = Keeper(session)
     do(session, "step")
-    assert latest_open(journal_folder()) is None
+    assert list(open_journals(journal_folder())) == []
     keeper.abandon()
-    assert latest_open(journal_folder()) is not None
+    assert len(list(open_journals(journal_folder()))) == 1
 
 
 def test_the_latest_of_several_journals_is_resumed(cli):
@@ -367,7 +365,7 @@ def test_a_loaded_session_begins_a_journal_of_its_own(tmp_path: Path):
     keeper = Keeper(session)
     do(session, "step 2", f"load {tmp_path / 'other'}", "step")
     keeper.abandon()
-    assert lines_of(latest_open(journal_folder())) == ["step 7", "step"]
+    assert lines_of(next(open_journals(journal_folder()))) == ["step 7", "step"]
     resumed, keeper = resume_session(None, quiet=True)
     keeper.abandon()
     assert resumed.debugger.step == 8
@@ -390,4 +388,4 @@ def test_a_session_that_only_asked_for_help_leaves_no_journal(state: Path, cli):
 
 def test_an_error_at_the_end_of_a_batch_is_an_orderly_end(cli):
     assert cli("--engine", "eager", "--batch", "-c", "step", "-c", "nonsense")[0] == 1
-    assert latest_open(journal_folder()) is None
+    assert list(open_journals(journal_folder())) == []

@@ -16,7 +16,7 @@ from gdrepl.errors import SessionFileError
 from gdrepl.recording import journal as journal_module
 from gdrepl.recording.files import Lock
 from gdrepl.recording.format import NO_END, decode
-from gdrepl.recording.journal import Journal, journal_folder, latest_open, prune
+from gdrepl.recording.journal import Journal, journal_folder, open_journals, prune
 
 WRITER = """
 import sys
@@ -98,7 +98,7 @@ def test_all_acknowledged_events_outlive_kill_9(tmp_path):
         got = numbers(path)
         assert got == list(range(1, len(got) + 1))
         assert len(got) >= acknowledged
-        assert latest_open(folder) == path
+        assert list(open_journals(folder)) == [path]
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"n":3,"kind":"comm', b'{"n":3,"kind":"command"}', b"\0\0\0"])
@@ -199,7 +199,7 @@ def test_a_full_disk_is_said_once_and_the_session_goes_on_without(tmp_path, monk
     journal.close()
     assert numbers(journal.path) == [1]
     assert [damage.message for damage in read(journal.path, strict=False).damage] == [NO_END]
-    assert latest_open(tmp_path) == journal.path
+    assert next(open_journals(tmp_path)) == journal.path
 
 
 def test_a_failing_fsync_is_said_once(tmp_path, monkeypatch):
@@ -257,7 +257,7 @@ def test_an_event_that_json_cannot_hold_leaves_the_journal_as_it_was(tmp_path):
 
 
 def test_the_latest_open_journal_is_neither_closed_nor_locked(tmp_path):
-    assert latest_open(tmp_path / "missing") is None
+    assert list(open_journals(tmp_path / "missing")) == []
     wanted = at(left_open(tmp_path), 1000)
     at(left_open(tmp_path), 900)
     at(closed(tmp_path), 2000)
@@ -265,19 +265,19 @@ def test_the_latest_open_journal_is_neither_closed_nor_locked(tmp_path):
     (tmp_path / "torn-header.gds").write_bytes(b'{"gdrepl":1,"ki')
     (tmp_path / "notes.txt").write_text("not a journal\n")
     live = Journal.create(tmp_path, {})
-    assert latest_open(tmp_path) == wanted
+    assert next(open_journals(tmp_path)) == wanted
     live.abandon()
-    assert latest_open(tmp_path) == live.path
+    assert next(open_journals(tmp_path)) == live.path
 
 
 def test_the_end_record_is_found_behind_a_very_long_line(tmp_path):
     journal = Journal.create(tmp_path, {})
     journal.append("points", {"text": "x" * 300_000})
-    assert latest_open(tmp_path) is None  # it is locked
+    assert list(open_journals(tmp_path)) == []  # it is locked
     journal.abandon()
-    assert latest_open(tmp_path) == journal.path
+    assert next(open_journals(tmp_path)) == journal.path
     Journal.reopen(journal.path).close()
-    assert latest_open(tmp_path) is None
+    assert list(open_journals(tmp_path)) == []
 
 
 def test_pruning_removes_the_oldest_closed_journals_only(tmp_path):
@@ -336,4 +336,4 @@ def test_a_journal_that_cannot_be_opened_for_writing_is_untouched_and_unlocked(t
         with pytest.raises(SessionFileError, match=r"cannot write the journal .*: the disk is read-only"):
             Journal.reopen(path)
     assert path.read_bytes() == before
-    assert latest_open(tmp_path) == path
+    assert next(open_journals(tmp_path)) == path
