@@ -1,8 +1,7 @@
 """Norms inside the compiled loop, held against limits by their squares: a square root costs as much as a small update.
 
 In float64 the square of a number above 1e154 overflows, and that of one below 1e-162 vanishes. So where a limit is extreme, the
-numbers are scaled by a power of two that brings it near 1: what is lost then is far from the limit,
-and on the right side of it.
+numbers are scaled by a power of two that brings it near 1: what is lost then is far from the limit, and on the right side.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ _USUAL = 1e-20, 1e20
 """Limits that are squared as they are."""
 _FAR, _BACK = 1e140, 2.0**600
 """A limit that only the loop knows is brought back by so much where it, or its inverse, is above 1e140."""
-
 _SQUARABLE = 1e150
 """The square of this, many times over, is finite; and it is far above any limit that is scaled."""
 
