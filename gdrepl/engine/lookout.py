@@ -12,7 +12,7 @@ from gdrepl.engine.program import Orders, Program, Seen
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
-from gdrepl.engine.stops import StopPoint
+from gdrepl.engine.stops import StopPoint, Stops
 from gdrepl.engine.timeline import Stretch
 from gdrepl.engine.triggers import Changes, Holds, Trigger
 from gdrepl.errors import CommandError, ExpressionError
@@ -41,7 +41,7 @@ class Lookout:
         self.held: tuple[StopPoint, ...] = ()
         self.until_held = False
 
-    def without(self, broken: Iterable[StopPoint]) -> Sequence[StopPoint]:
+    def without(self, broken: Iterable[StopPoint]) -> list[StopPoint]:
         """The stops that can be looked out for where `broken` cannot."""
         ids = {item.id for item in broken}
         return [item for item in self.items if item.id not in ids]
@@ -73,6 +73,11 @@ class Lookout:
         self.held = tuple(held)
         self.until_held = any(seen.fired[len(items) :])
         return bool(held) or self.until_held
+
+    def noted(self, stops: Stops, step: int, watched: Callable[[StopPoint], Array | None]) -> Stops:
+        """`stops` after the run: its hits counted, and the values noted that those saw which ended it at `step`."""
+        seen = {item.id: watched(item) for item in self.held}
+        return stops.counted(self.hits, self.ignore).anchored(self.anchors).stopped(step, seen)
 
     def _current(self, item: StopPoint) -> StopPoint:
         if item.id in self.anchors and isinstance(item.trigger, Changes):

@@ -15,6 +15,7 @@ import numpy as np
 
 from gdrepl.engine import backend, optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.reading import Reading
 from gdrepl.engine.rows import Layout
@@ -398,25 +399,3 @@ def _noted(words: Sequence[int], seen: Seen, halting: bool) -> Seen:
     hits = tuple(count + holds for count, holds in zip(seen.hits, held))
     ignore = tuple(times - (holds and times > 0) for times, holds in zip(seen.ignore, held))
     return replace(seen, held=held, fired=fired, hits=hits, ignore=ignore)
-
-
-class Pace:
-    """How many updates to ask of a program at once, so that a call takes about 30 ms: it begins with one."""
-
-    def __init__(self, goal: float = 0.03) -> None:
-        self.goal = goal
-        self.size = 1
-        self._began = 0.0
-
-    def begin(self, wanted: int) -> int:
-        """The size of the next chunk, at most `wanted`."""
-        self._began = time.perf_counter()
-        return min(self.size, wanted)
-
-    def end(self, taken: int) -> None:
-        """Learn from the chunk that just ended, which made `taken` updates."""
-        took = time.perf_counter() - self._began
-        if took > self.goal * 1.5:
-            self.size = max(1, min(self.size, int(taken * self.goal / took)))
-        elif took < self.goal / 2 and taken >= self.size:  # a chunk that ended early was no test of its size
-            self.size *= 16 if took < self.goal / 20 else 2
