@@ -9,7 +9,7 @@ from gdrepl.engine.here import Here
 from gdrepl.engine.past import Past
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.scopes import scope_of, value_in
-from gdrepl.engine.segment import Recipe
+from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.engine.stops import StopPoint
 from gdrepl.engine.timeline import Branch
@@ -68,6 +68,22 @@ class Asking:
         here = self._scope_of(self._past.reach(segment, step), segment.recipe)
         before = self.scope_at(step - 1, branch, False) if history and step > branch.start else None
         return replace(here, previous=before)
+
+    def value_on(self, segment: Segment, step: int, expression: Expression) -> Array | None:
+        """The value of an expression at a step of any segment, in the terms of its problem; None where it cannot be asked."""
+        recipe = segment.recipe
+        program = self._programs.get(recipe)
+
+        def scope(step: int) -> Scope:
+            return scope_of(self._past.reach(segment, step), program, recipe.problem)
+
+        here = scope(step)
+        if expression.history and step > segment.start.step:
+            here = replace(here, previous=scope(step - 1))
+        try:
+            return value_in(expression, here, recipe.problem.dtype)
+        except GdreplError:
+            return None
 
     def value_or_none(self, expression: Expression, step: int | None = None) -> Array | None:
         """The value of an expression, or None where it cannot be asked."""

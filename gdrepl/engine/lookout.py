@@ -8,13 +8,14 @@ from typing import Any
 
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.past import Past
-from gdrepl.engine.program import Orders, Program, Seen
+from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
 from gdrepl.engine.stops import StopPoint, Stops
 from gdrepl.engine.timeline import Stretch
 from gdrepl.engine.triggers import Changes, Holds, Trigger
+from gdrepl.engine.watch import Orders, Seen
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 
@@ -52,21 +53,24 @@ class Lookout:
 
     def orders(self, items: Sequence[StopPoint], memory: list[list[Any]], halting: bool = True) -> Orders:
         """What a program of these stops is told."""
-        # A hit of `watch by` halts also where it is to be ignored: the distance is counted anew from there.
-        ignore = [0 if _is_anchored(item) else self.ignore[item.id] for item in items]
+        ignore = [self.to_pass(item) for item in items]
         given = [[self.anchors[item.id]] if item.id in self.anchors else item.whole.given() for item in items]
         return Orders([*ignore, *(0 for _ in self.until)], memory, [*given, *([] for _ in self.until)], halting)
+
+    def to_pass(self, item: StopPoint) -> int:
+        """How many hits of a stop need not be looked at: each one of `watch by` must be, as it measures anew from there."""
+        return 0 if is_anchored(item) else self.ignore[item.id]
 
     def take(self, items: Sequence[StopPoint], seen: Seen, value: Callable[[StopPoint], Array | None]) -> bool:
         """Note what a program of these stops saw; returns whether that ended the run. `value` tells what a stop watches now."""
         held = []
         for item, hits, ignore, fired in zip(items, seen.hits, seen.ignore, seen.fired):
             self.hits[item.id] += hits
-            if fired and _is_anchored(item) and self.ignore[item.id] > 0:
+            if fired and is_anchored(item) and self.ignore[item.id] > 0:
                 self.ignore[item.id] -= 1
                 self._anchor(item, value(item))
                 continue
-            if not _is_anchored(item):
+            if not is_anchored(item):
                 self.ignore[item.id] = ignore
             if fired:
                 held.append(self._current(item))
@@ -89,7 +93,8 @@ class Lookout:
             self.anchors[item.id] = value
 
 
-def _is_anchored(item: StopPoint) -> bool:
+def is_anchored(item: StopPoint) -> bool:
+    """Whether a stop is a `watch by`, which measures from the value at its last hit."""
     return isinstance(item.trigger, Changes) and item.trigger.by is not None
 
 

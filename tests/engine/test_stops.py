@@ -13,10 +13,11 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.events import EVENTS, make_event
 from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import Problem, make_problem
-from gdrepl.engine.program import Orders, Program
+from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.stops import DELETE, DISABLE, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
+from gdrepl.engine.watch import Orders, Seen
 from gdrepl.errors import CommandError
 from gdrepl.expression import parse
 
@@ -260,16 +261,32 @@ def test_asked_not_to_halt_the_loop_goes_on_and_notes_where_something_held_last(
     program = PROGRAMS.get(debugger.recipe, (holds(debugger, "floor(x/7)*7 == x"), holds(debugger, "step == 3")))
     program.load(debugger.snapshot())
     seen = program.advance(20, orders=Orders([1, 0], program.blank_memory(), [[], []], halting=False)).seen
-    assert (seen.held, any(seen.fired), seen.ignore, seen.latest) == ((False,) * 2, False, (1, 0), 14)
+    assert (seen.held, any(seen.fired), seen.ignore, updates(seen)) == ((False,) * 2, False, (1, 0), [[7, 14], [3]])
     seen = program.advance(3, orders=Orders([0, 0], program.blank_memory(), [[], []], halting=False)).seen
-    assert (seen.held, seen.latest) == ((False, False), 1)
+    assert (seen.held, updates(seen)) == ((False, False), [[1], []])
 
 
-def test_where_nothing_held_there_is_no_latest() -> None:
-    debugger = sliding()
-    program = PROGRAMS.get(debugger.recipe, (holds(debugger, "x < 0"),))
+def updates(seen: Seen) -> list[list[int]]:
+    """For each trigger, after which updates it held, counted from 1."""
+    assert seen.at is not None
+    return [(np.flatnonzero(column) + 1).tolist() for column in seen.at.T]
+
+
+def test_each_of_more_triggers_than_a_word_has_bits_is_noted_at_its_own_step() -> None:
+    debugger = sliding("xla")
+    program = PROGRAMS.get(debugger.recipe, [holds(debugger, f"step == {number}") for number in range(70)])
     program.load(debugger.snapshot())
-    assert program.advance(5, orders=Orders([0], program.blank_memory(), [[]], halting=False)).seen.latest == 0
+    orders = Orders([0] * 70, program.blank_memory(), [[]] * 70, halting=False)
+    assert updates(program.advance(69, orders=orders).seen) == [[], *([number] for number in range(1, 70))]
+
+
+def test_notes_of_more_updates_than_one_call_has_room_for_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gdrepl.engine.program._RECORD_BYTES", 0)  # room for 64
+    debugger = Debugger(make_problem("-x", {"x": 0.0}), OptimizerSpec.make("sgd", {}, 1.0), "xla")
+    program = Program(debugger.problem, debugger.spec, "xla", (holds(debugger, "floor(x/50)*50 == x"),))
+    program.load(debugger.snapshot())
+    advance = program.advance(230, orders=Orders([0], program.blank_memory(), [[]], halting=False))
+    assert (program.capacity, updates(advance.seen)) == (64, [[50, 100, 150, 200]])
 
 
 def everything(program: Program) -> list[Trigger]:
@@ -295,7 +312,8 @@ def test_every_event_and_watchpoints_armed_change_no_bit(
     armed.load(start)
     orders = Orders([0] * len(armed.triggers), armed.blank_memory(), [each.given() for each in armed.triggers], halting=False)
     advance = armed.advance(60, orders=orders)
-    assert advance.seen.latest > 50  # the loss alone changes nearly each time
+    assert advance.seen.at is not None
+    assert advance.seen.at.any(axis=1).sum() > 50  # the loss alone changes nearly each time
     assert advance.rows.tobytes() == rows.tobytes()
     assert_same_bits(armed.capture(), plain.capture())
 
