@@ -74,7 +74,9 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
 def reverse_continue(session: Session) -> Stepped:
     """Go back to the latest earlier step where a stop held.
 
-    Where none did, it is step 0. Stops count and ignore hits as they do forwards, and their commands run.
+    Where none did, it is step 0. Stops count and ignore hits as they do forwards, the latest first, and their commands run. A
+    `watch EXPR by D` measures from the value at its last hit, whichever way that was met, so that it stops here at the latest
+    step whose value is D or more away from it. Ctrl-C ends the search where it began.
 
     Example: reverse-continue
     """
