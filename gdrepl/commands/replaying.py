@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
+from gdrepl.commands.line import parts
 from gdrepl.commands.loading import data_places, start_from_header, unknown_records
+from gdrepl.commands.registry import registry
 from gdrepl.commands.saving import real_path, records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.commands.values import changed_data
-from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.errors import CommandError, GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
 from gdrepl.recording.format import UNDERWAY, Document, Record, decode, line_of, whole_of
@@ -172,9 +174,18 @@ def run_cut_off(document: Document) -> tuple[str, int] | None:
         return None
     try:
         line, taken = line_of(last.body.get("line")), whole_of(last.body.get("taken"))
+        if not _is_one_run(line):
+            raise ValueError(f"'{line[:60]}' is no run")
     except ValueError as error:
         raise SessionFileError(f"a note of a run: {error}", last.line) from None
     return (line, taken) if taken else None
+
+
+def _is_one_run(line: str) -> bool:
+    try:
+        return len(list(parts(line))) == 1 and registry.split(line)[0].runs
+    except CommandError:
+        return False
 
 
 def rerun_cut_off(session: Session, line: str, taken: int) -> GdreplError | None:
