@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gdrepl.engine import backend, optimizer
+from gdrepl.engine import backend, live_optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem
@@ -75,8 +75,8 @@ class Program:
         self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
         self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
-        self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
-        self.slot_names = optimizer.slot_names(self.optimizer, list(self.variables))
+        self.optimizer = live_optimizer.build(spec, list(self.variables.values()), problem.dtype)
+        self.slot_names = live_optimizer.slot_names(self.optimizer, list(self.variables))
         self._points = Record(tf, self.capacity, self.layout.width, problem.dtype, engine == "xla")
         self._bits = Record(tf, self.capacity, self._watch.words, tf.int64, engine == "xla") if triggers else None
         self._loss: Tensor = None
@@ -122,8 +122,8 @@ class Program:
         """The snapshot of `parameters` with the optimizer as Keras builds it there: new slots."""
         for name, variable in self.variables.items():
             variable.assign(parameters[name])
-        new = optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
-        slots = list(optimizer.capture(new))
+        new = live_optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
+        slots = list(live_optimizer.capture(new))
         if learning_rate is not None and self.spec.schedule is None:
             place = self.rate_place
             slots[place] = frozen(np.asarray(learning_rate, slots[place].dtype))
@@ -137,7 +137,7 @@ class Program:
         """
         for name, variable in self.variables.items():
             variable.assign(parameters[name])
-        optimizer.restore(self.optimizer, slots)
+        live_optimizer.restore(self.optimizer, slots)
         self._at = None
         self._loss, gradient = self._guarded(None, self._compiled_point)
         self._gradient = dict(zip(self.variables, gradient))
@@ -151,7 +151,7 @@ class Program:
             return
         for name, variable in self.variables.items():
             variable.assign(snapshot.parameters[name])
-        optimizer.restore(self.optimizer, snapshot.slots)
+        live_optimizer.restore(self.optimizer, snapshot.slots)
         self._loss = self.tf.constant(snapshot.loss)
         self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
         self._rate_here = snapshot.learning_rate
@@ -164,7 +164,7 @@ class Program:
             self._at = Snapshot(
                 self._step,
                 {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
-                optimizer.capture(self.optimizer),
+                live_optimizer.capture(self.optimizer),
                 frozen(self._loss.numpy()),
                 {name: frozen(value.numpy()) for name, value in self._gradient.items()},
                 frozen(self._rate_here),
@@ -265,8 +265,8 @@ class Program:
             done: Tensor, carried: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
         ) -> tuple[Tensor, ...]:
             before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if watch else None
-            gathered = optimizer.gathered(self.optimizer, gradient) if watch else None
-            optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
+            gathered = live_optimizer.gathered(self.optimizer, gradient) if watch else None
+            live_optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
             values = self._values()
             loss, new = self.problem.loss_and_gradient(values)
             gradient = list(new.values())
@@ -302,7 +302,7 @@ class Program:
         return state
 
     def _rate(self) -> Tensor:
-        return optimizer.current_rate(self.optimizer, self.problem.dtype)
+        return live_optimizer.current_rate(self.optimizer, self.problem.dtype)
 
     def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
         tf = self.tf
