@@ -67,18 +67,22 @@ class Backwards:
                 continue
             broken = checks.broken(lookout.items, segment.recipe)
             if broken:
-                return self._arrive(last, tuple(endings.broken(*each) for each in broken)), stops
+                return self._without_a_hit(last, tuple(endings.broken(*each) for each in broken), stops)
             found = self._latest(stretches, last) if lookout.items else None
             if found is not None:
                 return self._stopped(index, found, stops)
         start = Stop("start", None, "the start: no stop held on the way")
-        return self._arrive(here.branch.start, (start,)), lookout.noted(stops, here.step, lambda item: None)
+        return self._without_a_hit(here.branch.start, (start,), stops)
+
+    def _without_a_hit(self, step: int, told: tuple[Stop, ...], stops: Stops) -> tuple[Move, Stops]:
+        """Go to a step at which nothing held; hits on the way there were ignored."""
+        return self._arrive(step, told), self._lookout.noted(stops, step, lambda item: None)
 
     def _stopped(self, index: int, found: int, stops: Stops) -> tuple[Move, Stops]:
         """Go to step `found` of a stretch, where the stops of the lookout held."""
         here, lookout, asking, before = self._here, self._lookout, self._workings.asking, self._here.snapshot
         segment = here.branch.stretches[index].segment
-        self._past.reach(segment, found - 1)  # now, since a value that is asked for there must not end an interrupt's way
+        self._past.reach(segment, found - 1)  # before we move: values are asked for there, which would hide an interrupt
         here.stand(Position(here.branch.name, index, found), self._past.reach(segment, found))
         told = tuple(endings.held(item, found, asking) for item in lookout.held)
         noted = lookout.noted(stops, found, asking.watched)

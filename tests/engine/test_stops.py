@@ -253,6 +253,17 @@ def test_the_way_back_ends_where_a_stop_cannot_be_computed() -> None:
         assert "momentum" in stop.error
 
 
+def test_hits_that_were_ignored_before_the_way_back_ended_so_are_counted() -> None:
+    debugger = Debugger(make_problem("x**2", {"x": 9.0}), OptimizerSpec.make("sgd", {}, 0.1), "eager", programs=PROGRAMS)
+    debugger.run(5)
+    debugger.set_optimizer(OptimizerSpec.make("adam", {}, 0.1))
+    debugger.run(5)
+    arm(debugger, holds(debugger, "slot.momentum(x) > 1e9"))
+    arm(debugger, holds(debugger, "step > 7"), ignore=9)
+    debugger.reverse()
+    assert (debugger.step, state(debugger)) == (5, [(1, 0, 0, True), (2, 2, 7, True)])  # at steps 9 and 8
+
+
 # --- The program --------------------------------------------------------------------------------------------------------
 
 
