@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdrepl.engine import backend, hyperparameter, optimizer
-from gdrepl.engine.optimizer import OptimizerSpec, SlotName
+from gdrepl.engine import backend, hyperparameter, live_optimizer, optimizer
+from gdrepl.engine.live_optimizer import SlotName
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.schedule import ScheduleSpec, floatx, schedule_catalogue
 from gdrepl.errors import CommandError
 
@@ -49,7 +50,7 @@ def loop(live: Any, xs: Sequence[Any]) -> Callable[[int], None]:
         def body(i: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = tf.add_n([(1.0 + k) * tf.reduce_sum((x - 0.25) ** 2) for k, x in enumerate(xs)])
-            optimizer.apply(live, tape.gradient(loss, xs), xs)
+            live_optimizer.apply(live, tape.gradient(loss, xs), xs)
             return (i + 1,)
 
         return tf.while_loop(lambda i: i < count, body, (tf.constant(0),))
@@ -58,7 +59,7 @@ def loop(live: Any, xs: Sequence[Any]) -> Callable[[int], None]:
 
 
 def bits(live: Any, xs: Sequence[Any]) -> list[bytes]:
-    return [array.tobytes() for array in (*optimizer.capture(live), *(x.numpy() for x in xs))]
+    return [array.tobytes() for array in (*live_optimizer.capture(live), *(x.numpy() for x in xs))]
 
 
 def attributes(live: Any) -> dict[str, object]:
@@ -120,14 +121,14 @@ def test_every_optimizer_goes_on_from_a_captured_state_bit_for_bit(name: str, dt
     # treats scalars as vectors.
     spec = OptimizerSpec.make(name, BUSY if dtype == "float64" else {}, 0.01)
     xs = parameters(dtype, ("w_1", "momentum"))
-    live = optimizer.build(spec, xs, dtype)
+    live = live_optimizer.build(spec, xs, dtype)
     run, python_state = loop(live, xs), attributes(live)
     run(20)
-    slots, values = optimizer.capture(live), [x.numpy() for x in xs]
+    slots, values = live_optimizer.capture(live), [x.numpy() for x in xs]
     copies = copy.deepcopy(slots)
     run(20)
     wanted = bits(live, xs)
-    optimizer.restore(live, slots)
+    live_optimizer.restore(live, slots)
     for x, value in zip(xs, values):
         x.assign(value)
     for _ in range(20):  # in single steps this time: the same program, so the same bits
@@ -140,9 +141,9 @@ def test_every_optimizer_goes_on_from_a_captured_state_bit_for_bit(name: str, dt
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_float_variable_has_the_type_of_the_problem(name: str) -> None:
-    live = optimizer.build(OptimizerSpec.make(name, BUSY), parameters("float64"), "float64")
+    live = live_optimizer.build(OptimizerSpec.make(name, BUSY), parameters("float64"), "float64")
     # Adafactor keeps an int32 zero for each factor that a vector does not have.
-    kinds = {str(slot.dtype) for slot in optimizer.capture(live)}
+    kinds = {str(slot.dtype) for slot in live_optimizer.capture(live)}
     assert kinds - {"int32"} == {"int64", "float64"}
 
 
@@ -151,22 +152,22 @@ def test_the_float_type_of_keras_is_put_back() -> None:
     import keras
 
     before = keras.config.floatx()
-    optimizer.build(OptimizerSpec.make("adam"), parameters("float64"), "float64")
+    live_optimizer.build(OptimizerSpec.make("adam"), parameters("float64"), "float64")
     with pytest.raises(ZeroDivisionError), floatx("float64"):
         raise ZeroDivisionError
     assert keras.config.floatx() == before
 
 
 def test_the_rate_of_the_next_update_is_the_variable_or_the_schedule() -> None:
-    live = optimizer.build(OptimizerSpec.make("sgd", {}, 0.3), parameters("float64"), "float64")
-    assert float(optimizer.current_rate(live, "float64")) == 0.3
+    live = live_optimizer.build(OptimizerSpec.make("sgd", {}, 0.3), parameters("float64"), "float64")
+    assert float(live_optimizer.current_rate(live, "float64")) == 0.3
     schedule = ScheduleSpec.make("piecewise_constant_decay", ([4], [0.5, 0.25]))
     xs = parameters("float32")
-    live = optimizer.build(OptimizerSpec.make("sgd", {}, schedule), xs, "float32")
+    live = live_optimizer.build(OptimizerSpec.make("sgd", {}, schedule), xs, "float32")
     run = loop(live, xs)
     rates = []
     for _ in range(7):
-        rates.append(float(optimizer.current_rate(live, "float32")))
+        rates.append(float(live_optimizer.current_rate(live, "float32")))
         run(1)
     assert rates == [0.5] * 5 + [0.25] * 2
 
@@ -174,7 +175,7 @@ def test_the_rate_of_the_next_update_is_the_variable_or_the_schedule() -> None:
 def test_muon_takes_a_schedule_for_a_float64_matrix() -> None:
     """Keras alone multiplies a float32 rate with a float64 update, and fails."""
     xs = parameters("float64", ("momentum",))
-    live = optimizer.build(OptimizerSpec.make("muon", {}, ScheduleSpec.make("cosine_decay", (0.1, 9))), xs, "float64")
+    live = live_optimizer.build(OptimizerSpec.make("muon", {}, ScheduleSpec.make("cosine_decay", (0.1, 9))), xs, "float64")
     start = xs[0].numpy()
     loop(live, xs)(2)
     assert np.abs(xs[0].numpy() - start).max() > 0.01
@@ -182,39 +183,39 @@ def test_muon_takes_a_schedule_for_a_float64_matrix() -> None:
 
 def test_a_rate_changed_in_place_is_seen_by_the_compiled_loop() -> None:
     xs = parameters("float32")
-    live = optimizer.build(OptimizerSpec.make("sgd", {}, 0.1), xs, "float32")
+    live = live_optimizer.build(OptimizerSpec.make("sgd", {}, 0.1), xs, "float32")
     run = loop(live, xs)
     run(1)
     before = [x.numpy() for x in xs]
-    optimizer.restore(live, [*optimizer.capture(live)[:1], np.float32(0)])  # iteration, then the rate
+    live_optimizer.restore(live, [*live_optimizer.capture(live)[:1], np.float32(0)])  # iteration, then the rate
     run(1)
     assert all(np.array_equal(x.numpy(), value) for x, value in zip(xs, before))
 
 
 def test_restore_refuses_a_wrong_state_before_it_assigns_anything() -> None:
-    live = optimizer.build(OptimizerSpec.make("adam"), parameters("float32"), "float32")
-    slots = optimizer.capture(live)
+    live = live_optimizer.build(OptimizerSpec.make("adam"), parameters("float32"), "float32")
+    slots = live_optimizer.capture(live)
     changed = [slot + 1 for slot in slots]
     with pytest.raises(ValueError, match=r"has 8 variables, the snapshot 7"):
-        optimizer.restore(live, changed[:-1])
+        live_optimizer.restore(live, changed[:-1])
     with pytest.raises(ValueError, match=r"slot 7 is float32 \(3, 2\), the snapshot has float32 \(2, 3\)"):
-        optimizer.restore(live, [*changed[:-1], changed[-1].T])
+        live_optimizer.restore(live, [*changed[:-1], changed[-1].T])
     with pytest.raises(ValueError, match=r"slot 7 is float32 \(3, 2\), the snapshot has float64"):
-        optimizer.restore(live, [*changed[:-1], changed[-1].astype("float64")])
-    assert [slot.tobytes() for slot in optimizer.capture(live)] == [slot.tobytes() for slot in slots]
+        live_optimizer.restore(live, [*changed[:-1], changed[-1].astype("float64")])
+    assert [slot.tobytes() for slot in live_optimizer.capture(live)] == [slot.tobytes() for slot in slots]
 
 
 def test_captured_slots_are_read_only() -> None:
-    live = optimizer.build(OptimizerSpec.make("adam"), parameters("float32"), "float32")
-    assert not any(slot.flags.writeable for slot in optimizer.capture(live))
+    live = live_optimizer.build(OptimizerSpec.make("adam"), parameters("float32"), "float32")
+    assert not any(slot.flags.writeable for slot in live_optimizer.capture(live))
 
 
 # ------------------------------------------------------------------------------------------------ slot names
 
 
 def named(name: str, given: dict[str, object] | None = None, rate: Any = None) -> tuple[SlotName, ...]:
-    live = optimizer.build(OptimizerSpec.make(name, given, rate), parameters("float32"), "float32")
-    return optimizer.slot_names(live, NAMES)
+    live = live_optimizer.build(OptimizerSpec.make(name, given, rate), parameters("float32"), "float32")
+    return live_optimizer.slot_names(live, NAMES)
 
 
 def test_slots_are_named_by_parameter_even_where_names_are_prefixes() -> None:

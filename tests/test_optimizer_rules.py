@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdrepl.engine import backend, optimizer
+from gdrepl.engine import backend, live_optimizer
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import make_problem
@@ -41,14 +41,14 @@ def keras_path(spec: OptimizerSpec, steps: int = STEPS) -> np.ndarray:
     import tensorflow as tf
 
     xs = [tf.Variable(value, dtype=tf.float64, name=name) for name, value in zip("xy", START)]
-    live = optimizer.build(spec, xs, "float64")
+    live = live_optimizer.build(spec, xs, "float64")
 
     @tf.function(jit_compile=True, autograph=False)
     def run() -> Any:
         def body(i: Any, path: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = (1 - xs[0]) ** 2 + 5 * (xs[1] - xs[0] ** 2) ** 2
-            optimizer.apply(live, tape.gradient(loss, xs), xs)
+            live_optimizer.apply(live, tape.gradient(loss, xs), xs)
             return i + 1, path.write(i, tf.stack([tf.identity(x) for x in xs]))
 
         path = tf.TensorArray(tf.float64, size=steps, element_shape=(2,))

@@ -193,7 +193,11 @@ def _info_branches(session: Session) -> Branches:
 def _branch_info(session: Session, branch: Branch) -> BranchInfo:
     debugger = session.debugger
     tip = branch.stretches[-1]
-    loss = tip.segment.tip.loss if tip.last == tip.segment.last else debugger.columns(tip.last, tip.last, branch.name).loss[-1]
+    if tip.last == tip.segment.last:
+        loss, rate = tip.segment.tip.loss, tip.segment.tip.learning_rate
+    else:
+        end = debugger.columns(tip.last, tip.last, branch.name)
+        loss, rate = end.loss[-1], end.learning_rate[-1]
     recipe = tip.segment.recipe
     current = branch.name == debugger.position.branch
     text = recipe.spec.text()
@@ -207,6 +211,7 @@ def _branch_info(session: Session, branch: Branch) -> BranchInfo:
         current,
         text,
         recipe.problem.loss.text,
+        rate,
     )
 
 

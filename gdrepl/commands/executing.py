@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from gdrepl.commands.meant import assigned, meant
 from gdrepl.commands.outcomes import Outcome, Script
 from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.commands.results import Sourced
-from gdrepl.engine.moves import Move
+from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.stops import StopPoint
 from gdrepl.errors import CommandError, ConfirmationNeeded, GdreplError, did_you_mean
 
@@ -176,8 +177,10 @@ class Executor:
         undo = self._session.undo()
         try:
             return self._call(command, rest, block)
-        except BaseException:
+        except BaseException as error:
             undo()
+            if command.runs and not isinstance(error, SystemExit):  # a session that is ended may be gone on with
+                self._session.on_given_up()
             raise
 
     def _all_or_nothing(self, command: Command, rest: str, block: Block | None) -> Any:
@@ -190,12 +193,29 @@ class Executor:
 
     def _call(self, command: Command, rest: str, block: Block | None) -> Any:
         session, lines = self._session, {} if block is None else {"lines": block.lines}
-        result = command.function(session, **command.parse(rest, session), **lines)
+        arguments = command.parse(rest, session)
+        with self._telling(_recorded(command, rest)) if command.runs else nullcontext():
+            result = command.function(session, **arguments, **lines)
         if not command.instant:
             session.debugger.places = session.debugger.places.visit(session.debugger.position)
         if command.recorded:
-            session.record(f"{command.name} {rest}".strip() if block is None else block.text, result)
+            session.record(_recorded(command, rest) if block is None else block.text, result)
         return result
+
+    @contextmanager
+    def _telling(self, line: str) -> Iterator[None]:
+        """Inside, the session hears how far the run of a line has come."""
+        debugger, told = self._session.debugger, self._session.debugger.progress
+
+        def progress(now: Progress) -> None:
+            told(now)
+            self._session.on_progress(line, now)
+
+        debugger.progress = progress
+        try:
+            yield
+        finally:
+            debugger.progress = told
 
     def _split(self, text: str) -> tuple[Command, str]:
         if text == END:
@@ -233,6 +253,11 @@ class Executor:
             yield unfinished
         elif not script.quiet:
             yield Outcome(text, Sourced(script.name, count))
+
+
+def _recorded(command: Command, rest: str) -> str:
+    """A line as it is recorded: by the command's full name."""
+    return f"{command.name} {rest}".strip()
 
 
 def _place(here: str, inner: str) -> str:

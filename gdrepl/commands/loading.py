@@ -31,7 +31,7 @@ from gdrepl.engine.timeline import Branch, Position, Stretch
 from gdrepl.errors import GdreplError, SessionFileError
 from gdrepl.expression import parse
 from gdrepl.recording.columns import columns_from_records
-from gdrepl.recording.format import KINDS, Document, Record, text_of, whole_of
+from gdrepl.recording.format import KINDS, UNDERWAY, Document, Record, text_of, whole_of
 from gdrepl.recording.numbers import array_from_json
 
 
@@ -98,7 +98,7 @@ def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, M
     for record in all_records:
         if record.kind in KINDS:
             known += 1
-        else:
+        elif record.kind != UNDERWAY:
             yield known, record.kind, record.body
 
 

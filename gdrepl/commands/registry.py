@@ -76,6 +76,7 @@ class Command:
     syntax: str
     block: bool = False
     whole_line: bool = False
+    runs: bool = False
 
     @property
     def usage(self) -> str:
@@ -143,6 +144,7 @@ class Registry:
         syntax: str = "",
         block: bool = False,
         whole_line: bool = False,
+        runs: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -154,10 +156,11 @@ class Registry:
             syntax: the arguments in the usage line, where their names alone would not say enough.
             block: True when lines up to `end` follow; the function takes them as the keyword `lines`, a tuple of texts.
             whole_line: True when the rest of the line belongs to it, `;;` and all.
+            runs: True when it is one run and its result tells of it, so that it can be made again up to where it was cut off.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            flags = (recorded, repeats, instant, syntax, block, whole_line)
+            flags = (recorded, repeats, instant, syntax, block, whole_line, runs)
             command = Command(name, short, group, function, _parameters(function), *flags)
             taken = {name, *short} & {*self.commands, *self.short}
             if taken:

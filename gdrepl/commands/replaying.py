@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands import all as _all
+from gdrepl.commands.line import parts
 from gdrepl.commands.loading import data_places, start_from_header, unknown_records
+from gdrepl.commands.registry import registry
 from gdrepl.commands.saving import real_path, records, save_as, versions
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.commands.values import changed_data
-from gdrepl.errors import GdreplError, SessionFileError
+from gdrepl.errors import CommandError, GdreplError, SessionFileError
 from gdrepl.recording.compare import MOST_MISMATCHES, Mismatch, Tolerance, compare_records
 from gdrepl.recording.files import read_bytes
-from gdrepl.recording.format import Document, Record, decode
+from gdrepl.recording.format import UNDERWAY, Document, Record, decode, line_of, whole_of
 from gdrepl.recording.jsonl import comments
 from gdrepl.recording.machine import machine
 from gdrepl.recording.numbers import dumps
@@ -159,6 +161,36 @@ def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError
         session.debugger.interrupt_after = None
         session.executor.follows = True
     return None
+
+
+def run_cut_off(document: Document) -> tuple[str, int] | None:
+    """The line of the run in which the process that wrote a journal was killed, and the updates noted of it.
+
+    Raises:
+        SessionFileError: the note is none.
+    """
+    last = document.records[-1] if document.records else None
+    if document.closed or last is None or last.kind != UNDERWAY:
+        return None
+    try:
+        line, taken = line_of(last.body.get("line")), whole_of(last.body.get("taken"))
+        if not _is_one_run(line):
+            raise ValueError(f"'{line[:60]}' is no run")
+    except ValueError as error:
+        raise SessionFileError(f"a note of a run: {error}", last.line) from None
+    return (line, taken) if taken else None
+
+
+def _is_one_run(line: str) -> bool:
+    try:
+        return len(list(parts(line))) == 1 and registry.split(line)[0].runs
+    except CommandError:
+        return False
+
+
+def rerun_cut_off(session: Session, line: str, taken: int) -> GdreplError | None:
+    """Make a run again up to where it was cut off, as if it had been interrupted there; returns its error, if any."""
+    return rerun(session, line, {"taken": taken, "stops": [{"kind": "interrupt"}]})
 
 
 def plain_records(session: Session) -> list[tuple[str, Mapping[str, Any]]]:

@@ -154,7 +154,7 @@ class Displays:
 
 @dataclass(frozen=True, slots=True)
 class BranchInfo:
-    """One branch as `info branches` lists it; `optimizer` tells the rate at its end, or the schedule."""
+    """One branch as `info branches` lists it, with the loss and the rate at its end; `optimizer` tells the schedule, too."""
 
     name: str
     parent: str | None
@@ -165,6 +165,7 @@ class BranchInfo:
     current: bool
     optimizer: str = ""
     loss: str = ""
+    learning_rate: Array | None = field(default=None, metadata=SAID)
 
 
 @dataclass(frozen=True, slots=True)

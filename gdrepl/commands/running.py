@@ -11,7 +11,7 @@ from gdrepl.commands.session import Session
 from gdrepl.errors import CommandError
 
 
-@registry.command("step", "s", "next", "n", group="running", repeats=True)
+@registry.command("step", "s", "next", "n", group="running", repeats=True, runs=True)
 def step(session: Session, count: Count = 1) -> Stepped:
     """Make COUNT updates, fewer if a stop holds.
 
@@ -23,7 +23,7 @@ def step(session: Session, count: Count = 1) -> Stepped:
     return session.stepped(session.debugger.run(count))
 
 
-@registry.command("continue", "c", group="running", repeats=True)
+@registry.command("continue", "c", group="running", repeats=True, runs=True)
 def continue_(session: Session, count: Count | None = None) -> Stepped:
     """Run until a stop holds, or for COUNT updates.
 
@@ -35,7 +35,7 @@ def continue_(session: Session, count: Count | None = None) -> Stepped:
     return session.stepped(session.debugger.run(count))
 
 
-@registry.command("until", "unt", group="running", repeats=True)
+@registry.command("until", "unt", group="running", repeats=True, runs=True)
 def until(session: Session, condition: Condition) -> Stepped:
     """Run until CONDITION holds at a later step.
 
@@ -46,7 +46,7 @@ def until(session: Session, condition: Condition) -> Stepped:
     return session.stepped(session.debugger.run(None, condition))
 
 
-@registry.command("advance", "adv", group="running", repeats=True)
+@registry.command("advance", "adv", group="running", repeats=True, runs=True)
 def advance(session: Session, step: Step) -> Stepped:
     """Run forward to STEP, or to where a stop holds.
 
@@ -74,14 +74,16 @@ def reverse_step(session: Session, count: Count = 1) -> Stepped:
 def reverse_continue(session: Session) -> Stepped:
     """Go back to the latest earlier step where a stop held.
 
-    Where none did, it is step 0. Stops count and ignore hits as they do forwards, and their commands run.
+    Where none did, it is step 0. Stops count and ignore hits as they do forwards, the latest first, and their commands run. A
+    `watch EXPR by D` measures from the value at its last hit, whichever way that was met, so that it stops here at the latest
+    step whose value is D or more away from it. Ctrl-C ends the search where it began.
 
     Example: reverse-continue
     """
     return session.stepped(session.debugger.reverse())
 
 
-@registry.command("run", group="running")
+@registry.command("run", group="running", runs=True)
 def run(session: Session, count: Count | None = None) -> Stepped:
     """Begin again from step 0 on a new branch, and run.
 

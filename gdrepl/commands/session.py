@@ -16,7 +16,7 @@ from gdrepl.commands.own import Own
 from gdrepl.commands.results import Displayed, Listed, SessionInfo, Stepped
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.moves import Move
+from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.problem import as_array
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Array, Stop, frozen
@@ -74,6 +74,8 @@ class Session:
         executor: what runs lines here.
         events: the recorded commands with their results, in order.
         on_event: called with each event before its command is acknowledged; the journal hangs here.
+        on_progress: called after each chunk of a run, with the line of its command and how it is getting on.
+        on_given_up: called when a run failed, and all that it did was undone.
         on_ready: called when the debugger was built, in the thread that built it.
         on_reload: called after another session was loaded into this one.
         own: the commands and aliases made by define and alias.
@@ -94,6 +96,8 @@ class Session:
         self.extra_records: list[tuple[int, str, Mapping[str, Any]]] = []
         self.on_event: Callable[[Event], None] = lambda event: None
         self.on_reload: Callable[[], None] = lambda: None
+        self.on_progress: Callable[[str, Progress], None] = lambda line, progress: None
+        self.on_given_up: Callable[[], None] = lambda: None
         self.on_ready: Callable[[], None] = lambda: None
         self.prepare: Callable[[Debugger], None] = lambda debugger: None
         self.own = Own()
@@ -162,7 +166,18 @@ class Session:
 
     def take_over(self, other: Session) -> None:
         """Become what `other` is; callbacks and terminal stay ours."""
-        kept = ("on_event", "on_ready", "on_reload", "prepare", "confirm", "setup", "executor", "_building")
+        kept = (
+            "on_event",
+            "on_ready",
+            "on_reload",
+            "on_progress",
+            "on_given_up",
+            "prepare",
+            "confirm",
+            "setup",
+            "executor",
+            "_building",
+        )
         for name, value in vars(other).items():
             if name not in kept:
                 setattr(self, name, value)

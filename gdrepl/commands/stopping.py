@@ -54,8 +54,9 @@ def watch(session: Session, expression: WatchWish) -> StopSet | Stops:
     """Stop runs when the value of EXPRESSION changes.
 
     It is compared with its value at the step before: watch sign(x - 50) finds an overshoot. With `by D` a run stops when the
-    value has moved by D or more (any number of an array) since the watchpoint was set or last held. With `if CONDITION` it
-    stops only where that holds too. info break shows the value that it had when it last stopped a run.
+    value has moved by D or more (any number of an array) since the watchpoint was set or last held, ignored times included;
+    on the way back, too, that is the hit it came from. With `if CONDITION` it stops only where that holds too. info break shows
+    the value that it had when it last stopped a run.
 
     Example: watch sign(x - 50)
     """

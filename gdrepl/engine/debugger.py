@@ -1,17 +1,22 @@
-"""The one mutable object: step, run, back, goto, edit, ask. It knows neither terminal nor files."""
+"""The one mutable object: step, run, back, goto, edit, ask. It knows neither terminal nor files.
+
+It holds where we stand, the stops, and what was visited and marked; the work is done by the modules of this room: `running`
+and `backwards` make the moves along which stops are looked out for, `past` reaches recorded steps, `edits` and `asking` do
+what they are called.
+"""
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from gdrepl.engine import edits, endings
+from gdrepl.engine import edits
+from gdrepl.engine.asking import Asking
 from gdrepl.engine.backwards import Backwards
 from gdrepl.engine.checkpoints import Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.here import Here
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec
@@ -21,15 +26,13 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
+from gdrepl.engine.running import Run, Workings
 from gdrepl.engine.schedule import ScheduleSpec
-from gdrepl.engine.scopes import scope_of, value_in
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop
-from gdrepl.engine.stops import StopPoint, Stops
-from gdrepl.engine.timeline import Branch, Position, Stretch, Timeline
-from gdrepl.engine.triggers import Changes, Trigger, check_condition
-from gdrepl.errors import ExpressionError, GdreplError, ProblemError
-from gdrepl.expression import Expression, Scope, evaluate, parse
+from gdrepl.engine.stops import Stops
+from gdrepl.engine.timeline import Branch, Position, Timeline
+from gdrepl.expression import Expression, Scope
 
 
 class Debugger:
@@ -59,16 +62,22 @@ class Debugger:
         self.max_steps = 1_000_000
         self.interrupt_after: int | None = None
         self.progress: Callable[[Progress], None] = lambda progress: None
-        self.timeline = Timeline(history_bytes)
         self._programs = programs or Programs()
-        self.past = Past(self.timeline, self._programs)
+        recipe, timeline = Recipe(problem, spec, engine), Timeline(history_bytes)
+        self._here = Here(timeline, recipe, self._fresh(recipe))
+        self.past = Past(timeline, self._programs)
         self.checks = Checks(self._programs)
         self._memories = Memories(self.past, self._programs)
-        recipe = Recipe(problem, spec, engine)
-        start = self._program(recipe).fresh(problem.parameters, 0, spec.learning_rate)
-        self.position = self.timeline.begin(recipe, start, "start")
-        self._snapshot = start
+        self._asking = Asking(self._here, self.past, self._programs)
+        self._workings = Workings(self._here, self.past, self._programs, self._memories, self.checks, self._asking)
         self.places, self.checkpoints = Places((self.position,)), Checkpoints()
+
+    def _fresh(self, recipe: Recipe) -> Snapshot:
+        """The snapshot of step 0: the start values, and the optimizer with new slots."""
+        return self._program(recipe).fresh(recipe.problem.parameters, 0, recipe.spec.learning_rate)
+
+    def _program(self, recipe: Recipe) -> Program:
+        return self._programs.get(recipe)
 
     @property
     def interrupt(self) -> Flag:
@@ -79,22 +88,49 @@ class Debugger:
     def interrupt(self, flag: Flag) -> None:
         self.past.interrupt = flag
 
+    def undo(self) -> Callable[[], None]:
+        """A function that puts everything back as it is now; for whoever does several things of which one may fail."""
+        undo, stops, most = self._here.undo(), self.stops, self.max_steps
+        places, checkpoints = self.places, self.checkpoints
+
+        def back() -> None:
+            undo()
+            self.interrupt.clear()
+            self.stops, self.max_steps = stops, most
+            self.places, self.checkpoints = places, checkpoints
+
+        return back
+
     # Where we are
+
+    @property
+    def timeline(self) -> Timeline:
+        """All that was ever run."""
+        return self._here.timeline
+
+    @property
+    def position(self) -> Position:
+        """Where we stand on it."""
+        return self._here.position
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        self._here.position = position
 
     @property
     def branch(self) -> Branch:
         """The branch in force."""
-        return self.timeline.branches[self.position.branch]
+        return self._here.branch
 
     @property
     def segment(self) -> Segment:
         """The segment in force."""
-        return self.branch.stretches[self.position.index].segment
+        return self._here.segment
 
     @property
     def recipe(self) -> Recipe:
         """The problem, optimizer and engine in force."""
-        return self.segment.recipe
+        return self._here.recipe
 
     @property
     def problem(self) -> Problem:
@@ -104,40 +140,35 @@ class Debugger:
     @property
     def spec(self) -> OptimizerSpec:
         """The optimizer in force, with the learning rate of this point unless that is a schedule."""
-        spec = self.recipe.spec
-        return spec if spec.schedule is not None else replace(spec, learning_rate=float(str(self._snapshot.learning_rate)))
+        spec, rate = self.recipe.spec, self.snapshot().learning_rate
+        return spec if spec.schedule is not None else replace(spec, learning_rate=float(str(rate)))
 
     @property
     def step(self) -> int:
         """The step we stand at."""
-        return self._snapshot.step
+        return self._here.step
 
     def snapshot(self) -> Snapshot:
         """All that is true where we stand."""
-        return self._snapshot
+        return self._here.snapshot
 
     def point(self) -> Point:
         """The point where we stand."""
-        return self._snapshot.point()
+        return self.snapshot().point()
 
     def slots(self) -> Mapping[tuple[str, str | None], Array]:
         """(slot, parameter or None) -> value, in Keras' order, where we stand."""
-        return dict(zip(self._program(self.recipe).slot_names, self._snapshot.slots))
+        return dict(zip(self._program(self.recipe).slot_names, self.snapshot().slots))
+
+    def arrived(self) -> Branch:
+        """The branch in force up to the point that the latest update led to, which an edit of this step may have changed."""
+        return self._here.arrived()
+
+    def looked_back_to(self, horizon: int) -> int:
+        """The first step that a trigger looked at which fired with the last update; `horizon` is its own."""
+        return self._memories.begins(self.arrived().stretches, self.step, horizon)
 
     # Running
-
-    def undo(self) -> Callable[[], None]:
-        """A function that puts everything back as it is now; for whoever does several things of which one may fail."""
-        kept, undo = (self.position, self._snapshot, self.stops, self.max_steps), self.timeline.undo()
-        places, checkpoints = self.places, self.checkpoints
-
-        def back() -> None:
-            undo()
-            self.interrupt.clear()
-            self.position, self._snapshot, self.stops, self.max_steps = kept
-            self.places, self.checkpoints = places, checkpoints
-
-        return back
 
     def run(self, count: int | None = None, until: Expression | None = None) -> Move:
         """Make updates until `count` are made, `until` or a breakpoint holds, a value is not finite, or it is interrupted.
@@ -153,146 +184,41 @@ class Debugger:
             ProblemError, ExpressionError: the program cannot run; we stand where we stood.
             RecordingDiffersError: a step came out differently than it was recorded.
         """
-        before, began = self._snapshot, time.perf_counter()
-        allowed = self.max_steps if count is None else count
-        if self.interrupt_after is not None:
-            allowed = min(allowed, self.interrupt_after)
-        notes: list[str] = []
-        if count is None and not before.is_finite():
-            notes.append("it begins where a value is not finite: a run of a given count goes on, and goto goes back")
-        taken = 0
-        # Decided once a run, not once a chunk: where chunks end depends on the clock.
-        through = count is not None and not before.is_finite()
-        lookout = Lookout((item for item in self.stops if item.enabled), until)
-        stops: list[Stop] = []
-        undo = self.undo()
+        undo, lookout = self.undo(), self._lookout(until)
+        most = self.max_steps if count is None else count
         try:
-            notes += self._leave_before_edit()
-            while taken < allowed and not stops and not self.interrupt.is_set():
-                recorded = self._enter_next_stretch()
-                moved, stops, finite = self._chunk(lookout, allowed - taken, recorded, through)
-                taken += moved
-                if not finite:
-                    stops.append(endings.non_finite(self._snapshot))
-                self.timeline.trim()
-                loss, seconds = float(self._snapshot.loss), time.perf_counter() - began
-                self.progress(Progress(taken, allowed, self.step, loss, seconds))
+            move = Run(self._workings, lookout, count, most, self.interrupt_after).make(self.progress)
+            self.stops = lookout.noted(self.stops, self.step, self._asking.watched)
         except BaseException:
             undo()
             raise
-        if through and not self._snapshot.is_finite():
-            stops.append(endings.non_finite(self._snapshot))
-        self._enter_next_stretch()
-        interrupted = self.interrupt.is_set() or (self.interrupt_after is not None and taken >= self.interrupt_after)
-        self.interrupt.clear()
-        stops += endings.ending(taken, count, bool(stops), interrupted)
-        self._note(lookout)
         self.timeline.trim()
-        return Move(before.point(), self.point(), taken, tuple(stops), tuple(notes), lookout.held)
+        return move
 
-    def _chunk(self, lookout: Lookout, wanted: int, recorded: int, through: bool) -> tuple[int, list[Stop], bool]:
-        """Advance by one call of the program; returns updates made, the stops that ended it, and whether all is finite."""
-        broken = self.checks.broken(lookout.items, self.recipe)
-        items = lookout.without(item for item, _ in broken)
-        triggers = lookout.triggers(items)
-        memory = self._memories.at(self._stretches(), self._snapshot, triggers) if triggers else []
-        program = self._program(self.recipe, triggers)
-        program.load(self._snapshot)
-        size = program.pace.begin(1 if broken else min(wanted, recorded) if recorded else wanted)
+    def reverse(self) -> Move:
+        """Go back to the latest earlier step at which a stop held, or to the start of the branch, which is then the stop.
+
+        A step counts that an update led to; we arrive as `goto` does. A stop that cannot be computed ends it one step back.
+
+        Raises:
+            CommandError: it was interrupted; we stand where we stood.
+        """
+        undo = self.undo()
         try:
-            advance = program.advance(size, through, orders=lookout.orders(items, memory))
-        except (ProblemError, ExpressionError):
-            if not self.checks.engine_refuses(items, self.recipe, self._snapshot):
-                raise
-            return self._chunk(lookout, wanted, recorded, through)
-        program.pace.end(advance.taken)
-        arrived = program.capture()
-        self._memories.keep(arrived, program, advance.seen.memory)
-        if recorded:
-            self.past.compare(self.segment, self.step + 1, advance.rows)
-        else:
-            self._own_tip().extend(advance.rows, arrived)
-            self.branch.stretches[-1].last = arrived.step
-        self._snapshot = arrived
-        self.position = replace(self.position, step=arrived.step)
-        lookout.take(items, advance.seen, self._watched)
-        stops = [endings.broken(item, why) for item, why in broken]
-        stops += [self._stop(item) for item in lookout.held]
-        stops += [Stop("until", None, each.text) for each in lookout.until if lookout.until_held]
-        return advance.taken, stops, advance.finite or through
+            move, self.stops = Backwards(self._workings, self._lookout()).make(self.stops)
+        except BaseException:
+            undo()
+            raise
+        return move
 
-    def looked_back_to(self, horizon: int) -> int:
-        """The first step that a trigger looked at which fired with the last update; `horizon` is its own."""
-        return self._memories.begins(self.arrived().stretches, self.step, horizon)
+    def _lookout(self, until: Expression | None = None) -> Lookout:
+        return Lookout((item for item in self.stops if item.enabled), until)
 
-    def arrived(self) -> Branch:
-        """The branch in force up to the point that the latest update led to, which an edit of this step may have changed."""
-        index, stretches = self.position.index, self.branch.stretches
-        while index and stretches[index].segment.start.step == self.step:
-            index -= 1
-        return replace(self.branch, stretches=[*stretches[:index], Stretch(stretches[index].segment, self.step)])
-
-    def _stretches(self) -> list[Stretch]:
-        """The stretches of the branch in force up to the one that we stand on."""
-        return self.branch.stretches[: self.position.index + 1]
-
-    def _stop(self, item: StopPoint) -> Stop:
-        """What to tell of a stop that held where we stand."""
-        if not isinstance(item.trigger, Changes):
-            return endings.held(item, None, None)
-        expression = item.trigger.expression
-        before = self._value(expression, self.step - 1) if item.trigger.by is None else item.trigger.anchor
-        return endings.held(item, before, self._value(expression))
-
-    def _watched(self, item: StopPoint) -> Array | None:
-        """The value of what a stop watches, where we stand."""
-        return None if item.watched is None else self._value(item.watched)
-
-    def _value(self, expression: Expression, step: int | None = None) -> Array | None:
-        """The value of an expression, or None where it cannot be asked."""
-        try:
-            return self.ask(expression, step)
-        except GdreplError:
-            return None
-
-    def _note(self, lookout: Lookout) -> None:
-        """Count what a run saw, and note the values at the stops that ended it."""
-        seen = {item.id: self._watched(item) for item in lookout.held}
-        counted = self.stops.counted(lookout.hits, lookout.ignore).anchored(lookout.anchors)
-        self.stops = counted.stopped(self.step, seen)
-
-    def _enter_next_stretch(self) -> int:
-        """At the end of a stretch go on to the next one; returns how many recorded steps of the stretch lie ahead."""
-        stretches = self.branch.stretches
-        while self.step == stretches[self.position.index].last and self.position.index + 1 < len(stretches):
-            self.position = replace(self.position, index=self.position.index + 1)
-            self._snapshot = self.segment.start
-        return stretches[self.position.index].last - self.step
-
-    def _leave_before_edit(self) -> tuple[str, ...]:
-        """Where we stand before an edit of this very step, go on without it: on a branch of our own; returns a note of it."""
-        left, here = self.position, self._snapshot
-        later = (stretch.segment for stretch in self.branch.stretches[left.index + 1 :])
-        at_this_step = itertools.takewhile(lambda segment: segment.start.step == left.step, later)
-        # A branch that goes on with a shared segment begins one that changes nothing.
-        if all(self.recipe.same_as(segment.recipe) and here.same_as(segment.start) for segment in at_this_step):
-            return ()
-        made = self.fork()
-        return (f"on branch {made}, from before the edit at step {left.step} of {left.branch}",)
-
-    def _own_tip(self) -> Segment:
-        """The segment to extend: a new one of the same recipe when another branch went on with the shared one."""
-        segment = self.segment
-        if segment.last == self.step and not self._shared(segment):
-            return segment
-        self.position = self.timeline.edit(self.position, segment.recipe, self._snapshot, "")
-        return self.segment
-
-    def _shared(self, segment: Segment) -> bool:
-        return any(
-            branch.name != self.branch.name and any(stretch.segment is segment for stretch in branch.stretches)
-            for branch in self.timeline.branches.values()
-        )
+    def restart(self) -> Move:
+        """A new branch from step 0 with the start values, and the optimizer as it is set now with new slots."""
+        before, recipe = self.snapshot(), Recipe(self.problem, self.spec, self.recipe.engine)
+        self._here.begin(recipe, self._fresh(recipe), "run", parent=self.position.branch)
+        return Move(before.point(), self.point(), -before.step, ())
 
     # Going back and forth
 
@@ -303,17 +229,13 @@ class Debugger:
             CommandError: the branch has no such step.
         """
         target = self.timeline.branch(branch or self.position.branch).holding(step)
-        before = self._snapshot
-        index = target.index_of(step)
-        snapshot = self.past.reach(target.stretches[index].segment, step)
-        self.position, self._snapshot = Position(target.name, index, step), snapshot
-        return Move(before.point(), snapshot.point(), step - before.step, ())
+        return self.stand(Position(target.name, target.index_of(step), step))
 
     def stand(self, position: Position, snapshot: Snapshot | None = None) -> Move:
         """Stand exactly at `position`, which may be before an edit of its step; `snapshot` is what is true there, if known."""
-        before, target = self._snapshot, self.timeline.branch(position.branch)
+        before, target = self.snapshot(), self.timeline.branch(position.branch)
         arrived = snapshot or self.past.reach(target.stretches[position.index].segment, position.step)
-        self.position, self._snapshot = position, arrived
+        self._here.stand(position, arrived)
         return Move(before.point(), arrived.point(), position.step - before.step, ())
 
     def turn(self, count: int) -> Move:
@@ -334,56 +256,9 @@ class Debugger:
         stop = Stop("count", None, f"{count} back") if wanted >= self.branch.start else Stop("start", None, "the start")
         return replace(move, stops=(stop,))
 
-    def reverse(self) -> Move:
-        """Go back to the latest earlier step at which a stop held, or to the start of the branch, which is then the stop.
-
-        A step counts that an update led to; we arrive as `goto` does. A stop that cannot be computed ends it one step back.
-
-        Raises:
-            CommandError: it was interrupted; we stand where we stood.
-        """
-        lookout = Lookout(item for item in self.stops if item.enabled)
-        search = Backwards(self.past, self._programs, self._memories)
-        for index in range(self.position.index, -1, -1):
-            stretches = self.branch.stretches[: index + 1]
-            segment, last = stretches[-1].segment, min(stretches[-1].last, self.step - 1)
-            if last <= segment.start.step:
-                continue
-            broken = self.checks.broken(lookout.items, segment.recipe)
-            if broken:
-                return replace(self.goto(last), stops=tuple(endings.broken(*each) for each in broken))
-            found = search.latest(stretches, last, lookout, lookout.items) if lookout.items else None
-            if found is not None:
-                before = self._snapshot
-                self.stand(Position(self.branch.name, index, found))  # an edit of this step came after what held
-                stops = tuple(self._stop(item) for item in lookout.held)
-                self._note(lookout)
-                move = self.goto(found)
-                return replace(move, before=before.point(), taken=found - before.step, stops=stops, held=lookout.held)
-        move = self.goto(self.branch.start)
-        self._note(lookout)
-        return replace(move, stops=(Stop("start", None, "the start: no stop held on the way"),))
-
-    def restart(self) -> Move:
-        """A new branch from step 0 with the start values, and the optimizer as it is set now with new slots."""
-        before = self._snapshot
-        recipe = Recipe(self.problem, self.spec, self.recipe.engine)
-        start = self._program(recipe).fresh(self.problem.parameters, 0, recipe.spec.learning_rate)
-        self.position = self.timeline.begin(recipe, start, "run", parent=self.position.branch)
-        self._snapshot = start
-        return Move(before.point(), start.point(), -before.step, ())
-
     def fork(self, name: str = "") -> str:
         """A new branch that shares all up to here; it is in force from now on."""
-        self.position = self.timeline.fork(self.position, name)
-        return self.position.branch
-
-    def snapshot_at(self, step: int) -> Snapshot:
-        """The snapshot of a step of the branch in force; we stay where we are."""
-        if step == self.step:
-            return self._snapshot
-        branch = self.branch.holding(step)
-        return self.past.reach(branch.stretches[branch.index_of(step)].segment, step)
+        return self._here.fork(name)
 
     def stand_on(self, branches: Sequence[Branch], position: Position) -> None:
         """Put saved branches in place of our own and stand at `position`."""
@@ -391,7 +266,7 @@ class Debugger:
         for segment in self.timeline.segments():
             self.timeline.add_segment(segment)
         segment = self.timeline.branches[position.branch].stretches[position.index].segment
-        self._snapshot, self.position = self.past.reach(segment, position.step), position
+        self._here.stand(position, self.past.reach(segment, position.step))
         self._forget_places()
 
     def _forget_places(self) -> None:
@@ -402,78 +277,46 @@ class Debugger:
 
     def set_parameter(self, name: str, value: Array, label: str = "edit") -> None:
         """Change a parameter here: an event of the timeline, unless it is so already. `value` has its shape and dtype."""
-        self._edit(edits.parameter(self._programs, self.recipe, self._snapshot, name, value), label)
+        self._edit(edits.parameter(self._programs, self.recipe, self.snapshot(), name, value), label)
 
     def set_learning_rate(self, rate: float | ScheduleSpec, label: str = "edit") -> None:
         """Change the learning rate here, in place when it was and stays a plain number; no event when it is so already."""
-        self._edit(edits.learning_rate(self._programs, self.recipe, self._snapshot, rate), label)
+        self._edit(edits.learning_rate(self._programs, self.recipe, self.snapshot(), rate), label)
 
     def set_hyperparameter(self, name: str, value: object, label: str = "edit") -> None:
         """Change one hyperparameter of the optimizer here, unless it is so already; slots that it keeps stay as they are."""
         spec = self.spec.with_hyperparameter(name, value)
         if spec != self.spec:
-            self._edit(edits.hyperparameters(self._programs, self.recipe, self._snapshot, spec), label)
+            self._edit(edits.hyperparameters(self._programs, self.recipe, self.snapshot(), spec), label)
 
     def set_optimizer(self, spec: OptimizerSpec, label: str = "edit") -> None:
         """Go on from here with another optimizer, whose slots are new."""
-        self._edit(edits.optimizer(self._programs, self.recipe, self._snapshot, spec), label)
+        self._edit(edits.optimizer(self._programs, self.recipe, self.snapshot(), spec), label)
 
     def set_engine(self, engine: str, label: str = "edit") -> None:
         """Go on from here with another engine, unless it is in force already; loss and gradient are computed by it."""
-        self._edit(edits.engine(self._programs, self.recipe, self._snapshot, engine), label)
+        self._edit(edits.engine(self._programs, self.recipe, self.snapshot(), engine), label)
 
     def set_problem(self, problem: Problem, label: str = "edit") -> None:
         """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
-        start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
+        start = self._fresh(recipe)
         unused = all(segment.last == segment.start.step for segment in self.timeline.segments())
         if unused:
             self.timeline.branches.clear()
-        self.position, self._snapshot = self.timeline.begin(recipe, start, label), start
+        self._here.begin(recipe, start, label)
         if unused:
             self._forget_places()
 
     def _edit(self, edited: edits.Edited | None, label: str) -> None:
         if edited is not None:
-            recipe, self._snapshot = edited
-            self.position = self.timeline.edit(self.position, recipe, self._snapshot, label)
+            self._here.edit(*edited, label)
 
     # Asking
 
-    def scope(self, step: int | None = None) -> Scope:
-        """The values that an expression may read at a step of the branch in force, with the point before it."""
-        here = self.step if step is None else step
-        previous = self._scope(self.snapshot_at(here - 1)) if here > self.branch.start else None
-        return replace(self._scope(self.snapshot_at(here)), previous=previous)
-
-    def _scope(self, snapshot: Snapshot) -> Scope:
-        index = self.branch.index_of(snapshot.step) if snapshot.step != self.step else self.position.index
-        return self._scope_of(snapshot, self.branch.stretches[index].segment.recipe)
-
-    def _scope_of(self, snapshot: Snapshot, recipe: Recipe) -> Scope:
-        return scope_of(snapshot, self._program(recipe), self.problem)
-
     def parse(self, text: str, others: Iterable[str] = ()) -> Expression:
         """Check an expression about a point of the problem in force; `others` are further names that it may read."""
-        return parse(text, [*self.problem.parameters, *self.problem.constants, *others], at_point=True)
-
-    def ask(self, expression: Expression, step: int | None = None, others: Mapping[str, object] | None = None) -> Array:
-        """The value of an expression at a step (by default here); `others` are the values of further names."""
-        here = self.step if step is None else step
-        scope = self.scope(here) if expression.history else self._scope(self.snapshot_at(here))
-        return self.value(expression, scope, others)
-
-    def value(self, expression: Expression, scope: Scope, others: Mapping[str, object] | None = None) -> Array:
-        """The value of an expression in a scope of the problem in force."""
-        return value_in(expression, scope, self.problem.dtype, others)
-
-    def scope_at(self, step: int, branch: Branch, history: bool) -> Scope:
-        """The values at a step of any branch of the problem in force; with the point before it where `history` asks for it."""
-        index = branch.index_of(step)
-        segment = branch.stretches[index].segment
-        here = self._scope_of(self.past.reach(segment, step), segment.recipe)
-        before = self.scope_at(step - 1, branch, False) if history and step > branch.start else None
-        return replace(here, previous=before)
+        return self._asking.parse(text, others)
 
     def condition(self, text: str) -> Expression:
         """Check that `text` can be a stop condition: one truth value at each point.
@@ -481,22 +324,34 @@ class Debugger:
         Raises:
             ExpressionError: it is not an expression, is a number, or has many truth values.
         """
-        expression = self.parse(text)
-        here = self._scope(self._snapshot)
-        check_condition(evaluate(expression, replace(here, previous=here), self.problem.dtype), expression)
-        return expression
+        return self._asking.condition(text)
 
-    def warnings(self) -> tuple[str, ...]:
-        """The enabled stops that will end the next run since they cannot be computed here, a line each."""
-        enabled = [item for item in self.stops if item.enabled]
-        return tuple(
-            f"{item.kind} {item.id} ({item.text}) will stop runs here: {why}; disable {item.id} lets them pass"
-            for item, why in self.checks.broken(enabled, self.recipe)
-        )
+    def ask(self, expression: Expression, step: int | None = None, others: Mapping[str, object] | None = None) -> Array:
+        """The value of an expression at a step (by default here); `others` are the values of further names."""
+        return self._asking.ask(expression, step, others)
+
+    def value(self, expression: Expression, scope: Scope, others: Mapping[str, object] | None = None) -> Array:
+        """The value of an expression in a scope of the problem in force."""
+        return self._asking.value(expression, scope, others)
+
+    def scope_at(self, step: int, branch: Branch, history: bool) -> Scope:
+        """The values at a step of any branch of the problem in force; with the point before it where `history` asks for it."""
+        return self._asking.scope_at(step, branch, history)
+
+    def snapshot_at(self, step: int) -> Snapshot:
+        """The snapshot of a step of the branch in force; we stay where we are."""
+        return self._asking.snapshot_at(step)
 
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
         return self.past.columns(self.timeline.branch(branch or self.position.branch), first, last)
+
+    def warnings(self) -> tuple[str, ...]:
+        """The enabled stops that will end the next run since they cannot be computed here, a line each."""
+        return tuple(
+            f"{item.kind} {item.id} ({item.text}) will stop runs here: {why}; disable {item.id} lets them pass"
+            for item, why in self.checks.broken(self._lookout().items, self.recipe)
+        )
 
     def check(self, recipe: Recipe, snapshot: Snapshot) -> None:
         """See that `snapshot` fits `recipe`.
@@ -505,8 +360,3 @@ class Debugger:
             ValueError: a slot has another shape or dtype.
         """
         self._program(recipe).load(snapshot)
-
-    # Programs
-
-    def _program(self, recipe: Recipe, triggers: Sequence[Trigger] = ()) -> Program:
-        return self._programs.get(recipe, triggers)

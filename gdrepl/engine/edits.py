@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gdrepl.engine.optimizer import OptimizerSpec, SlotName
+from gdrepl.engine.live_optimizer import SlotName
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.segment import Recipe

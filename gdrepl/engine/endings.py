@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdrepl.engine.snapshot import Array, Snapshot, Stop
+from gdrepl.engine.asking import Asking
+from gdrepl.engine.snapshot import Snapshot, Stop
 from gdrepl.engine.stops import StopPoint
 from gdrepl.engine.triggers import Changes, Occurs
 
@@ -31,13 +32,15 @@ def non_finite(snapshot: Snapshot) -> Stop:
     return Stop("non-finite", None, ", ".join(names))
 
 
-def held(item: StopPoint, before: Array | None, after: Array | None) -> Stop:
-    """A stop that held; of a watchpoint with the value before and after."""
-    if isinstance(item.trigger, Occurs):
-        return Stop("event", item.trigger.event.name, item.text, item.id, item.name)
-    if not isinstance(item.trigger, Changes):
+def held(item: StopPoint, step: int, asking: Asking) -> Stop:
+    """A stop that held at `step`, where we stand; of a watchpoint with the value before and after."""
+    trigger = item.trigger
+    if isinstance(trigger, Occurs):
+        return Stop("event", trigger.event.name, item.text, item.id, item.name)
+    if not isinstance(trigger, Changes):
         return Stop(item.kind, item.id, item.text, name=item.name)
-    return Stop(item.kind, item.id, item.text, None, item.name, before, after)
+    before = asking.value_or_none(trigger.expression, step - 1) if trigger.by is None else trigger.anchor
+    return Stop(item.kind, item.id, item.text, None, item.name, before, asking.value_or_none(trigger.expression))
 
 
 def broken(item: StopPoint, why: str) -> Stop:

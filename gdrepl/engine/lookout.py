@@ -8,13 +8,14 @@ from typing import Any
 
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.past import Past
-from gdrepl.engine.program import Orders, Program, Seen
+from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
-from gdrepl.engine.stops import StopPoint
+from gdrepl.engine.stops import StopPoint, Stops
 from gdrepl.engine.timeline import Stretch
 from gdrepl.engine.triggers import Changes, Holds, Trigger
+from gdrepl.engine.watch import Orders, Seen
 from gdrepl.errors import CommandError, ExpressionError
 from gdrepl.expression import Expression
 
@@ -41,7 +42,7 @@ class Lookout:
         self.held: tuple[StopPoint, ...] = ()
         self.until_held = False
 
-    def without(self, broken: Iterable[StopPoint]) -> Sequence[StopPoint]:
+    def without(self, broken: Iterable[StopPoint]) -> list[StopPoint]:
         """The stops that can be looked out for where `broken` cannot."""
         ids = {item.id for item in broken}
         return [item for item in self.items if item.id not in ids]
@@ -52,27 +53,35 @@ class Lookout:
 
     def orders(self, items: Sequence[StopPoint], memory: list[list[Any]], halting: bool = True) -> Orders:
         """What a program of these stops is told."""
-        # A hit of `watch by` halts also where it is to be ignored: the distance is counted anew from there.
-        ignore = [0 if _is_anchored(item) else self.ignore[item.id] for item in items]
+        ignore = [self.to_pass(item) for item in items]
         given = [[self.anchors[item.id]] if item.id in self.anchors else item.whole.given() for item in items]
         return Orders([*ignore, *(0 for _ in self.until)], memory, [*given, *([] for _ in self.until)], halting)
+
+    def to_pass(self, item: StopPoint) -> int:
+        """How many hits of a stop need not be looked at: each one of `watch by` must be, as it measures anew from there."""
+        return 0 if is_anchored(item) else self.ignore[item.id]
 
     def take(self, items: Sequence[StopPoint], seen: Seen, value: Callable[[StopPoint], Array | None]) -> bool:
         """Note what a program of these stops saw; returns whether that ended the run. `value` tells what a stop watches now."""
         held = []
         for item, hits, ignore, fired in zip(items, seen.hits, seen.ignore, seen.fired):
             self.hits[item.id] += hits
-            if fired and _is_anchored(item) and self.ignore[item.id] > 0:
+            if fired and is_anchored(item) and self.ignore[item.id] > 0:
                 self.ignore[item.id] -= 1
                 self._anchor(item, value(item))
                 continue
-            if not _is_anchored(item):
+            if not is_anchored(item):
                 self.ignore[item.id] = ignore
             if fired:
                 held.append(self._current(item))
         self.held = tuple(held)
         self.until_held = any(seen.fired[len(items) :])
         return bool(held) or self.until_held
+
+    def noted(self, stops: Stops, step: int, watched: Callable[[StopPoint], Array | None]) -> Stops:
+        """`stops` after the run: its hits counted, and the values noted that those saw which ended it at `step`."""
+        seen = {item.id: watched(item) for item in self.held}
+        return stops.counted(self.hits, self.ignore).anchored(self.anchors).stopped(step, seen)
 
     def _current(self, item: StopPoint) -> StopPoint:
         if item.id in self.anchors and isinstance(item.trigger, Changes):
@@ -84,7 +93,8 @@ class Lookout:
             self.anchors[item.id] = value
 
 
-def _is_anchored(item: StopPoint) -> bool:
+def is_anchored(item: StopPoint) -> bool:
+    """Whether a stop is a `watch by`, which measures from the value at its last hit."""
     return isinstance(item.trigger, Changes) and item.trigger.by is not None
 
 

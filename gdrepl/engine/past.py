@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.moves import RecordingDiffersError
-from gdrepl.engine.optimizer import SlotName, accumulation
+from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment, start_row

@@ -8,69 +8,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gdrepl.engine import backend, optimizer
+from gdrepl.engine import backend, live_optimizer
 from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.reading import Reading
+from gdrepl.engine.record import Record
 from gdrepl.engine.rows import Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
 from gdrepl.engine.triggers import Trigger
+from gdrepl.engine.watch import Orders, Seen, Watch
 from gdrepl.engine.whole_loop import better_apart, zero_that_keeps_apart
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
 from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
-_HELD, _LATEST, _MEMORY = range(3)
-"""What the loop carries about its triggers, by place."""
 _AN_EYE = 0.03
 """Seconds after which a call of the loop comes back between two hits that are to be ignored."""
-_BITS = 62
-"""How many triggers share one number that says which of them hold."""
 Tensor = Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Orders:
-    """What a call of the loop is told about its triggers.
-
-    Attributes:
-        ignore: for each trigger, how many times it may hold without ending the loop.
-        memory: what the triggers remember where the program is: `Program.blank_memory` or what an `Advance` handed back.
-        given: the values that each trigger is handed, by `Trigger.given`.
-        halting: False lets the loop run on where they hold, and only notes it.
-    """
-
-    ignore: Sequence[int]
-    memory: list[list[Any]]
-    given: list[list[Any]]
-    halting: bool = True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What the triggers saw in one call of the loop.
-
-    Attributes:
-        held: for each, whether it held at the last point.
-        fired: for each, whether that ended the loop: it held and was not to be ignored any more.
-        hits: for each, at how many of the points it held; counted while they halt.
-        ignore: for each, how many more times it is to be ignored.
-        latest: after how many updates one of them held last; 0 for never.
-        memory: what they remember there.
-    """
-
-    held: tuple[bool, ...] = ()
-    fired: tuple[bool, ...] = ()
-    hits: tuple[int, ...] = ()
-    ignore: tuple[int, ...] = ()
-    latest: int = 0
-    memory: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,15 +70,15 @@ class Program:
         self.spec = spec
         self.engine = engine
         self.triggers = tuple(triggers)
+        self._watch = Watch(tf, triggers)
         self.layout = Layout.of(problem.parameters, problem.dtype, spec.schedule is not None)
         self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
         self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
-        self.optimizer = optimizer.build(spec, list(self.variables.values()), problem.dtype)
-        self.slot_names = optimizer.slot_names(self.optimizer, list(self.variables))
-        # Points are written into one variable that every call uses again: XLA updates it in place, so that a single step costs
-        # the same as with a small one, and one program serves a step and a run of a million.
-        self._record = tf.Variable(tf.zeros([self.capacity, self.layout.width], problem.dtype), trainable=False)
+        self.optimizer = live_optimizer.build(spec, list(self.variables.values()), problem.dtype)
+        self.slot_names = live_optimizer.slot_names(self.optimizer, list(self.variables))
+        self._points = Record(tf, self.capacity, self.layout.width, problem.dtype, engine == "xla")
+        self._bits = Record(tf, self.capacity, self._watch.words, tf.int64, engine == "xla") if triggers else None
         self._loss: Tensor = None
         self._gradient: dict[str, Tensor] = {}
         self._rate_here: Array = np.zeros(())
@@ -162,8 +123,8 @@ class Program:
         """The snapshot of `parameters` with the optimizer as Keras builds it there: new slots."""
         for name, variable in self.variables.items():
             variable.assign(parameters[name])
-        new = optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
-        slots = list(optimizer.capture(new))
+        new = live_optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
+        slots = list(live_optimizer.capture(new))
         if learning_rate is not None and self.spec.schedule is None:
             place = self.rate_place
             slots[place] = frozen(np.asarray(learning_rate, slots[place].dtype))
@@ -177,7 +138,7 @@ class Program:
         """
         for name, variable in self.variables.items():
             variable.assign(parameters[name])
-        optimizer.restore(self.optimizer, slots)
+        live_optimizer.restore(self.optimizer, slots)
         self._at = None
         self._loss, gradient = self._guarded(None, self._compiled_point)
         self._gradient = dict(zip(self.variables, gradient))
@@ -191,7 +152,7 @@ class Program:
             return
         for name, variable in self.variables.items():
             variable.assign(snapshot.parameters[name])
-        optimizer.restore(self.optimizer, snapshot.slots)
+        live_optimizer.restore(self.optimizer, snapshot.slots)
         self._loss = self.tf.constant(snapshot.loss)
         self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
         self._rate_here = snapshot.learning_rate
@@ -204,7 +165,7 @@ class Program:
             self._at = Snapshot(
                 self._step,
                 {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
-                optimizer.capture(self.optimizer),
+                live_optimizer.capture(self.optimizer),
                 frozen(self._loss.numpy()),
                 {name: frozen(value.numpy()) for name, value in self._gradient.items()},
                 frozen(self._rate_here),
@@ -213,8 +174,7 @@ class Program:
 
     def blank_memory(self) -> list[list[Array]]:
         """What the triggers remember where nothing lies behind."""
-        shapes = {name: value.shape for name, value in self.problem.parameters.items()}
-        return [trigger.blank(shapes) for trigger in self.triggers]
+        return self._watch.blank_memory(self._shapes)
 
     def advance(self, count: int, through: bool = False, last_only: bool = False, orders: Orders | None = None) -> Advance:
         """Make up to `count` updates, fewer when a trigger fires, has held long or, unless `through`, a value is not finite.
@@ -229,9 +189,9 @@ class Program:
         before, self._at = self._at, None  # whatever happens from here on, the variables are no longer at `before`
         # One array for all rows: memory that is touched for the first time costs more than the updates, and less in one piece.
         rows = np.empty((1 if last_only else count, self.layout.width), self.problem.dtype)
-        orders = orders or self._plain_orders()
+        orders = orders or self._watch.plain_orders(self._shapes)
         seen = Seen(hits=(0,) * len(self.triggers), ignore=tuple(orders.ignore))
-        taken, halting, watched, began = 0, orders.halting, self._watched(orders), time.perf_counter()
+        taken, halting, watched, began = 0, orders.halting, self._watch.tensors(orders), time.perf_counter()
         while True:
             control = [min(count - taken, self.capacity), self._step, int(through), int(halting)]
             status, loss, gradient, last_row, memory = self._guarded(
@@ -242,14 +202,13 @@ class Program:
                 list(self._gradient.values()),
                 watched,
             )
-            done, finite, *noted = (int(number) for number in status.numpy())
+            done, finite, *words = (int(number) for number in status.numpy())
             self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
             self._step += done
             if not last_only and done > 1:
-                rows[taken : taken + done] = np.asarray(memoryview(self._record.value()))[:done]
-            if self.triggers:
-                latest, *words = noted
-                seen = replace(_noted(words, seen, halting), latest=taken + latest if latest else seen.latest, memory=memory)
+                rows[taken : taken + done] = self._points.rows(done)
+            if self._bits is not None:
+                seen = self._watch.seen(seen, words, memory, None if halting else self._bits.rows(done))
                 watched = (memory, watched[1])
             taken += done
             if taken >= count or any(seen.fired) or not (finite or through):
@@ -261,16 +220,9 @@ class Program:
         kept = rows if last_only or taken == count else rows[:taken].copy()
         return Advance(taken, kept, seen, bool(finite))
 
-    def _plain_orders(self) -> Orders:
-        """Nothing lies behind, and nothing is to be ignored."""
-        return Orders([0] * len(self.triggers), self.blank_memory(), [trigger.given() for trigger in self.triggers])
-
-    def _watched(self, orders: Orders) -> tuple[Any, ...]:
-        """What the loop is handed about its triggers: their memory, and what they are given."""
-        if not self.triggers:
-            return ()
-        memory, given = self.tf.nest.map_structure(self.tf.convert_to_tensor, (orders.memory, orders.given))
-        return memory, given
+    @property
+    def _shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return self.layout.shapes
 
     def _guarded(self, before: Snapshot | None, function: Any, *arguments: Any) -> Any:
         """Call into TensorFlow; what it refuses becomes one line, and the program goes back to `before`."""
@@ -303,65 +255,45 @@ class Program:
         Returns the updates made, 1 if all is finite and what the triggers saw, as one int64 vector, then the loss, the gradient
         and the row of the point arrived at, and the memory of the triggers.
         """
-        tf = self.tf
+        tf, points, bits, watch = self.tf, self._points, self._bits, self._watch
         count, base, through, halting = tf.cast(control[0], tf.int32), control[1], control[2] > 0, control[3] > 0
-        xla = self.engine == "xla"
-        # Inside XLA a TensorArray made from the variable is the variable's own memory; elsewhere rows are assigned one by one.
-        record = tf.TensorArray(tf.as_dtype(self.problem.dtype), size=self.capacity).unstack(self._record) if xla else ()
 
-        def goes_on(done: Tensor, watch: Any, finite: Tensor, *_: Tensor) -> Tensor:
+        def goes_on(done: Tensor, carried: Any, finite: Tensor, *_: Tensor) -> Tensor:
             on = (done < count) & (finite | through)
-            return on & ~(halting & _any_bit(watch[_HELD])) if self.triggers else on
+            return on & ~(halting & watch.holds(carried)) if watch else on
 
         def update(
-            done: Tensor, watch: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
+            done: Tensor, carried: Any, _finite: Tensor, loss: Tensor, gradient: list[Tensor], record: Any
         ) -> tuple[Tensor, ...]:
-            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if self.triggers else None
-            gathered = optimizer.gathered(self.optimizer, gradient) if self.triggers else None
-            optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
+            before = self._scope(base + tf.cast(done, tf.int64), loss, gradient) if watch else None
+            gathered = live_optimizer.gathered(self.optimizer, gradient) if watch else None
+            live_optimizer.apply(self.optimizer, gradient, list(self.variables.values()))
             values = self._values()
             loss, new = self.problem.loss_and_gradient(values)
             gradient = list(new.values())
             row, finite = self.layout.row(tf, loss, self._rate(), values, new)
-            if xla:
-                record = record.write(done, row)
-            else:
-                self._record[done].assign(row)
-            done = done + 1
-            if xla and better_apart(tf.compat.v1.get_default_graph().get_operations(), self.problem.numbers_in_all):
+            record = [points.write(record[0], done, row), *record[1:]]
+            place, done = done, done + 1
+            if self.engine == "xla" and better_apart(
+                tf.compat.v1.get_default_graph().get_operations(), self.problem.numbers_in_all
+            ):
                 done += zero_that_keeps_apart(tf, done)
-            if before is not None:
+            if before is not None and bits is not None:
                 after = self._scope(base + tf.cast(done, tf.int64), loss, gradient, before)
                 reading = Reading(tf, before, after, self.spec, self.problem.dtype, gathered)
-                watch = self._look(reading, watch, watched[1], done)
-            return done, watch, finite, loss, gradient, record
+                carried = watch.look(reading, carried, watched)
+                record = [record[0], bits.write(record[1], place, tf.stack(carried[0]))]
+            return done, carried, finite, loss, gradient, record
 
-        start = (tf.constant(0), self._watch_begins(watched), tf.constant(True), loss, gradient, record)
-        done, watch, finite, loss, gradient, record = self._while(goes_on, update, start)
-        last_row = record.read(done - 1) if xla else self._record[done - 1]
-        if xla:
-            self._record.assign(record.stack())
-        noted = [watch[_LATEST], *watch[_HELD]] if watch else []
-        status = tf.stack([tf.cast(number, tf.int64) for number in (done, finite, *noted)])
-        return status, loss, gradient, last_row, watch[_MEMORY] if watch else []
-
-    def _watch_begins(self, watched: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What the loop carries about the triggers: which hold, as bits; when one held last; their memory. () for none."""
-        tf = self.tf
-        if not self.triggers:
-            return ()
-        words = -(-len(self.triggers) // _BITS)
-        return [tf.constant(0, tf.int64)] * words, tf.constant(0), watched[0]
-
-    def _look(self, reading: Reading, watch: tuple[Any, ...], given: Any, done: Tensor) -> tuple[Any, ...]:
-        """The same after one update, of which `reading` has both points."""
-        tf = self.tf
-        looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, watch[_MEMORY], given)]
-        # Bits of a number, which stays in a register: a vector of truth values would cost as much as the updates.
-        bits = [tf.where(holds, tf.constant(1 << place % _BITS, tf.int64), 0) for place, (holds, _) in enumerate(looked)]
-        words = [tf.add_n(bits[first : first + _BITS]) for first in range(0, len(bits), _BITS)]
-        latest = tf.where(_any_bit(words), done, watch[_LATEST])
-        return words, latest, [memory for _, memory in looked]
+        records = [points] if bits is None else [points, bits]
+        start = (tf.constant(0), watch.begins(watched), tf.constant(True), loss, gradient, [each.begin() for each in records])
+        done, carried, finite, loss, gradient, written = self._while(goes_on, update, start)
+        last_row = points.read(written[0], done - 1)
+        for each, rows in zip(records, written):
+            each.end(rows)
+        words, memory = carried or ((), [])
+        status = tf.stack([tf.cast(number, tf.int64) for number in (done, finite, *words)])
+        return status, loss, gradient, last_row, memory
 
     def _while(self, goes_on: Any, update: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.engine != "eager":
@@ -371,7 +303,7 @@ class Program:
         return state
 
     def _rate(self) -> Tensor:
-        return optimizer.current_rate(self.optimizer, self.problem.dtype)
+        return live_optimizer.current_rate(self.optimizer, self.problem.dtype)
 
     def _scope(self, step: Tensor, loss: Tensor, gradient: list[Tensor], previous: Scope | None = None) -> Scope:
         tf = self.tf
@@ -380,44 +312,3 @@ class Program:
         if any(expression.slots for trigger in self.triggers for expression in trigger.expressions):
             slots = {name: tf.identity(each.value) for name, each in zip(self.slot_names, self.optimizer.variables)}
         return Scope(names, dict(zip(self.variables, gradient)), slots, previous)
-
-
-def _any_bit(words: Sequence[Tensor]) -> Tensor:
-    """Whether a trigger holds, shape ()."""
-    result = words[0] != 0
-    for word in words[1:]:
-        result |= word != 0
-    return result
-
-
-def _noted(words: Sequence[int], seen: Seen, halting: bool) -> Seen:
-    """What was seen with one more call of the loop, at whose end the triggers of `words` hold."""
-    held = tuple(bool(words[place // _BITS] >> place % _BITS & 1) for place in range(len(seen.ignore)))
-    if not halting:
-        return replace(seen, held=held)
-    fired = tuple(holds and not times for holds, times in zip(held, seen.ignore))
-    hits = tuple(count + holds for count, holds in zip(seen.hits, held))
-    ignore = tuple(times - (holds and times > 0) for times, holds in zip(seen.ignore, held))
-    return replace(seen, held=held, fired=fired, hits=hits, ignore=ignore)
-
-
-class Pace:
-    """How many updates to ask of a program at once, so that a call takes about 30 ms: it begins with one."""
-
-    def __init__(self, goal: float = 0.03) -> None:
-        self.goal = goal
-        self.size = 1
-        self._began = 0.0
-
-    def begin(self, wanted: int) -> int:
-        """The size of the next chunk, at most `wanted`."""
-        self._began = time.perf_counter()
-        return min(self.size, wanted)
-
-    def end(self, taken: int) -> None:
-        """Learn from the chunk that just ended, which made `taken` updates."""
-        took = time.perf_counter() - self._began
-        if took > self.goal * 1.5:
-            self.size = max(1, min(self.size, int(taken * self.goal / took)))
-        elif took < self.goal / 2 and taken >= self.size:  # a chunk that ended early was no test of its size
-            self.size *= 16 if took < self.goal / 20 else 2

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from gdrepl.engine.optimizer import Gathered, OptimizerSpec
+from gdrepl.engine.live_optimizer import Gathered
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.sizes import Sizes
 from gdrepl.expression import Scope
 

@@ -1,4 +1,4 @@
-"""The tree of all that was ever run: branches made of stretches of segments. Data only; running is the debugger's.
+"""The tree of all that was ever run: branches made of stretches of segments. Data only; nothing is run here.
 
 A segment is one unbroken run of one program from a snapshot. An edit ends a segment and begins another at the same step.
 Branches that share a past share its segments: a branch is a list of stretches, each a segment and the last of its steps that

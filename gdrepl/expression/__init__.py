@@ -5,14 +5,13 @@ from gdrepl.expression.evaluate import Scope, evaluate, is_count
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
 from gdrepl.expression.sums import folded
 from gdrepl.expression.syntax import (
-    MAX_DEPTH,
-    MAX_LENGTH,
     POINT_FUNCTIONS,
     POINT_NAMES,
     Expression,
     check_name,
     parse,
 )
+from gdrepl.expression.text import MAX_DEPTH, MAX_LENGTH
 
 __all__ = [
     "FUNCTIONS",

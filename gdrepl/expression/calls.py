@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gdrepl.errors import ExpressionError
 from gdrepl.expression.constants import constant
-from gdrepl.expression.syntax import check_text, python_tree
+from gdrepl.expression.text import check_text, python_tree
 
 Value = float | int | bool | None | list["Value"]
 _WORDS: Mapping[str, bool | None] = {"none": None, "true": True, "false": False}

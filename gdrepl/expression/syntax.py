@@ -1,15 +1,12 @@
 """Text -> a checked tree. A whitelist over Python's own grammar: what is not listed here cannot be written.
 
-The checks run in an order that keeps hostile text cheap: length, characters and nesting are read off the text before Python's
-parser sees it, and the tree is walked with an explicit stack before anything recursive touches it.
+The tree is walked with an explicit stack before anything recursive touches it; before that, `text` has checked what is cheap.
 """
 
 from __future__ import annotations
 
 import ast
 import keyword
-import re
-import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -17,9 +14,7 @@ from typing import NoReturn
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression.constants import check_constants, integer
 from gdrepl.expression.functions import FUNCTIONS, NAMED_CONSTANTS
-
-MAX_LENGTH = 2_000
-MAX_DEPTH = 100
+from gdrepl.expression.text import MAX_DEPTH, check_text, python_tree
 
 POINT_NAMES = ("step", "loss", "lr", "grad", "update")
 """Names that mean something at a point, and nothing inside a loss."""
@@ -61,12 +56,6 @@ _REFUSED = {
     ast.LShift: ("'<<' is not part of the language", "use x * 2**n"),
     ast.RShift: ("'>>' is not part of the language", "use x / 2**n"),
 }
-_LOOK_ALIKES = {
-    "\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "\u00f7": "/", "\u00b2": "**2", "\u00b3": "**3",
-    "\u2264": "<=", "\u2265": ">=", "\u2260": "!=", "\u03c0": "pi",
-}  # fmt: skip
-"""What texts about mathematics print in place of what is typed here."""
-_PREFIX_RUN = re.compile(rf"(?:[-+~]|not\b|\s){{{MAX_DEPTH + 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,69 +117,6 @@ def check_name(name: str) -> str:
     if name in FUNCTIONS or name in NAMED_CONSTANTS or name in POINT_NAMES or name in ("prev", SLOT_NAMESPACE):
         raise CommandError(f"'{name}' already means something in expressions", f"choose another name, such as {name}1")
     return name
-
-
-def check_text(text: str) -> None:
-    if not text:
-        raise ExpressionError("an expression is missing", hint="for example (x - 50)**2")
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"the expression has {len(text)} characters; {MAX_LENGTH} are allowed")
-    for column, character in enumerate(text):
-        if not character.isascii() or not character.isprintable():
-            shown, meant = f"U+{ord(character):04X}", _LOOK_ALIKES.get(character)
-            hint = f"type {meant} in its place" if meant else ""
-            raise ExpressionError(f"character {shown} at column {column + 1} is not part of the language", text, column, hint)
-        if character in "\"'`":
-            raise ExpressionError("strings are not part of the language", text, column)
-    _check_nesting(text)
-
-
-def _check_nesting(text: str) -> None:
-    """Refuse deep nesting before Python's recursive parser sees it."""
-    depth = 0
-    for column, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth > MAX_DEPTH:
-            raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, column)
-    run = _PREFIX_RUN.search(text)
-    if run and len(run.group().split()) + run.group().count("-") + run.group().count("+") > MAX_DEPTH:
-        raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, run.start())
-
-
-def python_tree(text: str) -> ast.expr:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of `1if x` and of calls on numbers; the whitelist refuses them
-            return ast.parse(text, mode="eval").body
-    except SyntaxError as error:
-        if error.offset == 0:  # Python's way to say that the text ended
-            raise ExpressionError("not an expression: something is missing at its end", text, len(text)) from None
-        column = min(max((error.offset or 1) - 1, 0), len(text))
-        raise ExpressionError(f"not an expression: {_plain(error.msg)}", text, column, _hint(text, error.msg)) from None
-    except (RecursionError, MemoryError, ValueError, OverflowError):
-        raise ExpressionError(f"nested more than {MAX_DEPTH} levels deep", text, 0) from None
-
-
-def _plain(message: str) -> str:
-    return message.split(". ")[0].split("(<")[0].strip()
-
-
-def _hint(text: str, message: str) -> str:
-    """What to type in place of a slip that people bring along from other languages."""
-    if "positional argument" in message:
-        return "what follows a named value needs a name, too"
-    for other, ours in (("&&", "conditions are joined by and"), ("||", "conditions are joined by or")):
-        if other in text:
-            return ours
-    if ";" in text:
-        return "commands are joined by ;;"
-    if re.search(r"!(?!=)", text):
-        return "a condition is turned round by not"
-    return "a comparison is written ==" if _looks_like_assignment(text) else ""
-
-
-def _looks_like_assignment(text: str) -> bool:
-    return re.search(r"[^=<>!:]=[^=]", text) is not None
 
 
 class _Checker:

@@ -30,6 +30,9 @@ VERSION = 1
 SUFFIX = ".gds"
 KINDS = ("command", "problem", "segment", "points", "branch", "values", "places", "state")
 """The kinds of events that this version knows; others are kept as they are."""
+UNDERWAY = "run"
+"""Of journals alone: the line of a run that is not done yet, and `taken`, the updates that it has made, 0 when it was given up.
+The record of the command follows it, unless the process was killed before."""
 NO_END = "the file ends early: there is no end record"
 
 _RESERVED = ("gdrepl", "n", "kind", "sum")

@@ -5,11 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gdrepl.commands.saving import FOLDERS, header
 from gdrepl.commands.session import Event, Session
+from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
+from gdrepl.recording.format import UNDERWAY
 from gdrepl.recording.journal import Journal, journal_folder, prune
+
+SECONDS_BETWEEN_NOTES = 2.0
+"""How much of a run a killed process may lose."""
 
 
 class Keeper:
@@ -20,10 +27,13 @@ class Keeper:
         self._journal = journal
         self._broken = False
         self._held: list[Event] = []
+        self._noted, self._noted_at = "", 0.0
         self._lock = threading.RLock()
         session.on_ready = self.release
         session.on_event = self.keep
         session.on_reload = self.begin_again
+        session.on_progress = self.note_run
+        session.on_given_up = self.forget_run
 
     def keep(self, event: Event) -> None:
         """Write one event. A journal that cannot be written is told of once; the session goes on without it.
@@ -31,6 +41,7 @@ class Keeper:
         Before the session knows its start there is no header to begin the journal with: the event waits for that.
         """
         with self._lock:
+            self._noted, self._noted_at = "", 0.0
             self._held.append(event)
             if self._session.ready:
                 self.release()
@@ -39,28 +50,45 @@ class Keeper:
         """Write the events that have waited."""
         with self._lock:
             held, self._held = self._held, []
-            if self._broken or not held:
+            if held:
+                self._write([_command(event) for event in held])
+
+    def _write(self, records: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Append to the journal, which begins with the first record."""
+        with self._lock:
+            if self._broken:
                 return
             try:
                 if self._journal is None:
-                    self._create(held)
-                else:
-                    for event in held:
-                        self._journal.append("command", {"line": event.line, "result": event.result})
+                    self._create()
+                assert self._journal is not None
+                for kind, body in records:
+                    self._journal.append(kind, body)
             except SessionFileError as error:
                 self._broken = True
                 print(f"warning: {error.message}", file=sys.stderr)
+
+    def note_run(self, line: str, progress: Progress) -> None:
+        """Write every few seconds how far a run has come, which is what is kept of it when the process is killed.
+
+        The line and a number are enough, since the run can be made again.
+        """
+        if progress.seconds - self._noted_at >= SECONDS_BETWEEN_NOTES:
+            self._noted, self._noted_at = line, progress.seconds
+            self._write([(UNDERWAY, {"line": line, "taken": progress.taken})])
+
+    def forget_run(self) -> None:
+        """The run that was noted failed, or was given up: it must not be made again."""
+        line, self._noted, self._noted_at = self._noted, "", 0.0
+        if line:
+            self._write([(UNDERWAY, {"line": line, "taken": 0})])
 
     def begin_again(self) -> None:
         """Another session was loaded: close this journal and write the loaded commands into a new one."""
         self.close()
         self._journal = None
-        if not self._broken and self._session.events:
-            try:
-                self._create(self._session.events)
-            except SessionFileError as error:
-                self._broken = True
-                print(f"warning: {error.message}", file=sys.stderr)
+        if self._session.events:
+            self._write([_command(event) for event in self._session.events])
 
     def sync(self) -> None:
         """Make what was written outlast a power cut."""
@@ -79,13 +107,15 @@ class Keeper:
         if self._journal is not None:
             self._journal.abandon()
 
-    def _create(self, events: list[Event]) -> None:
+    def _create(self) -> None:
         folder = journal_folder()
         body = self._session.header_body or header(self._session.start)
         self._journal = Journal.create(folder, {**body, **_folders(self._session)})
-        for event in events:
-            self._journal.append("command", {"line": event.line, "result": event.result})
         prune(folder)
+
+
+def _command(event: Event) -> tuple[str, Mapping[str, Any]]:
+    return "command", {"line": event.line, "result": event.result}
 
 
 def _folders(session: Session) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from shutil import get_terminal_size
 
 from gdrepl.commands.files import session_file
 from gdrepl.commands.loading import data_places
-from gdrepl.commands.replaying import recorded_command, rerun, session_of
+from gdrepl.commands.replaying import recorded_command, rerun, rerun_cut_off, run_cut_off, session_of
 from gdrepl.commands.session import Session
 from gdrepl.errors import GdreplError, SessionFileError, one_line
 from gdrepl.recording.compare import Tolerance, compare_bodies
@@ -50,17 +50,20 @@ def _latest() -> Path:
 def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
     document = decode(read_bytes(path), strict=False)
     if document.closed:  # it stays as it is, and a journal of its own goes on from there
-        session = _rerun(path)
+        session, _ = _rerun(path)
         keeper = Keeper(session)
         keeper.begin_again()
     else:
         journal = Journal.reopen(path)
         try:
-            session = _rerun(path)
+            session, cut_off = _rerun(path)
         except BaseException:
             journal.abandon()
             raise
         keeper = Keeper(session, journal)
+        if cut_off:
+            keeper.keep(session.events[-1])
+            _tell_of_cut_off(session)
     for damage in document.damage:
         if damage.kind != "end":  # a journal that was not closed has none
             print(f"warning: {damage}{', and left out' if damage.kind == 'torn' else ''}", file=sys.stderr)
@@ -74,7 +77,8 @@ def _resume(path: Path, quiet: bool) -> tuple[Session, Keeper]:
     return session, keeper
 
 
-def _rerun(path: Path) -> Session:
+def _rerun(path: Path) -> tuple[Session, bool]:
+    """The session with the commands run again, and whether the last of them was cut off, so that the journal lacks it."""
     document = decode(read_bytes(path), strict=False)
     with Activity(f"running the commands of {path.name} again", sys.stderr, lambda: get_terminal_size().columns) as activity:
         session = session_of(document, data_places(document.header, path))
@@ -87,7 +91,18 @@ def _rerun(path: Path) -> Session:
             if error is not None:
                 raise SessionFileError(f"'{line[:60]}' fails now: {error.message}", record.line, error.hint)
             _warn_of_difference(session, record, activity)
-    return session
+        cut_off = run_cut_off(document)
+        if cut_off is not None:
+            error = rerun_cut_off(session, *cut_off)
+            if error is not None:
+                raise SessionFileError(f"'{cut_off[0][:60]}', which was cut off, fails now: {error.message}", hint=error.hint)
+    return session, cut_off is not None
+
+
+def _tell_of_cut_off(session: Session) -> None:
+    line, taken = session.events[-1].line, session.events[-1].result["taken"]
+    told = f"'{line[:60]}' was cut off: {taken} of its steps are kept, of the last seconds before it none"
+    print(one_line(f"warning: {told}"), file=sys.stderr)
 
 
 def _warn_of_difference(session: Session, record: Record, activity: Activity) -> None:

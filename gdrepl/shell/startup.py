@@ -41,9 +41,10 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
     if path is None or not os.path.lexists(path):
         return {}
     tables = _tables(path)
-    for name in tables:
+    for name, value in tables.items():
         if name not in ("settings", "options"):
-            _warn(f"{path}: there is no [{name}] here; [settings] and [options] are read")
+            wrong = f"there is no [{name}] here" if isinstance(value, dict) else f"{name} stands under no heading"
+            _warn(f"{path}: {wrong}; [settings] and [options] are read")
     settings: dict[str, Any] = {}
     for name, value in _table(tables, "settings", path).items():
         try:

@@ -323,3 +323,10 @@ def offered(session: Session, text: str) -> list[str]:
 def test_tab_offers_branches_and_checkpoints(session: Session, text: str, wanted: list[str]) -> None:
     do(session, "checkpoint before")
     assert offered(session, text) == wanted
+
+
+def test_the_rate_at_the_end_of_each_branch_is_told_also_under_a_schedule() -> None:
+    session = hill()
+    do(session, "step 10", "goto 5", "set lr 0.25", "step 3", "goto 5", "set lr exponential_decay(0.5, 1, 0.5)", "step 2")
+    rates = [branch["learning_rate"] for branch in do(session, "info branches")["branches"]]
+    assert rates == [0.1, 0.25, 0.5 * 0.5**7]  # a schedule counts all updates of the optimizer

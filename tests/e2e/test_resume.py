@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from driving import Conversation, do, environment, gdrepl, hill, read_json
+from driving import Conversation, do, environment, gdrepl, hill, read_json, without_checks
 
 from gdrepl.commands.replaying import replay_file
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
 from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.format import decode
@@ -94,6 +98,156 @@ def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(tmp_pat
     with Conversation(DEBUG, environment(tmp_path)) as process:
         process.ask("help step")
         assert process.end(signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
+
+
+def notes_of(path: Path | None) -> list[tuple[str, int]]:
+    """The notes of runs in a journal: line, updates made."""
+    records = decode(path.read_bytes(), strict=False).records if path is not None else ()
+    return [(record.body["line"], record.body["taken"]) for record in records if record.kind == "run"]
+
+
+def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(tmp_path: Path):
+    env, folder = environment(tmp_path), journals(tmp_path)
+    with Conversation(DEBUG, env) as process:
+        process.ask("step 5")
+        process.say("continue 100000000000")
+        while len(notes := [note for path in folder.glob("*.gds") for note in notes_of(path)]) < 2:
+            assert process.process.poll() is None
+        process.kill()
+    path = next(open_journals(folder))
+    line, taken = notes_of(path)[-1]
+    assert (line, taken >= notes[-1][1] > notes[0][1] > 0) == ("continue 100000000000", True)
+    with Conversation(["resume", "--json"], env) as process:
+        step, x = (process.ask(f"print {name}")["result"]["value"] for name in ("step", "x"))
+        process.kill()
+    assert lines_of(path) == ["step 5", "continue 100000000000", "print step", "print x"]
+    again = Session(Setup("(x-50)**2", {"x": "3"}, optimizer="adam", rate="1"))
+    do(again, "step 5", f"step {taken}")
+    assert (step, x) == (5 + taken, float(again.debugger.snapshot().parameters["x"]))
+    status, out, err = gdrepl_text(["resume", "--batch", "--json", "-c", "print step"], env)
+    assert (status, read_json(out)["result"]["value"], err) == (0, 5 + taken, "")
+
+
+def gdrepl_text(arguments: list[str], env: dict[str, str]) -> tuple[int, str, str]:
+    done = gdrepl(arguments, env)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk of a run takes a second, on a clock of our own."""
+    ticks = itertools.count()
+    monkeypatch.setattr("gdrepl.engine.running.time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_run_is_noted_every_two_seconds_and_each_run_anew():
+    session, seen = hill(engine="eager"), []
+    keeper = Keeper(session)
+    session.debugger.progress = lambda progress: seen.append((progress.seconds, progress.taken))
+    do(session, "step 40", "advance 41", "step 40")
+    keeper.abandon()
+    notes = notes_of(next(open_journals(journal_folder())))
+    wanted = [("step 40", taken) for seconds, taken in seen if seconds % 2 == 0]
+    assert len(notes) == len(wanted) >= 2  # a run of a second, as is advance 41, leaves no note
+    assert notes == wanted
+
+
+def killed_in(session: Session, line: str, error: type[BaseException] = SystemExit) -> None:
+    """Execute a line in whose run `error` comes after four seconds."""
+
+    def fail(progress: Progress) -> None:
+        if progress.seconds > 4:
+            raise error
+
+    session.debugger.progress = fail
+    with pytest.raises(error):
+        do(session, line)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("line", ["step 5000", "continue", "until x > 1e9", "advance 9000", "run 700"])
+def test_a_run_that_was_cut_off_is_resumed_as_if_it_had_been_interrupted(line: str, capsys: pytest.CaptureFixture[str], cli):
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "step 3")
+    killed_in(session, line)
+    keeper.abandon()
+    path = next(open_journals(journal_folder()))
+    taken = notes_of(path)[-1][1]
+    resumed, keeper = resume_session(None, quiet=True)
+    assert capsys.readouterr().err.startswith(f"warning: '{line}' was cut off: {taken} of its steps are kept")
+    assert resumed.debugger.step == (0 if line == "run 700" else 3) + taken
+    do(resumed, "step")
+    keeper.close()
+    assert lines_of(path) == ["step 3", line, "step"]
+    assert replay_file(path).status == "match"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_run_that_was_given_up_is_not_resumed():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "step 3")
+    killed_in(session, "continue", KeyboardInterrupt)
+    keeper.abandon()
+    path = next(open_journals(journal_folder()))
+    assert notes_of(path)[0][1] > 0
+    resumed, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    assert (resumed.debugger.step, lines_of(path)) == (3, ["step 3"])
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_first_run_of_a_session_is_kept_though_nothing_was_acknowledged():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    killed_in(session, "step 5000")
+    keeper.abandon()
+    [*_, (_, taken)] = notes_of(next(open_journals(journal_folder())))
+    resumed, keeper = resume_session(None, quiet=True)
+    keeper.abandon()
+    assert resumed.debugger.step == taken > 0
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_closed_journal_with_notes_of_runs_replays_and_an_update_leaves_them_out():
+    session = hill(engine="eager")
+    keeper = Keeper(session)
+    do(session, "step 40", "print x")
+    keeper.close()
+    [path] = journal_folder().glob("*.gds")
+    assert notes_of(path) != []
+    assert replay_file(path).status == "match"
+    text = without_checks(path.read_text(encoding="utf-8"))
+    path.write_text(text.replace('"expression":"x"', '"expression":"y"'), encoding="utf-8")
+    assert replay_file(path).status == "mismatch"
+    assert replay_file(path, update=True).updated
+    assert (notes_of(path), lines_of(path)) == ([], ["step 40", "print x"])
+
+
+NOTES = ('"line":3,"taken":5', '"line":"step 9","taken":-5', '"line":"step\\n9","taken":5', '"line":"step 9"')
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_a_note_of_a_run_that_is_none_is_told_by_its_line(note: str, cli):
+    path = left_behind("step 2")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f'{{"kind":"run",{note}}}\n')
+    status, out, err = cli("resume", "--batch")
+    assert (status, out) == (2, "")
+    assert "line 3: a note of a run: " in err
+
+
+@pytest.mark.parametrize("line", ["stepp 9", "set x 9", "load other", "quit", "step 9 ;; set x 3"])
+def test_only_a_run_is_resumed_from_a_note(line: str, cli):
+    path = left_behind("step 2")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f'{{"kind":"run","line":"{line}","taken":4}}\n')
+    before = path.read_bytes()
+    status, out, err = cli("resume", "--batch")
+    assert (status, out, path.read_bytes()) == (2, "", before)
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -99,6 +99,7 @@ def test_a_file_without_settings_has_none_in_its_header(cli, tmp_path):
         ("[options]\nwidth = 3\n", "[options] width cannot be 3"),
         ("[options]\ncolour = false\n", "[options] there is no colour"),
         ("[colors]\nred = 1\n", "there is no [colors] here"),
+        ("max-steps = 5\n", "max-steps stands under no heading; [settings] and [options] are read"),
         ("settings = 3\n", "settings is a table"),
         ("settings = [\n", "config.toml is not read: "),
     ],

@@ -270,6 +270,16 @@ def test_a_temporary_stop_still_runs_its_commands_and_a_list_may_delete_its_own_
     assert listed(session) == []
 
 
+def test_ctrl_c_ends_the_way_back_with_an_error_and_nothing_changed(session: Session) -> None:
+    do(session, "step 40", "break if x > 0", "ignore 1 35", "commands 1 ;; print step ;; end", "watch x by 1e-9", "ignore 2 20")
+    before = contents(session)
+    session.debugger.interrupt.set()
+    error = error_of(session, "reverse-continue")
+    assert (error.message, error.hint) == ("interrupted on the way back, at step 39", "nothing has changed")
+    assert contents(session) == before
+    assert steps_of(outcomes(session, "disable 2 ;; reverse-continue"))[1:] == [("reverse-continue", 4), ("print step", None)]
+
+
 def test_commands_follow_on_the_way_back_too(session: Session) -> None:
     do(session, "step 9", "break if step == 4", "commands ;; print step ;; end")
     assert steps_of(outcomes(session, "reverse-continue")) == [("reverse-continue", 4), ("print step", None)]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from gdrepl.engine import backend
-from gdrepl.engine import program as program_module
+from gdrepl.engine import pace as pace_module
 from gdrepl.engine.optimizer import OptimizerSpec, catalogue
+from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem, make_problem
-from gdrepl.engine.program import Pace, Program
+from gdrepl.engine.program import Program
 from gdrepl.engine.snapshot import Snapshot
 from gdrepl.engine.triggers import Holds
 from gdrepl.errors import CommandError, ProblemError
@@ -291,7 +292,7 @@ def test_no_chunk_outlasts_the_patience_of_ctrl_c(
 ) -> None:
     """On a clock of our own: each step costs `cost`, each call 0.3 ms, and the first call compiles."""
     now = [0.0]
-    monkeypatch.setattr(program_module.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(pace_module.time, "perf_counter", lambda: now[0])
     pace, took = Pace(), []
     for call in range(40):
         size = min(pace.begin(10**9), 2**18)

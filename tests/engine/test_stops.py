@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,11 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.events import EVENTS, make_event
 from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import Problem, make_problem
-from gdrepl.engine.program import Orders, Program
+from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.stops import DELETE, DISABLE, StopPoint, Stops
 from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
+from gdrepl.engine.watch import Orders, Seen
 from gdrepl.errors import CommandError
 from gdrepl.expression import parse
 
@@ -251,6 +253,17 @@ def test_the_way_back_ends_where_a_stop_cannot_be_computed() -> None:
         assert "momentum" in stop.error
 
 
+def test_hits_that_were_ignored_before_the_way_back_ended_so_are_counted() -> None:
+    debugger = Debugger(make_problem("x**2", {"x": 9.0}), OptimizerSpec.make("sgd", {}, 0.1), "eager", programs=PROGRAMS)
+    debugger.run(5)
+    debugger.set_optimizer(OptimizerSpec.make("adam", {}, 0.1))
+    debugger.run(5)
+    arm(debugger, holds(debugger, "slot.momentum(x) > 1e9"))
+    arm(debugger, holds(debugger, "step > 7"), ignore=9)
+    debugger.reverse()
+    assert (debugger.step, state(debugger)) == (5, [(1, 0, 0, True), (2, 2, 7, True)])  # at steps 9 and 8
+
+
 # --- The program --------------------------------------------------------------------------------------------------------
 
 
@@ -260,16 +273,32 @@ def test_asked_not_to_halt_the_loop_goes_on_and_notes_where_something_held_last(
     program = PROGRAMS.get(debugger.recipe, (holds(debugger, "floor(x/7)*7 == x"), holds(debugger, "step == 3")))
     program.load(debugger.snapshot())
     seen = program.advance(20, orders=Orders([1, 0], program.blank_memory(), [[], []], halting=False)).seen
-    assert (seen.held, any(seen.fired), seen.ignore, seen.latest) == ((False,) * 2, False, (1, 0), 14)
+    assert (seen.held, any(seen.fired), seen.ignore, updates(seen)) == ((False,) * 2, False, (1, 0), [[7, 14], [3]])
     seen = program.advance(3, orders=Orders([0, 0], program.blank_memory(), [[], []], halting=False)).seen
-    assert (seen.held, seen.latest) == ((False, False), 1)
+    assert (seen.held, updates(seen)) == ((False, False), [[1], []])
 
 
-def test_where_nothing_held_there_is_no_latest() -> None:
-    debugger = sliding()
-    program = PROGRAMS.get(debugger.recipe, (holds(debugger, "x < 0"),))
+def updates(seen: Seen) -> list[list[int]]:
+    """For each trigger, after which updates it held, counted from 1."""
+    assert seen.at is not None
+    return [(np.flatnonzero(column) + 1).tolist() for column in seen.at.T]
+
+
+def test_each_of_more_triggers_than_a_word_has_bits_is_noted_at_its_own_step() -> None:
+    debugger = sliding("xla")
+    program = PROGRAMS.get(debugger.recipe, [holds(debugger, f"step == {number}") for number in range(70)])
     program.load(debugger.snapshot())
-    assert program.advance(5, orders=Orders([0], program.blank_memory(), [[]], halting=False)).seen.latest == 0
+    orders = Orders([0] * 70, program.blank_memory(), [[]] * 70, halting=False)
+    assert updates(program.advance(69, orders=orders).seen) == [[], *([number] for number in range(1, 70))]
+
+
+def test_notes_of_more_updates_than_one_call_has_room_for_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gdrepl.engine.program._RECORD_BYTES", 0)  # room for 64
+    debugger = Debugger(make_problem("-x", {"x": 0.0}), OptimizerSpec.make("sgd", {}, 1.0), "xla")
+    program = Program(debugger.problem, debugger.spec, "xla", (holds(debugger, "floor(x/50)*50 == x"),))
+    program.load(debugger.snapshot())
+    advance = program.advance(230, orders=Orders([0], program.blank_memory(), [[]], halting=False))
+    assert (program.capacity, updates(advance.seen)) == (64, [[50, 100, 150, 200]])
 
 
 def everything(program: Program) -> list[Trigger]:
@@ -295,7 +324,8 @@ def test_every_event_and_watchpoints_armed_change_no_bit(
     armed.load(start)
     orders = Orders([0] * len(armed.triggers), armed.blank_memory(), [each.given() for each in armed.triggers], halting=False)
     advance = armed.advance(60, orders=orders)
-    assert advance.seen.latest > 50  # the loss alone changes nearly each time
+    assert advance.seen.at is not None
+    assert advance.seen.at.any(axis=1).sum() > 50  # the loss alone changes nearly each time
     assert advance.rows.tobytes() == rows.tobytes()
     assert_same_bits(armed.capture(), plain.capture())
 
@@ -327,20 +357,21 @@ def backwards(debugger: Debugger) -> list[tuple[int, list[int]]]:
         found.append((debugger.step, [item.id for item in move.held]))
 
 
-CONDITIONS = (
-    *("loss < 5", "loss > prev(loss)", "floor(step/7)*7 == step", "x > 0", "step == 13", "abs(update(x)) > 0.5"),
-    *("slot.iteration > 25", "prev(loss) > loss*1.5", "lr < 0.2"),
+CONDITIONS = (  # none that holds at step after step: between the stops there must be a way to go
+    *("loss < 1 and prev(loss) >= 1", "loss > prev(loss) + 0.2", "floor(step/7)*7 == step", "x > 1 and prev(x) <= 1"),
+    *("step == 13", "abs(update(x)) > 2", "slot.iteration == 9", "prev(loss) > loss + 1", "abs(lr - prev(lr)) > 0.3"),
 )
-WATCHES = ("sign(x)", "floor(loss)", "floor(prev(x)*4)", "lr", "x > 1", "grad(x) > 0")
+WATCHES = ("floor(step/5)", "floor(loss/4)", "floor(prev(x)/2)", "lr", "y > 1", "grad(y) > 0.4")
 
 
 def armed_at_random(debugger: Debugger, random: np.random.Generator) -> None:
+    """Not for the first two steps, so that there is always a way from the first stop to the start."""
     for text in random.choice(CONDITIONS, 3, replace=False):
-        arm(debugger, holds(debugger, str(text)))
-    arm(debugger, watching(debugger, str(random.choice(WATCHES))))
+        arm(debugger, holds(debugger, f"step > 2 and ({text})"))
+    arm(debugger, watching(debugger, str(random.choice(WATCHES))), "step > 2")
     for name in random.choice(list(EVENTS), 2, replace=False):
         given = {"patience": 3.0} if name in ("plateau", "dead") else {"times": 2.0} if name == "oscillation" else {}
-        arm(debugger, Occurs(make_event(str(name), given)))
+        arm(debugger, Occurs(make_event(str(name), given)), "step > 2")
 
 
 def walked_at_random(debugger: Debugger, random: np.random.Generator) -> None:
@@ -349,7 +380,7 @@ def walked_at_random(debugger: Debugger, random: np.random.Generator) -> None:
     for edit in random.choice(edits, 5):
         debugger.run(int(random.integers(4, 10)))
         if edit == "rate":
-            debugger.set_learning_rate(float(random.choice([0.05, 0.3, 0.9, 1.01])))
+            debugger.set_learning_rate(float(random.choice([0.05, 0.3, 0.6, 0.9])))
         elif edit == "parameter":
             debugger.set_parameter("x", np.asarray(random.uniform(-3, 3), np.float32))
         elif edit == "optimizer":
@@ -374,6 +405,10 @@ def test_the_way_back_meets_the_stops_of_the_way_forward_in_reverse(seed: int) -
     found = forwards(debugger)
     hits = {item.id: item.hits for item in debugger.stops}
     wanted = last_one_is_left_out(found, debugger)
+    steps = [debugger.branch.start, *(step for step, _ in wanted)]
+    assert len(steps) > 2  # stops are found midway,
+    assert max(np.diff(steps[1:])) > 1  # over steps where none held,
+    assert steps[1] > 2  # and from the first of them the start is reached over such steps
     assert backwards(debugger) == wanted[::-1]
     for item in debugger.stops:  # and counts them, too
         assert item.hits - hits[item.id] == sum(item.id in ids for _, ids in wanted)
@@ -412,6 +447,97 @@ def test_watch_by_measures_from_where_it_last_stopped_backwards_too() -> None:
     assert [step for step, _ in backwards(debugger)] == [14, 8, 2]
 
 
+def expected(steps: Iterable[int], by: float, anchor: float, ignore: int, every: int) -> tuple[list[int], int, int]:
+    """Where `watch 7*sin(x) by BY if x is a multiple of EVERY` stops on its way over steps at which x is the step.
+
+    Returns those steps, the hits, and how many are still to be ignored.
+    """
+    stopped, hits = [], 0
+    for step in steps:
+        value = 7 * np.sin(step)
+        if abs(value - anchor) >= by and step % every == 0:
+            anchor, hits = value, hits + 1
+            stopped += [] if ignore else [step]
+            ignore = max(0, ignore - 1)
+    return stopped, hits, ignore
+
+
+@pytest.mark.parametrize(("by", "ignore", "every"), [(3.0, 0, 1), (5.0, 4, 1), (7.0, 30, 1), (2.0, 7, 3), (6.0, 10_000, 2)])
+def test_watch_by_measures_from_its_last_hit_in_either_direction(by: float, ignore: int, every: int) -> None:
+    steps = 1500
+    for way in (forwards, backwards):
+        debugger = sliding("xla")
+        debugger.run(steps)
+        guard = f"floor(x/{every})*{every} == x"
+        arm(debugger, replace(watching(debugger, "7*sin(x)", by), anchor=np.float32(0.25)), guard, ignore=ignore)
+        walked = range(1, steps + 1) if way is forwards else range(steps - 1, 0, -1)
+        stopped, hits, left = expected(walked, by, 0.25, ignore, every)
+        assert hits > 20
+        assert (way(debugger), state(debugger)) == ([(step, [1]) for step in stopped], [(1, hits, left, True)])
+
+
+def test_several_stops_each_ignore_hits_of_their_own_on_the_way_back() -> None:
+    debugger = sliding("xla")
+    debugger.run(900)
+    arm(debugger, holds(debugger, "floor(x/2)*2 == x"), ignore=430)
+    arm(debugger, replace(watching(debugger, "x", 10.0), anchor=np.float32(900)), ignore=80)
+    arm(debugger, watching(debugger, "floor(x/300)"), ignore=1)
+    # Even steps from 898 on: the 431st is 38. Each tenth from 890: the 81st is 90. Changes at 600 and 300: the second is 300.
+    assert [debugger.reverse().point.step for _ in range(3)] == [300, 90, 80]
+    assert [item.hits for item in debugger.stops] == [410, 82, 2]
+
+
+def walked_by(monkeypatch: pytest.MonkeyPatch, debugger: Debugger) -> int:
+    """How many updates the programs with stops make on the way back."""
+    made: list[int] = []
+    advance = Program.advance
+
+    def counted(program: Program, *arguments: Any, **options: Any) -> Any:
+        made.append(arguments[0] if program.triggers else 0)
+        return advance(program, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "advance", counted)
+        debugger.reverse()
+    return sum(made)
+
+
+@pytest.mark.parametrize("ignore", [0, 100, 5000])
+def test_the_way_back_is_walked_once_however_many_hits_are_ignored(ignore: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = sliding("xla")
+    debugger.run(20_000)
+    arm(debugger, holds(debugger, "x > 0"), ignore=ignore)
+    walked = walked_by(monkeypatch, debugger)
+    assert debugger.step == 20_000 - 1 - ignore
+    assert ignore < walked < 20_000
+    assert state(debugger) == [(1, ignore + 1, 0, True)]
+
+
+def test_ignored_hits_of_watch_by_are_each_looked_for_from_nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+    debugger = sliding("xla")
+    debugger.run(1)
+    monkeypatch.setattr(PROGRAMS.get(debugger.recipe).pace, "begin", lambda wanted: wanted)
+    debugger.run(30_000)  # in one call, which leaves no snapshot on the way
+    monkeypatch.undo()
+    arm(debugger, watching(debugger, "x", 5.0), ignore=400)
+    walked = walked_by(monkeypatch, debugger)
+    assert debugger.step == 30_001 - 5 * 401
+    assert walked < 401 * 512 * 2
+
+
+def interrupted_at(monkeypatch: pytest.MonkeyPatch, debugger: Debugger, call: int) -> None:
+    """Press Ctrl-C within that call of a program."""
+    calls = itertools.count(1)
+    advance = Program.advance
+
+    def pressing(program: Program, *arguments: Any, **options: Any) -> Any:
+        if next(calls) == call:
+            debugger.interrupt.set()
+        return advance(program, *arguments, **options)
+
+    monkeypatch.setattr(Program, "advance", pressing)
+
+
 def test_an_interrupted_search_leaves_us_where_we_were() -> None:
     debugger = sliding()
     debugger.run(10)
@@ -421,6 +547,24 @@ def test_an_interrupted_search_leaves_us_where_we_were() -> None:
         debugger.reverse()
     assert (debugger.step, state(debugger)) == (10, [(1, 0, 0, True)])
     assert debugger.reverse().point.step == 3
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 5])
+def test_ctrl_c_in_the_middle_of_the_way_back_changes_nothing(
+    call: int, monkeypatch: pytest.MonkeyPatch, assert_same_bits: Any
+) -> None:
+    debugger = sliding("xla")
+    debugger.run(5000)
+    arm(debugger, holds(debugger, "x > 0"), ignore=4000)
+    arm(debugger, watching(debugger, "x", 6.0), ignore=500)
+    before, stops, place = debugger.snapshot(), debugger.stops, debugger.position
+    with monkeypatch.context() as patch:
+        interrupted_at(patch, debugger, call)
+        with pytest.raises(CommandError, match="interrupted"):
+            debugger.reverse()
+    assert_same_bits(debugger.snapshot(), before)
+    assert (debugger.stops, debugger.position, debugger.interrupt.is_set()) == (stops, place, False)
+    assert debugger.reverse().point.step == 5000 - 6 * 501
 
 
 def numbers(points: Sequence[StopPoint]) -> list[int]:

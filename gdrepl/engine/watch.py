@@ -1,0 +1,131 @@
+"""The triggers inside the compiled loop: what a call of it is told of them, what it carries of them, and what they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine.events import Shapes
+from gdrepl.engine.reading import Reading
+from gdrepl.engine.snapshot import Array
+from gdrepl.engine.triggers import Trigger
+
+_BITS = 62
+"""How many triggers share one number that says which of them hold."""
+Tensor = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Orders:
+    """What a call of the loop is told about its triggers.
+
+    Attributes:
+        ignore: for each trigger, how many times it may hold without ending the loop.
+        memory: what the triggers remember where the program is: `Program.blank_memory` or what an `Advance` handed back.
+        given: the values that each trigger is handed, by `Trigger.given`.
+        halting: False lets the loop run on where they hold, and only notes it.
+    """
+
+    ignore: Sequence[int]
+    memory: list[list[Any]]
+    given: list[list[Any]]
+    halting: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the triggers saw in one call of the loop.
+
+    Attributes:
+        held: for each, whether it held at the last point.
+        fired: for each, whether that ended the loop: it held and was not to be ignored any more.
+        hits: for each, at how many of the points it held; counted while they halt.
+        ignore: for each, how many more times it is to be ignored.
+        at: after which update each held, shape (updates, triggers); None while they halt.
+        memory: what they remember there.
+    """
+
+    held: tuple[bool, ...] = ()
+    fired: tuple[bool, ...] = ()
+    hits: tuple[int, ...] = ()
+    ignore: tuple[int, ...] = ()
+    at: Array | None = None
+    memory: list[list[Any]] = field(default_factory=list)
+
+
+class Watch:
+    """The triggers of one program.
+
+    The loop carries which of them hold, as the bits of whole numbers, which stay in registers: a vector of truth values
+    would cost as much as the updates.
+    """
+
+    def __init__(self, tf: Any, triggers: Sequence[Trigger]) -> None:
+        self._tf = tf
+        self.triggers = tuple(triggers)
+        self.words = -(-len(self.triggers) // _BITS)
+        """How many numbers the bits take."""
+
+    def __bool__(self) -> bool:
+        return bool(self.triggers)
+
+    def blank_memory(self, shapes: Shapes) -> list[list[Array]]:
+        """What the triggers remember where nothing lies behind."""
+        return [trigger.blank(shapes) for trigger in self.triggers]
+
+    def plain_orders(self, shapes: Shapes) -> Orders:
+        """Nothing lies behind, and nothing is to be ignored."""
+        return Orders([0] * len(self.triggers), self.blank_memory(shapes), [trigger.given() for trigger in self.triggers])
+
+    def tensors(self, orders: Orders) -> tuple[Any, ...]:
+        """What the loop is handed: the memory of the triggers, and what they are given; () where there are none."""
+        if not self:
+            return ()
+        memory, given = self._tf.nest.map_structure(self._tf.convert_to_tensor, (orders.memory, orders.given))
+        return memory, given
+
+    # Inside the loop
+
+    def begins(self, watched: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What the loop carries: the words of bits, and the memory of the triggers; () where there are none."""
+        return ([self._tf.constant(0, self._tf.int64)] * self.words, watched[0]) if self else ()
+
+    def look(self, reading: Reading, carried: tuple[Any, ...], watched: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same after one update, of which `reading` has both points."""
+        tf = self._tf
+        looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, carried[1], watched[1])]
+        bits = [tf.where(holds, tf.constant(1 << place % _BITS, tf.int64), 0) for place, (holds, _) in enumerate(looked)]
+        words = [tf.add_n(bits[first : first + _BITS]) for first in range(0, len(bits), _BITS)]
+        return words, [memory for _, memory in looked]
+
+    def holds(self, carried: tuple[Any, ...]) -> Tensor:
+        """Whether a trigger holds, shape ()."""
+        words = carried[0]
+        result = words[0] != 0
+        for word in words[1:]:
+            result |= word != 0
+        return result
+
+    # After a call of it
+
+    def seen(self, last: Seen, words: Sequence[int], memory: list[list[Any]], noted: Array | None) -> Seen:
+        """What was seen with one more call, at whose end the bits are `words`.
+
+        Args:
+            noted: the words after each update, shape (updates, words), where the loop was not to halt.
+        """
+        held = tuple(bool(words[place // _BITS] >> place % _BITS & 1) for place in range(len(self.triggers)))
+        if noted is not None:
+            at = self._unpacked(noted)
+            return replace(last, held=held, memory=memory, at=at if last.at is None else np.concatenate([last.at, at]))
+        fired = tuple(holds and not times for holds, times in zip(held, last.ignore))
+        hits = tuple(count + holds for count, holds in zip(last.hits, held))
+        ignore = tuple(times - (holds and times > 0) for times, holds in zip(last.ignore, held))
+        return replace(last, held=held, fired=fired, hits=hits, ignore=ignore, memory=memory)
+
+    def _unpacked(self, noted: Array) -> Array:
+        places = np.arange(len(self.triggers))
+        return (noted[:, places // _BITS] >> (places % _BITS) & 1).astype(np.bool_)
