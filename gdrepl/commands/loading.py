@@ -14,8 +14,9 @@ import numpy as np
 from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.naming import check_checkpoint_name
 from gdrepl.commands.preferences import check_preference
+from gdrepl.commands.printed import kept_from_events
 from gdrepl.commands.saving import FOLDERS
-from gdrepl.commands.saving_own import VALUES, kept_from_events, restore_kept, restore_own
+from gdrepl.commands.saving_own import VALUES, restore_kept, restore_own
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.commands.stop_info import stops_from_plain
@@ -82,7 +83,10 @@ def restore(session: Session, document: Document, file: Path) -> None:
         _restore_state(fresh, states[-1].body)
     values = [record for record in document.records if record.kind == VALUES]
     with _Reading(values[-1] if values else document.header):
-        fresh.kept = restore_kept(values[-1].body) if values else kept_from_events(fresh.events, start.problem.dtype)
+        if values:
+            fresh.kept = restore_kept(values[-1].body)
+        else:
+            fresh.kept = kept_from_events(fresh.events, start.problem.dtype, debugger.timeline.branches)
     debugger.places = replace(debugger.places, whole=not fresh.events)
     for record in document.records:
         if record.kind == "places":

@@ -5,16 +5,16 @@ A file has them only where there are some: older ones have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gdrepl.commands.kept import MOST_NUMBERS, MOST_VALUES, Kept
 from gdrepl.commands.own import Own, check_own_name
-from gdrepl.commands.session import Event, Session
-from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.commands.session import Session
+from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.recording.format import line_of
-from gdrepl.recording.numbers import array_from_json, typed_from_json, typed_to_json
+from gdrepl.recording.numbers import typed_from_json, typed_to_json
 
 VALUES = "values"
 """The kind of the record of the convenience values."""
@@ -82,26 +82,6 @@ def restore_kept(body: Mapping[str, Any]) -> Kept:
             raise ValueError(f"${name[:40]} has no value")
         kept = kept.with_named(name, value)
     return kept
-
-
-def kept_from_events(events: Iterable[Event], dtype: str) -> Kept:
-    """What print has shown, for a file without such a record, as it would be kept if the commands were run now."""
-    kept = Kept()
-    for event in events:
-        if event.result.get("type") == "Changed" and event.result.get("name") == "dtype":
-            dtype = str(event.result.get("after"))
-        if event.result.get("type") == "Printed":
-            kept = kept.with_printed(frozen(_of_unknown_kind(event.result.get("value"), dtype)))
-    return kept
-
-
-def _of_unknown_kind(value: object, dtype: str) -> Array:
-    """A value as a result has it: its numbers tell whether they are truth values, whole numbers or floats."""
-    leaf = value
-    while isinstance(leaf, list) and leaf:
-        leaf = leaf[0]
-    kind = "bool" if isinstance(leaf, bool) else "int64" if isinstance(leaf, int) else dtype
-    return array_from_json(value, kind)
 
 
 def _value_from_plain(plain: Any) -> Array | None:

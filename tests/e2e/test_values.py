@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill
+from driving import contents, do, error_of, hill, joined, without_checks
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
@@ -143,6 +144,42 @@ def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
     assert session.kept.last == printed > 0
     do(session, "print x", f"save {tmp_path / 'new.gds'}")
     assert replay_file(tmp_path / "new.gds").status == "match"
+
+
+OLD_KINDS = ("values", "places")
+
+
+def as_gdrepl_0_1_wrote_it(path: Path) -> None:
+    """Take the records out of a session file that 0.1 did not know."""
+    lines = without_checks(path.read_text()).splitlines()
+    path.write_text(joined(line for line in lines if json.loads(line)["kind"] not in OLD_KINDS))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("print step/4", "print x*(step/4)", "print step", "print x", "print 1/3"),
+        ("print x > 2", "print [1, 2] > step", "print [1, 2]", "print 1/0", "print step/0"),
+        ("set dtype float64", "print x", "goto main", "print x", "goto b1", "print x", "print step/4"),
+    ],
+)
+def test_a_file_from_before_values_gets_them_with_their_types_and_replays_once_it_is_saved_again(lines, folder):
+    session, again = hill(), hill()
+    do(session, "step 3", *lines, "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old")
+    assert [value.dtype for value in again.kept.printed] == [value.dtype for value in session.kept.printed]
+    do(again, "print $1/3 + step", "save new", "load new", "print $", "save new")
+    assert [replay_file(folder / name).mismatches for name in ("old.gds", "new.gds")] == [(), ()]
+
+
+def test_a_dtype_that_was_set_before_anything_was_run_is_that_of_the_values_printed_later(folder):
+    session, again = hill(), hill()
+    do(session, "goto 0", "print x/3", "set dtype float64", "goto 0", "print x/3", "step", "goto 0", "print x/3", "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old", "save new")
+    assert [str(value.dtype) for value in again.kept.printed] == ["float32", "float64", "float64"]
+    assert replay_file(folder / "new.gds").mismatches == ()
 
 
 def test_a_line_that_begins_with_a_value_is_told_what_to_type():
