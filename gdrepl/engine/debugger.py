@@ -392,11 +392,12 @@ class Debugger:
             self.timeline.add_segment(segment)
         segment = self.timeline.branches[position.branch].stretches[position.index].segment
         self._snapshot, self.position = self.past.reach(segment, position.step), position
+        self.checkpoints = Checkpoints()
         self._forget_places()
 
     def _forget_places(self) -> None:
         """There is another timeline: no place of it was visited but the one where we stand."""
-        self.places, self.checkpoints = Places((self.position,)), Checkpoints()
+        self.places = Places((self.position,))
 
     # Editing
 
@@ -423,10 +424,10 @@ class Debugger:
         self._edit(edits.engine(self._programs, self.recipe, self._snapshot, engine), label)
 
     def set_problem(self, problem: Problem, label: str = "edit") -> None:
-        """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
+        """Begin a branch with another problem at step 0; a timeline in which nothing was done yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
         start = self._program(recipe).fresh(problem.parameters, 0, recipe.spec.learning_rate)
-        unused = all(segment.last == segment.start.step for segment in self.timeline.segments())
+        unused = self.timeline.is_bare and not self.checkpoints
         if unused:
             self.timeline.branches.clear()
         self.position, self._snapshot = self.timeline.begin(recipe, start, label), start

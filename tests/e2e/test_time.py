@@ -185,11 +185,33 @@ def test_a_name_that_a_branch_took_is_passed_over(session: Session) -> None:
     assert do(session, "checkpoint")["name"] == "cp3"
 
 
-def test_another_problem_before_the_first_step_has_no_marks_of_the_old_one(session: Session) -> None:
-    do(session, "checkpoint", "problem sphere dim=2")
-    assert do(session, "info checkpoints")["checkpoints"] == []
+@pytest.mark.parametrize("line", ["problem sphere dim=2", "loss (x - 1)**2", "var x = 7", "set dtype float64"])
+def test_what_was_marked_or_branched_off_before_the_first_step_is_kept(session: Session, folder: Path, line: str) -> None:
+    do(session, "checkpoint here", "branch twig", line)
+    assert session.debugger.position.branch == "b1"
+    assert [each["name"] for each in do(session, "info checkpoints")["checkpoints"]] == ["here"]
+    assert place(do(session, "back"))[0] == "twig"
+    assert place(do(session, "restart here"))[0] == "main"
+    assert do(session, "print x")["value"] == 3.0
+    assert session.debugger.problem.loss.text == "(x-50)**2"
+    assert do(reloaded(session), "checkpoint")["id"] == 2
+    assert replay_file(folder / "there.gds").mismatches == ()
+
+
+@pytest.mark.parametrize("lines", [("branch twig",), ("branch rename twig",), ("checkpoint here",)])
+def test_each_of_them_alone_is_kept_too(session: Session, lines: tuple[str, ...]) -> None:
+    do(session, *lines, "loss (x - 1)**2")
+    assert do(session, f"goto {lines[0].split()[-1]}")["point"]["loss"] == 47**2
+
+
+def test_no_number_is_given_twice_though_another_problem_takes_the_place_of_one_on_which_nothing_was_done(
+    session: Session,
+) -> None:
+    do(session, "checkpoint", "branch", "goto main", "branch delete b1 --yes", "delete checkpoint 1", "problem sphere dim=2")
+    assert session.debugger.position.branch == "main"
     assert do(session, "back")["taken"] == 0
-    assert do(session, "print x")["value"] != 3.0
+    assert do(session, "checkpoint")["id"] == 2
+    assert do(session, "branch")["text"] == "on branch b2 from step 0"
 
 
 # --- min ----------------------------------------------------------------------------------------------------------------
