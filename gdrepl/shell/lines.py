@@ -61,19 +61,23 @@ class LineRunner:
         return None
 
     def run_init(self, name: str, lines: Iterable[str]) -> int | None:
-        """Run the lines of the start-up file. An error is told and ends it, and the session goes on.
+        """Run the lines of the start-up file. An error is told and ends it; at a prompt the session goes on.
 
-        What was merely done is not told, and in JSON nothing goes to standard output: nobody asked for it.
+        What was merely done is not told, and in JSON no result is: nobody asked for it.
         """
         was, self.stop_on_error, self._init = self.stop_on_error, True, name
         try:
             status = self.run(lines)
-            if status is None:
-                self.end()
-            return None if status == 1 else status
+            status = self.end() if status is None else status
+            return None if status == 1 and not was else status
         finally:
             self.session.executor.drop_block()
             self.stop_on_error, self._init = was, ""
+
+    def fail(self, command: str, error: GdreplError) -> int | None:
+        """Say why `command`, which nobody typed, cannot be done; returns the exit status where that ends the session."""
+        self._show(Outcome(command, error=error))
+        return 1 if self.stop_on_error else None
 
     def end(self) -> int | None:
         """Say so when the input ends within a block; returns the exit status where that ends the session, else None."""
@@ -173,9 +177,6 @@ class LineRunner:
             if outcome.error is None and (self.as_json or isinstance(outcome.result, Done)):
                 return
             outcome = replace(outcome, place=outcome.place or self._place) if outcome.error is not None else outcome
-            if self.as_json:
-                self._draw(outcome)
-                return
         if self.as_json:
             print(dumps(_to_json(outcome)), flush=True)
             return
