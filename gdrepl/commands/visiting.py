@@ -109,15 +109,13 @@ ACheckpoint = Annotated[
 def checkpoint(session: Session, name: CheckpointName | None = None) -> CheckpointMade:
     """Mark this place, to come back by restart.
 
-    It keeps all that is true here, the optimizer's slots too. Without NAME it is called cp1, cp2 and so on. info checkpoints
-    lists them, delete checkpoint ID forgets one, and goto NAME goes there as well.
+    It is a place in the timeline, with all that is true here, the optimizer's slots too. Without NAME it is called cp1, cp2 and
+    so on. info checkpoints lists them, delete checkpoint ID forgets one, and goto NAME goes there as well. The memory for it
+    counts into history-limit; where that is too little, restart computes the place again, to the same bits.
 
     Example: checkpoint before-lr
     """
-    debugger = session.debugger
-    chosen = name or checkpoint_name(session)
-    debugger.checkpoints = debugger.checkpoints.add(chosen, debugger.position, debugger.snapshot())
-    made = debugger.checkpoints.items[-1]
+    made = session.debugger.mark(name or checkpoint_name(session))
     return CheckpointMade(made.id, made.name, made.position.branch, made.position.step)
 
 
@@ -135,6 +133,6 @@ def restart(session: Session, which: ACheckpoint) -> Stepped:
 
 def _restart(session: Session, which: Checkpoint) -> Stepped:
     left = session.debugger.position.branch
-    move = session.debugger.stand(which.position, which.snapshot)
+    move = session.debugger.stand(which.position)
     stop = Stop("count", None, f"checkpoint {which.id}, {which.name}")
     return _arrived(session, replace(move, stops=(stop,)), left)

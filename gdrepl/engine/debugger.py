@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gdrepl.engine import edits, endings
 from gdrepl.engine.backwards import Backwards
-from gdrepl.engine.checkpoints import Checkpoints
+from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.lookout import Lookout, Memories
@@ -308,6 +308,13 @@ class Debugger:
         snapshot = self.past.reach(target.stretches[index].segment, step)
         self.position, self._snapshot = Position(target.name, index, step), snapshot
         return Move(before.point(), snapshot.point(), step - before.step, ())
+
+    def mark(self, name: str) -> Checkpoint:
+        """Make a checkpoint here; what is true here is kept with the history, within its limit."""
+        self.segment.keep(self._snapshot)
+        self.timeline.trim()
+        self.checkpoints = self.checkpoints.add(name, self.position)
+        return self.checkpoints.items[-1]
 
     def stand(self, position: Position, snapshot: Snapshot | None = None) -> Move:
         """Stand exactly at `position`, which may be before an edit of its step; `snapshot` is what is true there, if known."""

@@ -115,6 +115,26 @@ def test_a_checkpoint_survives_a_history_that_keeps_nothing() -> None:
     assert do(session, "print w")["value"] == wanted
 
 
+def test_the_memory_of_checkpoints_counts_into_the_limit_of_the_history() -> None:
+    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(50_000)"}, optimizer="sgd", engine="eager"))
+    bare = facts(session)
+    wanted = []
+    for _ in range(8):
+        do(session, "step", "checkpoint")
+        wanted.append(session.debugger.snapshot())
+    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 50_000 * 4 / 2**20  # w and grad
+    do(session, "set history-limit 1")
+    assert facts(session)["history in use (MB)"] <= 1
+    for id, snapshot in enumerate(wanted, 1):
+        do(session, f"restart {id}")
+        assert session.debugger.snapshot().same_as(snapshot)
+        assert facts(session)["history in use (MB)"] <= 1
+
+
+def facts(session: Session) -> dict[str, Any]:
+    return do(session, "info session")["facts"]
+
+
 def test_going_on_from_a_checkpoint_does_not_make_the_edit_that_followed(session: Session) -> None:
     do(session, "step 3", "checkpoint", "set lr 0.5", "step 2", "restart cp1")
     on = do(session, "step 2")
