@@ -16,7 +16,7 @@ from gdrepl.commands.naming import check_checkpoint_name
 from gdrepl.commands.preferences import check_preference
 from gdrepl.commands.printed import kept_from_events
 from gdrepl.commands.saving import FOLDERS
-from gdrepl.commands.saving_own import VALUES, restore_kept, restore_own
+from gdrepl.commands.saving_own import SHOWN, VALUES, restore_kept, restore_own, restore_shown
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.commands.stop_info import stops_from_plain
@@ -81,6 +81,10 @@ def restore(session: Session, document: Document, file: Path) -> None:
         raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
     with _Reading(states[-1]):
         _restore_state(fresh, states[-1].body)
+    for record in document.records:
+        if record.kind == SHOWN:
+            with _Reading(record):
+                fresh.shown = restore_shown(fresh, record.body)
     values = [record for record in document.records if record.kind == VALUES]
     with _Reading(values[-1] if values else document.header):
         if values:

@@ -28,7 +28,7 @@ from gdrepl.recording.numbers import dumps
 
 VERSION = 1
 SUFFIX = ".gds"
-KINDS = ("command", "problem", "segment", "points", "branch", "values", "places", "state")
+KINDS = ("command", "problem", "segment", "points", "branch", "values", "shown", "places", "state")
 """The kinds of events that this version knows; others are kept as they are."""
 NO_END = "the file ends early: there is no end record"
 

@@ -146,7 +146,7 @@ def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
     assert replay_file(tmp_path / "new.gds").status == "match"
 
 
-OLD_KINDS = ("values", "places")
+OLD_KINDS = ("values", "shown", "places")
 
 
 def as_gdrepl_0_1_wrote_it(path: Path) -> None:
@@ -343,11 +343,49 @@ def test_a_display_is_marked_when_it_changed_since_the_stop_before():
     assert marks(do(session, "goto 4")) == [False, False, False]
 
 
-def test_after_load_no_display_is_marked(tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_after_load_a_display_is_marked_when_it_changed_since_the_stop_before(dtype, folder):
+    session, again = hill(dtype=dtype), hill()
+    do(session, "step 2", "display x", "display x > 30", "display prev(x)", "display step/3", "step", "save d")
+    do(again, "load d", "save again")
+    assert (folder / "d.gds").read_bytes() == (folder / "again.gds").read_bytes()
+    assert marks(do(again, "goto 3")) == [False, False, False, False]
+    assert marks(do(again, "step")) == [True, True, True, True]
+    do(again, "save again")
+    assert replay_file(folder / "again.gds").mismatches == ()
+
+
+def test_a_display_that_showed_no_value_or_too_many_is_saved_too(folder):
+    session, again = hill(), hill()
+    do(session, "display prev(x)", "display arange(10001) + x", "goto 0", "save d")
+    do(again, "load d", "save again")
+    assert marks(do(again, "step")) == [True, False]  # of what is too large nothing is known
+    assert replay_file(folder / "d.gds").mismatches == replay_file(folder / "again.gds").mismatches == ()
+
+
+def test_a_file_from_before_the_marks_begins_without_one_and_replays_once_it_is_saved_again(folder):
+    session, again = hill(), hill()
+    do(session, "display x", "step 3", "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old", "display step", "save new")
+    assert [replay_file(folder / name).mismatches for name in ("old.gds", "new.gds")] == [(), ()]
+    assert marks(do(again, "step")) == [False, True]
+    do(again, "save new")
+    assert replay_file(folder / "new.gds").mismatches == ()
+
+
+@pytest.mark.parametrize(
+    "displays",
+    ["7", "null", "[7]", '[{"id":1}]', '[{"id":9,"value":null}]', '[{"id":1,"value":null},{"id":1,"value":null}]',
+     '[{"id":1,"value":{"dtype":"object","value":1}}]', '[{"id":1,"value":{"dtype":"float32","value":"x"}}]'],
+)  # fmt: skip
+def test_a_file_with_marks_that_cannot_be_is_refused(displays, folder):
     session = hill()
-    do(session, "display x", "step 3", f"save {tmp_path / 'd.gds'}", f"load {tmp_path / 'd.gds'}")
-    assert marks(do(session, "step")) == [False]
-    assert marks(do(session, "step")) == [True]
+    do(session, "display x", "save d")
+    text = without_checks((folder / "d.gds").read_text())
+    line = next(line for line in text.splitlines() if '"kind":"shown"' in line)
+    (folder / "d.gds").write_text(text.replace(line, f'{{"kind":"shown","displays":{displays}}}'))
+    assert "the shown record" in error_of(session, "load d").message
 
 
 def test_a_failing_run_leaves_the_marks_as_they_were():
