@@ -31,9 +31,9 @@ def parse_count(text: str, session: Session) -> int:
     return number
 
 
-def parse_step(text: str, session: Session) -> int:
-    """A step of the branch in force: a number, `start`, `end`, or relative as +5 and -5."""
-    branch, here = session.debugger.branch, session.debugger.step
+def parse_step(text: str, session: Session, of: Branch | None = None) -> int:
+    """A step of the branch in force or of another one: a number, `start`, `end`, or from where we stand, as +5 and -5."""
+    branch, here = of or session.debugger.branch, session.debugger.step
     text = whole_in(session, text)
     if text in ("start", "end"):
         return branch.start if text == "start" else branch.end

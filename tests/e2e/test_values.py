@@ -270,6 +270,54 @@ def test_over_steps_of_the_hill_is_its_closed_form():
     assert answer["value"] == pytest.approx([x_at(step) for step in (0, 5, 10, 15, 20)], rel=1e-12)
 
 
+def test_over_reads_the_steps_of_another_branch(folder):
+    session = hill(dtype="float64")
+    do(session, "step 20", "goto 10", "set lr 0.5", "step 2")  # a rate of 0.5 leads to 50 at once
+    here = session.debugger.position
+    main = [x_at(step) for step in range(21)]
+    assert do(session, "print x over main")["value"] == pytest.approx(main, rel=1e-12)
+    answer = do(session, "print x over main:5: every 5")
+    assert (answer["expression"], answer["steps"]) == ("x over main", [5, 10, 15, 20])
+    assert answer["value"] == pytest.approx(main[5::5], rel=1e-12)
+    assert do(session, "print x over main:start:2")["value"] == pytest.approx(main[:3], rel=1e-12)
+    alone = do(session, "print x over b1:9:")
+    assert (alone["expression"], alone["steps"]) == ("x", [9, 10, 11, 12])
+    assert alone["value"] == pytest.approx([*main[9:11], 50, 50], rel=1e-12)
+    assert session.debugger.position == here
+    do(session, "save over")
+    assert replay_file(folder / "over.gds").mismatches == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("print x over mian", "there is no branch 'mian'", "did you mean 'main'"),
+        ("print x over mian:0:2", "there is no branch 'mian'", "did you mean 'main'"),
+        ("print x over main:5", "'main:5' is not a range of steps", "print x over main:0:40"),
+        ("print x over 5", "'5' is not a range of steps", "print x over 0:40"),
+        ("print x over main:0:5:2", "'main:0:5:2' is not a range of steps", "print x over 0:40"),
+        ("print x over main:0:99", "branch main has steps 0 to 20, not 99", ""),
+        ("print x over main:9:2", "there are no steps 9 to 2", "earlier step first"),
+        ("print x over main:a:b", "'a' is not a step", "type a step"),
+        ("print prev(x) over main:0:5", "at step 0: there is no point before step 0", "over main:1:5 leaves step 0 out"),
+    ],
+)
+def test_a_slip_in_a_range_of_another_branch_is_told(line, message, hint):
+    session = hill()
+    do(session, "step 20", "goto 10", "set lr 0.5", "step 2")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message.startswith(message)
+    assert hint in error.hint
+    assert contents(session) == before
+
+
+def test_a_range_too_long_is_refused_with_one_of_its_own_branch():
+    session = hill(engine="xla")
+    do(session, "step 20000", "branch")
+    assert error_of(session, "print x over main").hint == "over main:0:20000 every 21"
+
+
 def test_at_reads_places_as_goto_does():
     session = hill(dtype="float64")
     do(session, "step 20", "goto 10", "set x 0", "step 2")
