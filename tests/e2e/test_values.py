@@ -57,6 +57,57 @@ def test_values_are_read_as_numbers_of_steps_places_and_settings():
     assert session.definitions.constants["c"] == [4, -0.25]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_counts_are_computed_of_values_and_numbers(dtype, folder):
+    session = hill(dtype=dtype)
+    do(session, "set $n = 4", "set $tenth = 0.1", "set $half = 0.5", "print 3", "break if x > 100")
+    do(session, "step 2*$n", "step $n + 1", "reverse-step 2*$ - 1", "continue 10 * $tenth", "step 2 * $half")
+    assert session.debugger.step == 8 + 5 - 5 + 1 + 1
+    do(session, "back floor($n / 3)", "forward $n - 3", "ignore 1 $n*$n", "run 2*3", "set max-steps 10**$n")
+    assert session.debugger.stops.get(1).ignore == 16
+    assert (session.debugger.step, session.debugger.max_steps) == (6, 10_000)
+    assert len(do(session, "print x over 0:6 every 2*$half")["steps"]) == 7
+    do(session, "define twice ;; step 2*$arg0 ;; end", "twice $n", "save counts")
+    assert session.debugger.step == 14
+    assert replay_file(folder / "counts.gds").mismatches == ()
+
+
+def test_a_count_beyond_the_digits_of_float32_is_exact():
+    session = hill()
+    do(session, "break if x > 100", "set $big = 4096*4096", "ignore 1 $big + 1")
+    assert session.debugger.stops.get(1).ignore == 16_777_217
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("step $n/8", "'$n/8' is 0.5, not a whole number", "floor(...)"),
+        ("step $n - 4", "'$n - 4' is not a number of steps", "2*$n"),
+        ("step 10**20", "'10**20' is not a number of steps", "2*$n"),
+        ("step 10**400", "'10**400' is not a number of steps", "2*$n"),
+        ("step 1/0", "'1/0' is not a number of steps", "2*$n"),
+        ("step 2*x", "'2*x' is not a number of steps", "2*$n"),
+        ("step 2*step", "'2*step' is not a number of steps", "2*$n"),
+        ("step $n > 3", "'$n > 3' is not a number of steps", "2*$n"),
+        ("step [$n, 1]", "'[$n, 1]' is not a number of steps", "2*$n"),
+        ("step 5 6", "'5 6' is not a number of steps", "2*$n"),
+        ("step 2*$no", "$no has no value", "did you mean"),
+        ("step __import__('os')", "'__import__('os')' is not a number of steps", "2*$n"),
+        ("continue 1.5", "'1.5' is not a number of steps", "2*$n"),
+        ("back 3*$n/8", "'3*$n/8' is 1.5, not a whole number", "floor(...)"),
+        ("ignore 1 0 - $n", "'0 - $n' is not a number of times", "from 0"),
+    ],
+)
+def test_a_count_that_is_none_is_told(line, message, hint):
+    session = hill()
+    do(session, "set $n = 4", "break if x > 100", "step")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message == message
+    assert hint in error.hint
+    assert contents(session) == before
+
+
 def test_what_stands_on_its_own_in_a_recording_holds_the_digits():
     session = hill()
     do(session, "print [x, -x]", "set $low = -x", "break if x**2 > $low**2", "display dot($1, $1)", "break if $low < x")
