@@ -47,6 +47,7 @@ class LineRunner:
         self._activity: Activity | None = None
         self._place = ""
         self._init = ""
+        self._prompting = self._told = self._below = False
         session.prepare = self._watch
         if session.built is not None:
             self._watch(session.built)
@@ -99,7 +100,7 @@ class LineRunner:
     def run_terminal(self) -> int | None:
         """Prompt and read plain lines from a terminal that can do no more; an empty line repeats as it does in gdb."""
         last = ""
-        self.session.confirm = self._confirm
+        self.session.confirm, self._prompting = self._confirm, True
         while True:
             try:
                 line = input("> " if self.session.executor.block is not None else "(gd) ")
@@ -114,9 +115,12 @@ class LineRunner:
                 self.end()
                 continue
             line = line.strip() or last
-            last = repeatable(self.session, line)
+            last, self._told, self._below = repeatable(self.session, line), False, False
             status = self.run([line], numbered=False)
             if status == INTERRUPTED:
+                if not self._told:
+                    self._leave_echo()
+                    print("interrupted")
                 continue
             if status is not None:
                 return status
@@ -168,6 +172,7 @@ class LineRunner:
             if outcome.error is not None and self.stop_on_error:
                 return 1
             if self.signals.interrupted:  # what follows on the line was meant, too
+                self._told = outcome.tells_of_interrupt
                 return INTERRUPTED
             self.signals.forget()
         return None
@@ -183,7 +188,15 @@ class LineRunner:
         if outcome.silent:
             return
         with self._activity.aside() if self._activity is not None else contextlib.nullcontext():
+            if self._prompting and self.signals.interrupted:
+                self._leave_echo()
             self._draw(outcome)
+
+    def _leave_echo(self) -> None:
+        """Go below the ^C that the terminal has echoed, once a line."""
+        if not self._below:
+            print()
+        self._below = True
 
     def _draw(self, outcome: Outcome) -> None:
         from gdrepl.display.views import make_console, render, render_error
