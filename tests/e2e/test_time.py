@@ -164,7 +164,7 @@ def test_checkpoints_are_listed_and_deleted(session: Session) -> None:
 def test_delete_still_deletes_breakpoints(session: Session) -> None:
     do(session, "break if loss < 1", "break if loss < 2", "checkpoint", "delete 1")
     assert [each["id"] for each in do(session, "info break")["stops"]] == [2]
-    do(session, "delete")
+    do(session, "delete --yes")
     assert do(session, "info break")["stops"] == []
     assert len(do(session, "info checkpoints")["checkpoints"]) == 1
 

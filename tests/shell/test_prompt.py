@@ -277,7 +277,7 @@ def test_ctrl_c_ends_commands_that_resume_for_ever(gd):
     gd.type("\x03")
     gd.at_prompt()
     assert step_of(gd) > began + 40
-    gd.run("delete")
+    gd.run("delete --yes")
     before = step_of(gd)
     gd.run("step 1")
     assert step_of(gd) == before + 1
