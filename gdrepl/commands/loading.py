@@ -296,6 +296,8 @@ def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
             if value.shape != problem.parameters[name].shape:
                 raise ValueError(f"{part} {name} has shape {value.shape}, not {problem.parameters[name].shape}")
     loss, rate = (frozen(array_from_json(body[name], dtype)) for name in ("loss", "learning_rate"))
+    if loss.shape or rate.shape:
+        raise ValueError("loss and learning rate are one number each")
     return Snapshot(whole_of(body["step"]), arrays["parameters"], tuple(slots), loss, arrays["gradient"], rate)
 
 

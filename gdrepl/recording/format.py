@@ -221,7 +221,7 @@ def decode(source: str | bytes, strict: bool = True) -> Document:
     if version not in READERS:
         known = ", ".join(map(str, READERS))
         raise SessionFileError(
-            f"format version {version} is not readable here; versions readable: {known}",
+            f"format version {str(version)[:20]} is not readable here; versions readable: {known}",
             line=lines[0].number,
             hint="a newer gdrepl may read it",
         )
