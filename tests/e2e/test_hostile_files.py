@@ -1,4 +1,4 @@
-"""Session files in which a stranger has put something else in place of each member: a line that says so, or a session that works."""
+"""Session files in which a stranger has put something else in place of a member: a line that says so, or a working session."""
 
 from __future__ import annotations
 
