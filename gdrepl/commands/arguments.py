@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from gdrepl.commands.kept import parse_question, whole_in, with_digits
+import numpy as np
+
+from gdrepl.commands.kept import (
+    check_values,
+    is_value,
+    parse_question,
+    parse_with_values,
+    values_in,
+    whole_in,
+    with_digits,
+)
 from gdrepl.commands.naming import ENDS
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.engine.checkpoints import Checkpoint
-from gdrepl.errors import CommandError, did_you_mean
-from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression
+from gdrepl.engine.scopes import value_in
+from gdrepl.errors import CommandError, ExpressionError, did_you_mean
+from gdrepl.expression import FUNCTIONS, NAMED_CONSTANTS, POINT_FUNCTIONS, POINT_NAMES, Expression, Scope
 from gdrepl.insight.lowest import lowest_step
+from gdrepl.recording.numbers import shortest
 
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
@@ -24,16 +37,42 @@ MOST_STEPS = 10**12
 
 
 def parse_count(text: str, session: Session) -> int:
-    """A whole number from 1, also as 1_000 or 1e6."""
-    number = whole_number(whole_in(session, text))
+    """A whole number from 1, also as 1_000, 1e6 or 2*$n."""
+    number = whole_value(text, session)
     if number is None or not 1 <= number <= MOST_STEPS:
-        raise CommandError(f"'{text[:40]}' is not a number of steps", "type a whole number from 1, such as 10 or 1e6")
+        raise CommandError(f"'{text[:40]}' is not a number of steps", "type a whole number from 1, such as 10, 1e6 or 2*$n")
     return number
 
 
-def parse_step(text: str, session: Session) -> int:
-    """A step of the branch in force: a number, `start`, `end`, or relative as +5 and -5."""
-    branch, here = session.debugger.branch, session.debugger.step
+def whole_value(text: str, session: Session) -> int | None:
+    """The whole number that is typed, that a value stands for, or that an expression of numbers and values gives, as in gdb.
+
+    It is computed in float64, a float32 value as it is printed: 10*$a is 1 where $a is 0.1. None for anything else.
+
+    Raises:
+        CommandError, ExpressionError: a value is unknown, or what comes out is one number but not a whole one.
+    """
+    number = whole_number(whole_in(session, text) if is_value(text) else text)  # a value alone has all its digits
+    if number is not None:
+        return number
+    check_values(session, text)
+    try:
+        expression = parse_with_values(session, text, ())
+        known = values_in(session, expression)
+        values = {name: shortest(each) if each.dtype == np.float32 else each for name, each in known.items()}
+        value = value_in(expression, Scope({}), "float64", values)
+    except ExpressionError:
+        return None
+    if value.ndim or value.dtype == bool or not np.isfinite(value) or isinstance(expression.tree, ast.Constant):
+        return None
+    if value != np.floor(value):
+        raise CommandError(f"'{text[:40]}' is {value}, not a whole number", "floor(...) is the next whole number below")
+    return int(value)
+
+
+def parse_step(text: str, session: Session, of: Branch | None = None) -> int:
+    """A step of the branch in force or of another one: a number, `start`, `end`, or from where we stand, as +5 and -5."""
+    branch, here = of or session.debugger.branch, session.debugger.step
     text = whole_in(session, text)
     if text in ("start", "end"):
         return branch.start if text == "start" else branch.end
@@ -164,6 +203,11 @@ def _numbers(session: Session) -> Iterable[str]:
     return ["1", "10", "100", "1000"]
 
 
+def complete_values(session: Session, head: str) -> Iterable[str]:
+    """Convenience values, in a count that is computed."""
+    return [f"${name}" for name in session.kept.named]
+
+
 def _stop_ids(session: Session) -> Iterable[str]:
     return [str(item.id) for item in session.debugger.stops] if session.ready else []
 
@@ -199,7 +243,7 @@ def parse_path(text: str, session: Session) -> Path:
     return path
 
 
-Count = Annotated[int, Argument("count", parse_count, _numbers)]
+Count = Annotated[int, Argument("count", parse_count, _numbers, rest=True, after=complete_values)]
 Step = Annotated[int, Argument("step", parse_step, complete_steps)]
 Where = Annotated[Place, Argument("step", parse_place, _places)]
 Condition = Annotated[

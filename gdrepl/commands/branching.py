@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from gdrepl.commands.arguments import ABranch, complete_branches
+from gdrepl.commands.line import YES
 from gdrepl.commands.naming import check_branch_name
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Done, Stepped
@@ -15,8 +16,6 @@ from gdrepl.commands.session import Session
 from gdrepl.engine.snapshot import Stop
 from gdrepl.engine.tending import check_deletable, delete_branch, rename_branch
 from gdrepl.errors import CommandError, ConfirmationNeeded
-
-YES = "--yes"
 
 
 @dataclass(frozen=True, slots=True)

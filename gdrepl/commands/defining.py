@@ -79,7 +79,8 @@ def loss(session: Session, expression: LossText) -> Begun:
     """Put another loss in force.
 
     It is an expression of the parameters (var) and constants (const) that gives one number. It begins a new branch at step
-    0; the old branches are kept. A loss that cannot be computed changes nothing.
+    0; the old branches are kept, but for a first one on which nothing was run or marked. A loss that cannot be computed
+    changes nothing.
 
     Example: loss (x - 50)**2
     """

@@ -37,7 +37,8 @@ def set_(session: Session, what: Setting) -> Changed:
 
     `set lr 0.1`, `set lr cosine_decay(0.1, decay_steps=100)`, `set optimizer adam(beta_1=0.8)`, `set clipnorm 1`,
     `set x 7`, `set w[0] 3`, and the settings max-steps, history-limit (MB), print-precision,
-    confirm (on or off), engine, dtype and seed.
+    confirm (on or off), engine, dtype and seed. Within history-limit lie the points and snapshots of all branches, those of
+    checkpoints too; what does not fit is computed again when it is asked for. info session shows how much is in use.
     `set $name = EXPR` keeps a value for later expressions: print x - $name. It is no change of what is being run.
     Any other change is an event of the timeline: going back across it restores what was in force then, and a change made in
     the past begins a new branch. A new optimizer begins with new slots and keeps the learning rate unless it is given one.

@@ -171,6 +171,21 @@ def values_in(session: Session, expression: Expression) -> dict[str, Array]:
     return {match.group().replace("$", "_"): value for match, value in _tokens(session, expression.text)}
 
 
+def is_value(text: str) -> bool:
+    """Whether a text is one $... and nothing else."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def check_values(session: Session, text: str) -> None:
+    """See that each $... in a text stands for a value.
+
+    Raises:
+        ExpressionError: one does not.
+    """
+    for _ in _tokens(session, text):
+        pass
+
+
 def with_digits(session: Session, text: str) -> str:
     """`text` with the digits of each value in place of its $...: what is to stand on its own in a recording.
 

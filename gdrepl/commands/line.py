@@ -10,6 +10,8 @@ from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.errors import CommandError
 
 _CUTS = re.compile(r"""(?<=[\s(,=])("[^"]*"|'[^']*')|;;""")
+YES = "--yes"
+"""What says yes on a line to what is asked at a terminal."""
 END = "end"
 """The line that ends a block."""
 _END = re.compile(rf";;(?=\s*{END}\s*$)")

@@ -14,8 +14,9 @@ import numpy as np
 from gdrepl.commands.definitions import Definitions
 from gdrepl.commands.naming import check_checkpoint_name
 from gdrepl.commands.preferences import check_preference
+from gdrepl.commands.printed import kept_from_events
 from gdrepl.commands.saving import FOLDERS
-from gdrepl.commands.saving_own import VALUES, kept_from_events, restore_kept, restore_own
+from gdrepl.commands.saving_own import SHOWN, VALUES, restore_kept, restore_own, restore_shown
 from gdrepl.commands.session import Event, Session
 from gdrepl.commands.setup import Setup, Start
 from gdrepl.commands.stop_info import stops_from_plain
@@ -80,9 +81,16 @@ def restore(session: Session, document: Document, file: Path) -> None:
         raise SessionFileError("the file has no state record", hint="gdrepl resume continues a journal")
     with _Reading(states[-1]):
         _restore_state(fresh, states[-1].body)
+    for record in document.records:
+        if record.kind == SHOWN:
+            with _Reading(record):
+                fresh.shown = restore_shown(fresh, record.body)
     values = [record for record in document.records if record.kind == VALUES]
     with _Reading(values[-1] if values else document.header):
-        fresh.kept = restore_kept(values[-1].body) if values else kept_from_events(fresh.events, start.problem.dtype)
+        if values:
+            fresh.kept = restore_kept(values[-1].body)
+        else:
+            fresh.kept = kept_from_events(fresh.events, start.problem.dtype, debugger.timeline.branches)
     debugger.places = replace(debugger.places, whole=not fresh.events)
     for record in document.records:
         if record.kind == "places":
@@ -288,6 +296,8 @@ def _snapshot_from_plain(body: Mapping[str, Any], problem: Problem) -> Snapshot:
             if value.shape != problem.parameters[name].shape:
                 raise ValueError(f"{part} {name} has shape {value.shape}, not {problem.parameters[name].shape}")
     loss, rate = (frozen(array_from_json(body[name], dtype)) for name in ("loss", "learning_rate"))
+    if loss.shape or rate.shape:
+        raise ValueError("loss and learning rate are one number each")
     return Snapshot(whole_of(body["step"]), arrays["parameters"], tuple(slots), loss, arrays["gradient"], rate)
 
 

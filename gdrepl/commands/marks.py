@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from gdrepl.commands.arguments import parse_ids
+from gdrepl.commands.line import YES
 from gdrepl.commands.registry import Argument
 from gdrepl.commands.results import CheckpointInfo, Checkpoints, Done
 from gdrepl.commands.session import Session
@@ -33,20 +34,23 @@ def _info(session: Session, item: Checkpoint) -> CheckpointInfo:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What `delete` is to delete: breakpoints, all of them where none is named, or checkpoints."""
+    """What `delete` is to delete: stops, all of them where none is named, or checkpoints; `yes` says that all may go."""
 
     stops: tuple[int, ...] = ()
     checkpoints: tuple[int, ...] = ()
+    yes: bool = False
 
 
 EVERY_STOP = Deletion()
 
 
 def parse_deletion(text: str, session: Session) -> Deletion:
-    """Numbers of breakpoints, or `checkpoint` and numbers or names of those."""
+    """Numbers of stops, `--yes` for all of them, or `checkpoint` and numbers or names of those."""
     word, _, rest = text.partition(" ")
     if word not in ("checkpoint", "checkpoints", "cp"):
-        return Deletion(parse_stop_ids(text, session))
+        words = text.split()
+        named = " ".join(each for each in words if each != YES)
+        return Deletion(parse_stop_ids(named, session), yes=YES in words)
     checkpoints = session.debugger.checkpoints
     ids: list[int] = []
     for each in rest.replace(",", " ").split():
@@ -58,7 +62,7 @@ def parse_deletion(text: str, session: Session) -> Deletion:
 
 
 def _deletable(session: Session) -> Iterable[str]:
-    return ["checkpoint", *complete_stop_ids(session)]
+    return ["checkpoint", *complete_stop_ids(session), YES]
 
 
 def _more_deletable(session: Session, head: str) -> Iterable[str]:

@@ -18,6 +18,11 @@ class Outcome:
     place: str = ""
     silent: bool = False
 
+    @property
+    def tells_of_interrupt(self) -> bool:
+        """Whether it is that of a run which Ctrl-C ended, and which says so."""
+        return not self.silent and any(stop.kind == "interrupt" for stop in getattr(self.result, "stops", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Script:

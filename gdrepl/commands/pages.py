@@ -189,9 +189,10 @@ debug -x FILE`. An error names file and line, ends the script, and leaves what w
   save stops FILE         writes stops and displays as such a script
   info commands           shows what define and alias have made
 
-`gdrepl debug` first runs init.gd in $XDG_CONFIG_HOME/gdrepl, or in ~/.config/gdrepl; --no-init leaves it out. config.toml
-beside it holds settings under [settings] (max-steps, history-limit, print-precision, confirm) and what concerns the screen
-under [options] (color, ascii, width). A recording holds what was run, so that its replay needs neither file.
+`gdrepl debug` first runs init.gd in $XDG_CONFIG_HOME/gdrepl, or in ~/.config/gdrepl; --no-init leaves it out. An error in
+it ends a batch with status 1; at a prompt it is told, and the session goes on. config.toml beside it holds settings under
+[settings] (max-steps, history-limit, print-precision, confirm) and what concerns the screen under [options] (color, ascii,
+width). A recording holds what was run, so that its replay needs neither file.
 
   (gd) define look ;; print $arg0 ;; print norm(grad) ;; end
   look is defined: 2 lines

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import numpy as np
 
-from gdrepl.commands.arguments import Place, complete_expression, parse_count, parse_place, parse_step
+from gdrepl.commands.arguments import (
+    Place,
+    complete_branches,
+    complete_expression,
+    parse_count,
+    parse_place,
+    parse_step,
+    whole_number,
+)
 from gdrepl.commands.kept import parse_question
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import Printed
@@ -23,23 +31,24 @@ from gdrepl.insight.hindsight import values_at
 MOST_STEPS = 10_000
 
 _AT = re.compile(r"(?P<what>.*\S)\s+at\s+(?P<place>\S+)")
-_OVER = re.compile(r"(?P<what>.*\S)\s+over\s+(?P<first>[^\s:]*):(?P<last>[^\s:]*)(?:\s+every\s+(?P<every>\S+))?")
+_OVER = re.compile(r"(?P<what>.*\S)\s+over\s+(?P<span>\S+)(?:\s+every\s+(?P<every>\S+))?")
 _UNFINISHED = re.compile(r".*\s(?P<word>at|over|every)(\s.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An expression, and the steps to ask it at: one place, or from `first` to `last`; neither is here."""
+    """An expression, and the steps to ask it at: one place, or from `first` to `last` of `branch`; neither is here."""
 
     expression: Expression
     place: Place | None = None
     first: int | None = None
     last: int | None = None
     every: int = 1
+    branch: str | None = None
 
 
 def parse_print(text: str, session: Session) -> Question:
-    """`EXPR`, `EXPR at STEP`, or `EXPR over A:B every N`."""
+    """`EXPR`, `EXPR at STEP`, or `EXPR over A:B every N`, `over BRANCH`, `over BRANCH:A:B`."""
     over, at = _OVER.fullmatch(text), _AT.fullmatch(text)
     if over is not None:
         return _over(over, session)
@@ -55,14 +64,27 @@ def parse_print(text: str, session: Session) -> Question:
 
 
 def _over(over: re.Match[str], session: Session) -> Question:
-    branch = session.debugger.branch
-    first = parse_step(over["first"], session) if over["first"] else branch.start
-    last = parse_step(over["last"], session) if over["last"] else branch.end
+    name, low, high = _span(over["span"], session)
+    branch = session.debugger.timeline.branch(name or session.debugger.position.branch)
+    first = parse_step(low, session, branch) if low else branch.start
+    last = parse_step(high, session, branch) if high else branch.end
     every = parse_count(over["every"], session) if over["every"] else 1
-    return Question(parse_question(session, over["what"]), None, first, last, every)
+    return Question(parse_question(session, over["what"]), None, first, last, every, branch.name)
+
+
+def _span(text: str, session: Session) -> tuple[str, str, str]:
+    """Branch, first and last step of `A:B`, `BRANCH` or `BRANCH:A:B`; empty where they are not given."""
+    parts = text.split(":")
+    if len(parts) == 2 and parts[0] not in session.debugger.timeline.branches:
+        return "", parts[0], parts[1]
+    if len(parts) not in (1, 3) or whole_number(text) is not None:
+        raise CommandError(f"'{text[:40]}' is not a range of steps", "for example print x over 0:40, print x over main:0:40")
+    return parts[0], *(parts[1:] if len(parts) == 3 else ("", ""))
 
 
 def _after(session: Session, head: str) -> Sequence[str]:
+    if head.split()[-1:] == ["over"]:
+        return list(complete_branches(session))
     words = [word for word in ("at", "over", "every") if word not in head.split()]
     return [*complete_expression(session), *words]
 
@@ -70,7 +92,7 @@ def _after(session: Session, head: str) -> Sequence[str]:
 What = Annotated[Question, Argument("expression", parse_print, complete_expression, rest=True, after=_after)]
 
 
-@registry.command("print", "p", group="data", repeats=True, syntax="EXPRESSION [at STEP | over A:B [every N]]")
+@registry.command("print", "p", group="data", repeats=True, syntax="EXPRESSION [at STEP | over [BRANCH:]A:B [every N]]")
 def print_(session: Session, question: What) -> Printed:
     """Compute EXPRESSION at this point, or at past ones.
 
@@ -78,7 +100,8 @@ def print_(session: Session, question: What) -> Printed:
     `help expressions`; also what var and const have defined and no loss reads yet.
 
     `print E at 40` and `print E over 0:100 every 10` compute at past steps what nobody recorded, to the last bit as it was
-    there; we stay where we are. STEP is as in goto.
+    there; we stay where we are. STEP is as in goto. The steps are those of the branch in force; `over BRANCH` and
+    `over BRANCH:0:100` are those of another one.
 
     Each value is kept: $1 is the first, $ the last, $$ the one before, $$3 the third before. The last 1000 values of up to
     10000 numbers each are kept; `info values` lists them, `set $name = EXPR` gives one a name. In a stop, a display or a loss
@@ -89,37 +112,47 @@ def print_(session: Session, question: What) -> Printed:
     expression = question.expression
     steps: list[int] = []
     if question.first is not None and question.last is not None:
-        steps = _steps(question.first, question.last, question.every, session.debugger.branch)
-        value = _stacked(expression, _values(session, expression, steps, session.debugger.branch))
+        branch = _branch_of(session, question.branch)
+        steps = _steps(session, question.first, question.last, question.every, branch)
+        value = _stacked(expression, _values(session, expression, steps, branch))
     elif question.place is not None:
-        branch = _branch_of(session, question.place)
+        branch = _branch_of(session, question.place.branch)
         value = _values(session, expression, [question.place.step], branch)[0]
     else:
         value = session.ask(expression)
     session.kept = session.kept.with_printed(value)
-    text = expression.text if question.place is None else f"{expression.text} at {_named(session, question.place)}"
-    return Printed(text, value, tuple(steps), session.kept.last)
+    return Printed(expression.text + _where(session, question), value, tuple(steps), session.kept.last)
 
 
-def _named(session: Session, place: Place) -> str:
-    elsewhere = place.branch is not None and place.branch != session.debugger.position.branch
-    return f"{place.branch}:{place.step}" if elsewhere else str(place.step)
+def _where(session: Session, question: Question) -> str:
+    """What to say of where it was asked; the steps of a range stand beside it."""
+    place = question.place
+    branch = question.branch if place is None else place.branch
+    elsewhere = branch if branch != session.debugger.position.branch else None
+    if place is not None:
+        return f" at {elsewhere}:{place.step}" if elsewhere else f" at {place.step}"
+    return f" over {elsewhere}" if elsewhere else ""
 
 
-def _branch_of(session: Session, place: Place) -> Branch:
-    """The branch of a place.
+def _branch_of(session: Session, name: str | None) -> Branch:
+    """The branch of that name, or the one in force.
 
     Raises:
         CommandError: it is of another problem than that in force.
     """
     debugger = session.debugger
-    branch = debugger.timeline.branch(place.branch or debugger.position.branch)
+    branch = debugger.timeline.branch(name or debugger.position.branch)
     if branch.stretches[-1].segment.recipe.problem.program_key != debugger.problem.program_key:
         raise CommandError(f"branch {branch.name} is of another problem", f"goto {branch.name}, then print")
     return branch
 
 
-def _steps(first: int, last: int, every: int, branch: Branch) -> list[int]:
+def _range(session: Session, first: int, last: int, branch: Branch) -> str:
+    """A range as it is typed behind `over`."""
+    return f"{first}:{last}" if branch is session.debugger.branch else f"{branch.name}:{first}:{last}"
+
+
+def _steps(session: Session, first: int, last: int, every: int, branch: Branch) -> list[int]:
     if first > last:
         raise CommandError(f"there are no steps {first} to {last}", "give the earlier step first")
     branch.holding(first)
@@ -129,7 +162,7 @@ def _steps(first: int, last: int, every: int, branch: Branch) -> list[int]:
         coarser = -(-(last - first + 1) // 1_000)
         raise CommandError(
             f"steps {first} to {last} are {count} to compute; {MOST_STEPS} are allowed",
-            f"over {first}:{last} every {coarser}",
+            f"over {_range(session, first, last, branch)} every {coarser}",
         )
     return list(range(first, last + 1, every))
 
@@ -141,7 +174,7 @@ def _values(session: Session, expression: Expression, steps: Sequence[int], bran
         if steps[0] == branch.start and "no point before" in error.message:
             later = branch.start + 1
             error.hint = (
-                f"over {later}:{max(later, steps[-1])} leaves step {branch.start} out"
+                f"over {_range(session, later, max(later, steps[-1]), branch)} leaves step {branch.start} out"
                 if len(steps) > 1
                 else f"at {later} is the first step with one before it"
             )

@@ -152,6 +152,7 @@ def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError
     )
     taken = result.get("taken")
     session.executor.follows = False  # the commands of its stops were recorded one by one
+    asks, session.confirm = session.confirm, lambda question: True  # what an older gdrepl did without asking
     session.debugger.interrupt_after = taken if interrupted and isinstance(taken, int) and taken >= 0 else None
     try:
         for outcome in session.execute(line):
@@ -159,7 +160,7 @@ def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError
                 return outcome.error
     finally:
         session.debugger.interrupt_after = None
-        session.executor.follows = True
+        session.executor.follows, session.confirm = True, asks
     return None
 
 

@@ -16,7 +16,8 @@ def step(session: Session, count: Count = 1) -> Stepped:
     """Make COUNT updates, fewer if a stop holds.
 
     The point shown is the one arrived at; the gradient shown is the one the next update will use. A value that is not
-    finite stops the run at the first such step; a run that begins there goes on. An empty line steps again.
+    finite stops the run at the first such step; a run that begins there goes on. An empty line steps again. A count, here and
+    elsewhere, may be computed of numbers and values: step 2*$n.
 
     Example: step 10
     """

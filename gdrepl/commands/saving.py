@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl import __version__
-from gdrepl.commands.saving_own import kept_record, own_to_plain
+from gdrepl.commands.saving_own import kept_record, own_to_plain, shown_record
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Start
 from gdrepl.commands.stop_info import stop_to_plain
@@ -93,6 +93,7 @@ def _own_records(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
             {"name": branch.name, "parent": branch.parent, "fork_step": branch.fork_step, "stretches": stretches},
         )
     yield from kept_record(session)
+    yield from shown_record(session)
     if session.events and debugger.places.whole:
         visited = [_position_to_plain(place) for place in debugger.places.items]
         yield "places", {"visited": visited, "index": debugger.places.index}

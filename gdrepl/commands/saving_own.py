@@ -5,19 +5,21 @@ A file has them only where there are some: older ones have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gdrepl.commands.kept import MOST_NUMBERS, MOST_VALUES, Kept
 from gdrepl.commands.own import Own, check_own_name
-from gdrepl.commands.session import Event, Session
-from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.commands.session import Session
+from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
-from gdrepl.recording.format import line_of
-from gdrepl.recording.numbers import array_from_json, typed_from_json, typed_to_json
+from gdrepl.recording.format import line_of, whole_of
+from gdrepl.recording.numbers import typed_from_json, typed_to_json
 
 VALUES = "values"
 """The kind of the record of the convenience values."""
+SHOWN = "shown"
+"""The kind of the record of what the displays showed last, from which the first stop after a load tells what changed."""
 
 
 def own_to_plain(session: Session) -> dict[str, Any]:
@@ -84,28 +86,37 @@ def restore_kept(body: Mapping[str, Any]) -> Kept:
     return kept
 
 
-def kept_from_events(events: Iterable[Event], dtype: str) -> Kept:
-    """What print has shown, for a file without such a record, as it would be kept if the commands were run now."""
-    kept = Kept()
-    for event in events:
-        if event.result.get("type") == "Changed" and event.result.get("name") == "dtype":
-            dtype = str(event.result.get("after"))
-        if event.result.get("type") == "Printed":
-            kept = kept.with_printed(frozen(_of_unknown_kind(event.result.get("value"), dtype)))
-    return kept
+def shown_record(session: Session) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The record of what the displays showed last: of all of them, since one that is loaded without it knows of none."""
+    ids = [display.id for display in session.displays]
+    if ids and all(id in session.shown for id in ids):
+        values = [(id, session.shown[id]) for id in ids]
+        plain = [{"id": id, "value": typed_to_json(value)} for id, value in values if not _is_large(value)]
+        yield SHOWN, {"displays": plain}
 
 
-def _of_unknown_kind(value: object, dtype: str) -> Array:
-    """A value as a result has it: its numbers tell whether they are truth values, whole numbers or floats."""
-    leaf = value
-    while isinstance(leaf, list) and leaf:
-        leaf = leaf[0]
-    kind = "bool" if isinstance(leaf, bool) else "int64" if isinstance(leaf, int) else dtype
-    return array_from_json(value, kind)
+def restore_shown(session: Session, body: Mapping[str, Any]) -> Mapping[int, Array | None]:
+    """What the displays of a session showed last, of a record.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is not in order.
+    """
+    ids = {display.id for display in session.displays}
+    shown: dict[int, Array | None] = {}
+    for each in body["displays"]:
+        id = whole_of(each["id"])
+        if id not in ids or id in shown:
+            raise ValueError(f"there is no display {id}, or it is there twice")
+        shown[id] = _value_from_plain(each["value"])
+    return shown
+
+
+def _is_large(value: Array | None) -> bool:
+    return value is not None and value.size > MOST_NUMBERS
 
 
 def _value_from_plain(plain: Any) -> Array | None:
     value = typed_from_json(plain)
-    if value is not None and value.size > MOST_NUMBERS:
+    if value is not None and _is_large(value):
         raise ValueError(f"a value of {value.size} numbers; {MOST_NUMBERS} are kept")
     return value

@@ -43,10 +43,17 @@ def parse_alias(text: str, session: Session) -> Alias:
     return Alias(check_own_name(match[1]), match[2].strip())
 
 
+def _aliases(session: Session) -> Iterable[str]:
+    return session.own.aliases
+
+
+def _after_alias(session: Session, head: str) -> Iterable[str]:
+    """Behind the name a command; what may stand behind that is not told."""
+    return [*registry.commands, *session.own.names()] if len(head.replace("=", " ").split()) == 1 else ()
+
+
 OwnName = Annotated[str, Argument("name", _parse_name, _own_names)]
-AliasText = Annotated[
-    Alias, Argument("name = command", parse_alias, lambda session: [*registry.commands, *session.own.defined], rest=True)
-]
+AliasText = Annotated[Alias, Argument("name = command", parse_alias, _aliases, rest=True, after=_after_alias)]
 
 
 @registry.command("define", group="files", instant=True, block=True, syntax="NAME, lines, end")

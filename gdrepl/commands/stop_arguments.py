@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from gdrepl.commands.arguments import complete_expression, parse_condition, whole_number
+from gdrepl.commands.arguments import complete_expression, complete_values, parse_condition, whole_value
 from gdrepl.commands.kept import whole_in, with_digits
 from gdrepl.commands.registry import Argument
 from gdrepl.engine.events import EVENTS, Event, make_event
@@ -203,8 +203,8 @@ def parse_switch(text: str, session: Session) -> tuple[bool, tuple[int, ...]]:
 
 
 def parse_times(text: str, session: Session) -> int:
-    """How many times, from 0."""
-    number = whole_number(text)
+    """How many times, from 0, also as 2*$n."""
+    number = whole_value(text, session)
     if number is None or not 0 <= number <= 10**12:
         raise CommandError(f"'{text[:40]}' is not a number of times", "type a whole number from 0, such as 3")
     return number
@@ -257,7 +257,7 @@ Switch = Annotated[
     tuple[bool, tuple[int, ...]],
     Argument("ids", parse_switch, lambda session: ["once", *complete_stop_ids(session)], rest=True),
 ]
-Times = Annotated[int, Argument("times", parse_times, lambda session: ["1", "10", "100"])]
+Times = Annotated[int, Argument("times", parse_times, lambda session: ["1", "10", "100"], rest=True, after=complete_values)]
 NewCondition = Annotated[
     Expression,
     Argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gdrepl.commands.following import called
+from gdrepl.commands.line import YES
 from gdrepl.commands.marks import EVERY_STOP, Deletable, forget_checkpoints
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Done, Stops, StopSet
@@ -23,7 +24,7 @@ from gdrepl.commands.stop_arguments import (
 from gdrepl.commands.stop_info import stop_info
 from gdrepl.engine.stops import Stops as StopCollection
 from gdrepl.engine.triggers import Occurs
-from gdrepl.errors import CommandError
+from gdrepl.errors import CommandError, ConfirmationNeeded
 
 
 @registry.command("break", "b", group="stops", syntax="if CONDITION [as NAME]")
@@ -138,17 +139,20 @@ def commands(session: Session, id: StopId | None = None, *, lines: tuple[str, ..
     return Done(f"{called(item)}: {what}")
 
 
-@registry.command("delete", "del", group="stops")
+@registry.command("delete", "del", group="stops", syntax="[IDS] | checkpoint IDS")
 def delete(session: Session, what: Deletable = EVERY_STOP) -> Done:
     """Delete the stops IDS, or all of them.
 
-    delete checkpoint ID deletes a checkpoint, by its number or its name.
+    Without IDS it asks first on a terminal, and needs --yes elsewhere (set confirm off). delete checkpoint ID deletes a
+    checkpoint, by its number or its name.
 
     Example: delete 1
     """
     if what.checkpoints:
         return forget_checkpoints(session, what.checkpoints)
     before = session.debugger.stops
+    if session.settings.confirm and len(before) and not what.stops and not what.yes:
+        raise ConfirmationNeeded(f"delete {_counted(before, ())}", f"delete {YES}")
     session.debugger.stops = before.without(what.stops)
     return Done(f"{_counted(before, what.stops)} deleted")
 

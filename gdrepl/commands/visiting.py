@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from gdrepl.commands.arguments import MOST_STEPS, Where, whole_number
-from gdrepl.commands.kept import whole_in
+from gdrepl.commands.arguments import MOST_STEPS, Where, complete_values, whole_value
 from gdrepl.commands.naming import check_checkpoint_name, checkpoint_name
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.results import CheckpointMade, Stepped
@@ -50,15 +49,15 @@ def _arrived(session: Session, move: Move, left: str) -> Stepped:
 
 
 def parse_places(text: str, session: Session) -> int:
-    """How many places, a whole number from 1."""
-    number = whole_number(whole_in(session, text))
+    """How many places, a whole number from 1, also as 2*$n."""
+    number = whole_value(text, session)
     if number is None or not 1 <= number <= MOST_STEPS:
         hint = "type a whole number from 1, such as back 2; goto 0 goes to step 0"
         raise CommandError(f"'{text[:40]}' is not a number of places", hint)
     return number
 
 
-HowFar = Annotated[int, Argument("count", parse_places, lambda session: ["1", "2", "3"])]
+HowFar = Annotated[int, Argument("count", parse_places, lambda session: ["1", "2", "3"], rest=True, after=complete_values)]
 
 
 @registry.command("back", "ba", group="time", repeats=True)
@@ -109,15 +108,13 @@ ACheckpoint = Annotated[
 def checkpoint(session: Session, name: CheckpointName | None = None) -> CheckpointMade:
     """Mark this place, to come back by restart.
 
-    It keeps all that is true here, the optimizer's slots too. Without NAME it is called cp1, cp2 and so on. info checkpoints
-    lists them, delete checkpoint ID forgets one, and goto NAME goes there as well.
+    It is a place in the timeline, with all that is true here, the optimizer's slots too. Without NAME it is called cp1, cp2 and
+    so on. info checkpoints lists them, delete checkpoint ID forgets one, and goto NAME goes there as well. The memory for it
+    counts into history-limit; where that is too little, restart computes the place again, to the same bits.
 
     Example: checkpoint before-lr
     """
-    debugger = session.debugger
-    chosen = name or checkpoint_name(session)
-    debugger.checkpoints = debugger.checkpoints.add(chosen, debugger.position, debugger.snapshot())
-    made = debugger.checkpoints.items[-1]
+    made = session.debugger.mark(name or checkpoint_name(session))
     return CheckpointMade(made.id, made.name, made.position.branch, made.position.step)
 
 
@@ -135,6 +132,6 @@ def restart(session: Session, which: ACheckpoint) -> Stepped:
 
 def _restart(session: Session, which: Checkpoint) -> Stepped:
     left = session.debugger.position.branch
-    move = session.debugger.stand(which.position, which.snapshot)
+    move = session.debugger.stand(which.position)
     stop = Stop("count", None, f"checkpoint {which.id}, {which.name}")
     return _arrived(session, replace(move, stops=(stop,)), left)

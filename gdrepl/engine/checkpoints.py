@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from gdrepl.engine.snapshot import Snapshot
 from gdrepl.engine.timeline import Position
 from gdrepl.errors import CommandError, did_you_mean
 
@@ -17,14 +16,12 @@ class Checkpoint:
     Attributes:
         id: its number, from 1, never used again.
         name: what a user calls it; no branch is called so.
-        position: where it is.
-        snapshot: what is true there, so that going back needs no computing; None where it is to be computed.
+        position: where it is; what is true there is the timeline's, which keeps it or computes it again.
     """
 
     id: int
     name: str
     position: Position
-    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,9 @@ class Checkpoints:
         """What they are called."""
         return [item.name for item in self.items]
 
-    def add(self, name: str, position: Position, snapshot: Snapshot | None = None) -> Checkpoints:
+    def add(self, name: str, position: Position) -> Checkpoints:
         """The collection with one more, numbered `next_id`."""
-        return Checkpoints((*self.items, Checkpoint(self.next_id, name, position, snapshot)), self.next_id + 1)
+        return Checkpoints((*self.items, Checkpoint(self.next_id, name, position)), self.next_id + 1)
 
     def find(self, word: str) -> Checkpoint:
         """The checkpoint of that number or name.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from gdrepl.engine import edits
 from gdrepl.engine.asking import Asking
 from gdrepl.engine.backwards import Backwards
-from gdrepl.engine.checkpoints import Checkpoints
+from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.here import Here
@@ -231,6 +231,13 @@ class Debugger:
         target = self.timeline.branch(branch or self.position.branch).holding(step)
         return self.stand(Position(target.name, target.index_of(step), step))
 
+    def mark(self, name: str) -> Checkpoint:
+        """Make a checkpoint here; what is true here is kept with the history, within its limit."""
+        self.segment.keep(self.snapshot())
+        self.timeline.trim()
+        self.checkpoints = self.checkpoints.add(name, self.position)
+        return self.checkpoints.items[-1]
+
     def stand(self, position: Position, snapshot: Snapshot | None = None) -> Move:
         """Stand exactly at `position`, which may be before an edit of its step; `snapshot` is what is true there, if known."""
         before, target = self.snapshot(), self.timeline.branch(position.branch)
@@ -267,11 +274,12 @@ class Debugger:
             self.timeline.add_segment(segment)
         segment = self.timeline.branches[position.branch].stretches[position.index].segment
         self._here.stand(position, self.past.reach(segment, position.step))
+        self.checkpoints = Checkpoints()
         self._forget_places()
 
     def _forget_places(self) -> None:
         """There is another timeline: no place of it was visited but the one where we stand."""
-        self.places, self.checkpoints = Places((self.position,)), Checkpoints()
+        self.places = Places((self.position,))
 
     # Editing
 
@@ -298,10 +306,10 @@ class Debugger:
         self._edit(edits.engine(self._programs, self.recipe, self.snapshot(), engine), label)
 
     def set_problem(self, problem: Problem, label: str = "edit") -> None:
-        """Begin a branch with another problem at step 0; a timeline in which nothing was run yet is replaced."""
+        """Begin a branch with another problem at step 0; a timeline in which nothing was done yet is replaced."""
         recipe = Recipe(problem, self.spec, self.recipe.engine)
         start = self._fresh(recipe)
-        unused = all(segment.last == segment.start.step for segment in self.timeline.segments())
+        unused = self.timeline.is_bare and not self.checkpoints
         if unused:
             self.timeline.branches.clear()
         self._here.begin(recipe, start, label)

@@ -46,8 +46,13 @@ def value_in(expression: Expression, scope: Scope, dtype: str, others: Mapping[s
         if before is not None:
             before = replace(before, names={**others, **before.names})
         scope = replace(scope, names={**others, **scope.names}, previous=before)
-    # A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
-    alone = is_count(expression.tree)
-    wide = alone or expression.names == {"step"}
-    value = evaluate(expression, scope, "float64" if wide else dtype).numpy()
-    return frozen(value.astype(np.int64) if alone else value)
+    value = evaluate(expression, scope, number_type(expression, dtype)).numpy()
+    return frozen(value.astype(np.int64) if is_count(expression.tree) else value)
+
+
+def number_type(expression: Expression, dtype: str) -> str:
+    """The type in which an expression of a problem of `dtype` is computed.
+
+    A count of steps is exact up to 2**53 as float64; as float32 up to 2**24, which a second of running passes.
+    """
+    return "float64" if is_count(expression.tree) or expression.names == {"step"} else dtype

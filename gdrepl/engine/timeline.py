@@ -16,6 +16,8 @@ from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Snapshot
 from gdrepl.errors import CommandError, did_you_mean
 
+FIRST = "main"
+"""What the first branch is called."""
 _AUTOMATIC = re.compile(r"b([1-9]\d{0,15})")
 
 
@@ -109,6 +111,11 @@ class Timeline:
         if name not in self.branches:
             raise CommandError(f"there is no branch '{name}'", did_you_mean(name, self.branches) or "info branches lists them")
         return self.branches[name]
+
+    @property
+    def is_bare(self) -> bool:
+        """True while nothing was run, and no branch was made or named."""
+        return [*self.branches] == [FIRST] and all(segment.last == segment.start.step for segment in self.segments())
 
     def segments(self) -> list[Segment]:
         """Every segment once, in the order of their numbers."""
@@ -233,7 +240,7 @@ class Timeline:
     def free_name(self) -> str:
         """`main`, then b1, b2, ..."""
         if not self.branches:
-            return "main"
+            return FIRST
         number = self.first_free
         while f"b{number}" in self.branches:
             number += 1

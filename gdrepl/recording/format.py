@@ -28,7 +28,7 @@ from gdrepl.recording.numbers import dumps
 
 VERSION = 1
 SUFFIX = ".gds"
-KINDS = ("command", "problem", "segment", "points", "branch", "values", "places", "state")
+KINDS = ("command", "problem", "segment", "points", "branch", "values", "shown", "places", "state")
 """The kinds of events that this version knows; others are kept as they are."""
 UNDERWAY = "run"
 """Of journals alone: the line of a run that is not done yet, and `taken`, the updates that it has made, 0 when it was given up.
@@ -224,7 +224,7 @@ def decode(source: str | bytes, strict: bool = True) -> Document:
     if version not in READERS:
         known = ", ".join(map(str, READERS))
         raise SessionFileError(
-            f"format version {version} is not readable here; versions readable: {known}",
+            f"format version {str(version)[:20]} is not readable here; versions readable: {known}",
             line=lines[0].number,
             hint="a newer gdrepl may read it",
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +60,8 @@ def parse_line(line: Line, hint: str = "") -> dict[str, Any]:
     if len(line.text) > MOST_BYTES_A_LINE:
         raise SessionFileError(f"longer than {MOST_BYTES_A_LINE >> 20} MiB", line=line.number)
     try:
-        value = _DECODER.decode(line.text.decode())
+        decoder = _CAREFUL if _LARGE.search(line.text) else _DECODER
+        value = decoder.decode(line.text.decode())
     except RecursionError:
         raise SessionFileError("nested too deep", line=line.number) from None
     except ValueError as error:  # not UTF-8, not JSON, a number of thousands of digits, or refused by a hook
@@ -86,4 +89,14 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f'{constant} must be the string "{constant}"')
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return value
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+_CAREFUL = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+"""Looks at each number; ten times as slow, and needed where one may be too large: nothing could write it again."""
+_LARGE = re.compile(rb"[eE]\+?\d{3}|\d{309}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gdrepl import __version__
+from gdrepl.errors import CommandError, GdreplError
 
 if TYPE_CHECKING:
     from gdrepl.commands.setup import Setup
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.insert(0, "debug")
     if arguments[0] == "debug":
         arguments = [f" {argument}" if _begins_with_minus(argument) else argument for argument in arguments]
-    options, unknown = _parser().parse_known_args(arguments)
+    options, unknown = _parser("--json" in arguments).parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -71,8 +72,16 @@ def entry() -> NoReturn:
     os._exit(status)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _JsonParser(argparse.ArgumentParser):
+    """Tells wrong usage as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        raise SystemExit(_refuse(CommandError(message, f"{self.prog} --help tells more"), as_json=True))
+
+
+def _parser(as_json: bool) -> argparse.ArgumentParser:
+    parser = (_JsonParser if as_json else argparse.ArgumentParser)(
         prog="gdrepl",
         description="A step-debugger for gradient descent in the terminal. Without a command it is gdrepl debug.",
         epilog="gdrepl COMMAND --help tells more; help at the (gd) prompt lists its commands.",
@@ -195,8 +204,7 @@ def _named(items: Sequence[str], option: str) -> dict[str, str]:
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name.strip() or not value.strip():
-            print(f"gdrepl: {option} {item!r} is not NAME=VALUE, such as {option} x=3.0", file=sys.stderr)
-            raise SystemExit(2)
+            raise CommandError(f"{option} {item!r} is not NAME=VALUE", f"for example {option} x=3.0")
         values[name.strip()] = value.strip()
     return values
 
@@ -236,20 +244,27 @@ def _debug(options: argparse.Namespace) -> int:
     from gdrepl.shell.front import run_session
     from gdrepl.shell.keeper import Keeper
 
-    session = Session(_setup(options))
+    try:
+        session = Session(_setup(options))
+    except CommandError as error:
+        return _refuse(error, options.json)
     return run_session(session, options, Keeper(session))
 
 
-def _resume(options: argparse.Namespace) -> int:
-    from gdrepl.errors import GdreplError
-    from gdrepl.shell.front import run_session
+def _refuse(error: GdreplError, as_json: bool) -> int:
     from gdrepl.shell.lines import refuse
+
+    return refuse(error, as_json)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from gdrepl.shell.front import run_session
     from gdrepl.shell.resuming import resume_session
 
     try:
         session, keeper = resume_session(options.file, quiet=options.json)
     except GdreplError as error:
-        return refuse(error, options.json)
+        return _refuse(error, options.json)
     return run_session(session, options, keeper)
 
 

@@ -115,7 +115,8 @@ def _split(text: str) -> tuple[str, str, str]:
 def _offered(argument: Argument, typed: str, session: Session) -> Iterator[Completion]:
     """What the argument offers, where the whole text, else its last word, else the identifier under the cursor begins it."""
     words = list(dict.fromkeys(argument.complete(session)))
-    assignment = _ASSIGNMENT.match(typed) if argument.rest and " " in argument.name else None
+    assigns = argument.rest and " " in argument.name and argument.after is None
+    assignment = _ASSIGNMENT.match(typed) if assigns else None
     if assignment:
         words, typed = list(_values(assignment.group(1), session)), typed[assignment.end() :]
         if "(" in typed and assignment.group(1) in ("optimizer", "lr"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from gdrepl.commands import all as _all
 from gdrepl.commands.session import Session
 from gdrepl.display.style import Style
+from gdrepl.errors import GdreplError
 from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.lines import INTERRUPTED, LineRunner
 from gdrepl.shell.screen import is_dumb, style_from
@@ -51,10 +52,7 @@ def run_session(session: Session, options: argparse.Namespace, keeper: Keeper) -
 
 def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prompting: bool) -> int:
     if getattr(options, "init", False):
-        lines = init_lines()
-        if lines and prompting:
-            print("\r     \r", end="", flush=True)  # the prompt that stands there early comes again behind them
-        status = runner.run_init(INIT, lines)
+        status = _run_init(runner, prompting)
         if status is not None:
             return status
         _keep_own(session)
@@ -77,6 +75,19 @@ def _run(runner: LineRunner, session: Session, options: argparse.Namespace, prom
     if status is None and not session.ready and not prompting:
         return runner.check_start()  # nothing was typed, and yet what was asked for may be wrong
     return 0 if status is None else status
+
+
+def _run_init(runner: LineRunner, prompting: bool) -> int | None:
+    """Run init.gd; returns the exit status where an error in it ends the session, as one of any other line would."""
+    lines: tuple[str, ...] = ()
+    trouble = None
+    try:
+        lines = init_lines()
+    except GdreplError as error:
+        trouble = error
+    if prompting and (lines or trouble):
+        print("\r     \r", end="", flush=True)  # the prompt that stands there early comes again behind them
+    return runner.run_init(INIT, lines) if trouble is None else runner.fail(f"source {INIT}", trouble)
 
 
 def _keep_own(session: Session) -> None:

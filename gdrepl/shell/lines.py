@@ -47,6 +47,7 @@ class LineRunner:
         self._activity: Activity | None = None
         self._place = ""
         self._init = ""
+        self._prompting = self._told = self._below = False
         session.prepare = self._watch
         if session.built is not None:
             self._watch(session.built)
@@ -61,19 +62,23 @@ class LineRunner:
         return None
 
     def run_init(self, name: str, lines: Iterable[str]) -> int | None:
-        """Run the lines of the start-up file. An error is told and ends it, and the session goes on.
+        """Run the lines of the start-up file. An error is told and ends it; at a prompt the session goes on.
 
-        What was merely done is not told, and in JSON nothing goes to standard output: nobody asked for it.
+        What was merely done is not told, and in JSON no result is: nobody asked for it.
         """
         was, self.stop_on_error, self._init = self.stop_on_error, True, name
         try:
             status = self.run(lines)
-            if status is None:
-                self.end()
-            return None if status == 1 else status
+            status = self.end() if status is None else status
+            return None if status == 1 and not was else status
         finally:
             self.session.executor.drop_block()
             self.stop_on_error, self._init = was, ""
+
+    def fail(self, command: str, error: GdreplError) -> int | None:
+        """Say why `command`, which nobody typed, cannot be done; returns the exit status where that ends the session."""
+        self._show(Outcome(command, error=error))
+        return 1 if self.stop_on_error else None
 
     def end(self) -> int | None:
         """Say so when the input ends within a block; returns the exit status where that ends the session, else None."""
@@ -95,7 +100,7 @@ class LineRunner:
     def run_terminal(self) -> int | None:
         """Prompt and read plain lines from a terminal that can do no more; an empty line repeats as it does in gdb."""
         last = ""
-        self.session.confirm = self._confirm
+        self.session.confirm, self._prompting = self._confirm, True
         while True:
             try:
                 line = input("> " if self.session.executor.block is not None else "(gd) ")
@@ -110,9 +115,12 @@ class LineRunner:
                 self.end()
                 continue
             line = line.strip() or last
-            last = repeatable(self.session, line)
+            last, self._told, self._below = repeatable(self.session, line), False, False
             status = self.run([line], numbered=False)
             if status == INTERRUPTED:
+                if not self._told:
+                    self._leave_echo()
+                    print("interrupted")
                 continue
             if status is not None:
                 return status
@@ -164,6 +172,7 @@ class LineRunner:
             if outcome.error is not None and self.stop_on_error:
                 return 1
             if self.signals.interrupted:  # what follows on the line was meant, too
+                self._told = outcome.tells_of_interrupt
                 return INTERRUPTED
             self.signals.forget()
         return None
@@ -173,16 +182,21 @@ class LineRunner:
             if outcome.error is None and (self.as_json or isinstance(outcome.result, Done)):
                 return
             outcome = replace(outcome, place=outcome.place or self._place) if outcome.error is not None else outcome
-            if self.as_json:
-                self._draw(outcome)
-                return
         if self.as_json:
             print(dumps(_to_json(outcome)), flush=True)
             return
         if outcome.silent:
             return
         with self._activity.aside() if self._activity is not None else contextlib.nullcontext():
+            if self._prompting and self.signals.interrupted:
+                self._leave_echo()
             self._draw(outcome)
+
+    def _leave_echo(self) -> None:
+        """Go below the ^C that the terminal has echoed, once a line."""
+        if not self._below:
+            print()
+        self._below = True
 
     def _draw(self, outcome: Outcome) -> None:
         from gdrepl.display.views import make_console, render, render_error

@@ -194,7 +194,7 @@ class _Shell:
                     return 0
                 if self.signals.interrupted:  # what follows on the line, in the script or in the paste was meant, too
                     clear_typeahead(self.prompt.app.input)
-                    if not _tells_of_interrupt(outcome):
+                    if not outcome.tells_of_interrupt:
                         self._write("\r\x1b[Kinterrupted\n")
                     break
                 self.signals.forget()
@@ -263,8 +263,3 @@ class _Shell:
         with contextlib.suppress(OSError):
             sys.stdout.write(text)
             sys.stdout.flush()
-
-
-def _tells_of_interrupt(outcome: Outcome) -> bool:
-    """Whether a run that Ctrl-C ended has said so."""
-    return any(stop.kind == "interrupt" for stop in getattr(outcome.result, "stops", ()))

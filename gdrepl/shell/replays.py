@@ -12,7 +12,7 @@ from gdrepl.commands.files import session_file
 from gdrepl.commands.replaying import Replay, replay_file
 from gdrepl.commands.showing import show_file
 from gdrepl.display.series import counted
-from gdrepl.errors import SessionFileError
+from gdrepl.errors import CommandError, SessionFileError
 from gdrepl.recording.format import SUFFIX
 from gdrepl.recording.numbers import dumps, result_to_json, to_json
 from gdrepl.shell.lines import refuse
@@ -22,8 +22,7 @@ from gdrepl.shell.screen import style_from
 def replay_files(files: Sequence[Path], as_json: bool, update: bool) -> int:
     """Replay each file; the status is the worst of theirs."""
     if update and os.environ.get("CI"):
-        print("gdrepl: --update is refused when CI is set: a recording is renewed by a person", file=sys.stderr)
-        return 2
+        return refuse(CommandError("--update is refused when CI is set: a recording is renewed by a person"), as_json)
     worst = 0
     for empty in (file for file in files if os.path.isdir(file) and not any(_each([file]))):
         worst = refuse(SessionFileError(f"there are no session files ({SUFFIX}) in {empty}"), as_json)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gdrepl.commands.preferences import check_preference
-from gdrepl.errors import CommandError, SessionFileError, one_line
+from gdrepl.errors import CommandError, one_line
 
 INIT, CONFIG = "init.gd", "config.toml"
 _OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -94,7 +94,11 @@ def _table(tables: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any
 
 
 def init_lines() -> tuple[str, ...]:
-    """The lines of init.gd; none where there is no such file. One that cannot be read is told of."""
+    """The lines of init.gd; none where there is no such file.
+
+    Raises:
+        SessionFileError, CommandError: it cannot be read.
+    """
     from gdrepl.recording.files import read_bytes
 
     folder = config_folder()
@@ -103,11 +107,8 @@ def init_lines() -> tuple[str, ...]:
         return ()
     try:
         return tuple(read_bytes(path).decode("utf-8-sig").splitlines())
-    except SessionFileError as error:
-        _warn(error.message)
     except UnicodeDecodeError:
-        _warn(f"cannot read {path}: it is not text in UTF-8")
-    return ()
+        raise CommandError(f"cannot read {path}: it is not text in UTF-8", "--no-init leaves it out") from None
 
 
 def _warn(text: str) -> None:

@@ -337,7 +337,7 @@ def test_the_odd_lines_leave_a_session_that_still_works(folder: Path):
     for line in hostile_lines(200):
         list(session.execute(line))
     session.debugger.interrupt_after = None
-    do(session, "delete", "undisplay", "problem rosenbrock", "set optimizer sgd(0.001)", "step 3", "save odd", "load odd")
+    do(session, "delete --yes", "undisplay", "problem rosenbrock", "set optimizer sgd(0.001)", "step 3", "save odd", "load odd")
     assert session.debugger.step == 3
 
 

@@ -167,7 +167,16 @@ def test_a_command_that_fails_after_its_work_leaves_everything_as_it_was(line: s
     "line",
     [
         *("step 2", "goto 0", "display x", "set history-limit 9", "set seed 3", "set max-steps 7", "set print-precision 3"),
-        *("const a = 2", "var x = 9", "break if x > 1", "tbreak if x > 1", "disable", "delete", "branch aside", "set lr 3"),
+        *(
+            "const a = 2",
+            "var x = 9",
+            "break if x > 1",
+            "tbreak if x > 1",
+            "disable",
+            "delete --yes",
+            "branch aside",
+            "set lr 3",
+        ),
         *("set x 7", "set optimizer adam", "set dtype float64", "problem sphere", "loss x**4", "undisplay", "rs 2"),
     ],
 )

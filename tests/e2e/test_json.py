@@ -46,6 +46,44 @@ def test_an_error_in_an_expression_has_its_column_too(cli):
     assert (error["message"], error["expression"], error["column"]) == ("unknown name 'yy'", "2*(x - yy)", 8)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--json", "--nope"), "unrecognized arguments: --nope"),
+        (("x**2", "--json", "--width", "3"), "argument --width: a width is 20 to 500"),
+        (("x**2", "--json", "--dtype", "int8"), "argument --dtype: invalid choice: 'int8'"),
+        (("--json", "--var", "x"), "--var 'x' is not NAME=VALUE"),
+        (("--json", "--const", "=3"), "--const '=3' is not NAME=VALUE"),
+        (("show", "--json", "--nope", "a.gds"), "unrecognized arguments: --nope"),
+        (("show", "--json", "nope.gds"), "cannot read nope.gds: no such file or folder"),
+        (("resume", "--json", "nope.gds"), "cannot read nope.gds: no such file or folder"),
+        (("replay", "--json"), "the following arguments are required: FILE"),
+        (("replay", "--json", ""), "argument FILE: the name of a file is empty"),
+        (("--json", "nope.gds"), "nope.gds is a session file, not a problem"),
+    ],
+)
+def test_wrong_usage_is_told_as_json_too(arguments, message, cli, folder):
+    status, out, err = cli(*arguments)
+    answer = read_json(out)
+    assert (status, answer["command"], err) == (2, "", "")
+    assert answer["error"]["message"].startswith(message)
+    assert answer["error"]["hint"]
+
+
+def test_without_json_wrong_usage_is_told_on_standard_error(cli, folder):
+    for arguments in (("--nope",), ("show", "--nope", "a.gds"), ("--var", "x"), ("replay",)):
+        status, out, err = cli(*arguments)
+        assert (status, out) == (2, "")
+        assert err
+
+
+def test_a_refused_update_is_told_as_json_too(cli, monkeypatch):
+    monkeypatch.setenv("CI", "1")
+    status, out, err = cli("replay", "--json", "--update", "any.gds")
+    assert (status, err) == (2, "")
+    assert read_json(out)["error"]["message"].startswith("--update is refused when CI is set")
+
+
 def test_a_run_says_how_many_updates_it_took_and_why_it_stopped(talk):
     result = talk["step 3"]["result"]
     assert (result["type"], result["taken"]) == ("Stepped", 3)

@@ -62,7 +62,15 @@ PROBLEMS = (
 )
 QUESTIONS = (
     *("break if loss < {v}", "break if x > {v}", "tbreak if step == {s}", "break if norm(grad) < {v}", "enable", "disable"),
-    *("break if slot.momentum > 1", "delete", "display x", "display y", "display loss-prev(loss)", "undisplay", "info break"),
+    *(
+        "break if slot.momentum > 1",
+        "delete --yes",
+        "display x",
+        "display y",
+        "display loss-prev(loss)",
+        "undisplay",
+        "info break",
+    ),
     *("print x", "print a", "print w", "print [x,y]", "grad", "history", "info optimizer", "step 3 ;; nope ;; step"),
 )
 

@@ -284,6 +284,38 @@ def test_an_orderly_end_leaves_nothing_to_resume(chain):
     assert b"there is no journal of a session that was not closed" in chain["after"].stderr
 
 
+def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_checkpoints(tmp_path: Path):
+    env = environment(tmp_path)
+    valley = ["debug", "(x-50)**2", "--var", "x=3", "--optimizer", "sgd", "--lr", "0.1", "--engine", "eager", "--json"]
+    commands = "commands 1 ;; silent ;; print step ;; checkpoint here ;; continue 2 ;; end"
+    asked = ("info break", "info checkpoints", "info branches", "info display", "info values")
+    with Conversation(valley, env) as process:
+        for line in ("break if step == 3 as high", commands, "display x"):
+            process.ask(line)
+        stopped, *ran = [process.ask("continue 9"), *(process.hear() for _ in range(3))]
+        process.ask("ignore 1 1")
+        was = [process.ask(line)["result"] for line in asked]
+        process.kill()
+    assert stopped["result"]["point"]["step"] == 3
+    assert [answer["command"] for answer in ran] == ["print step", "checkpoint here", "continue 2"]
+    assert (ran[0]["result"]["value"], ran[2]["result"]["point"]["step"]) == (3, 5)
+    with Conversation(["resume", "--json"], env) as process:
+        assert [process.ask(line)["result"] for line in asked] == was
+        back = process.ask("restart here")["result"]
+        for line in ("goto 0", "delete checkpoint here"):
+            process.ask(line)
+        passed = process.ask("continue 4")["result"]  # by what is to be ignored once
+        process.ask("goto 0")
+        again = [process.ask("continue 9"), *(process.hear() for _ in range(3))]
+        status, rest, err = process.end()
+    assert [(each["name"], each["step"]) for each in was[1]["checkpoints"]] == [("here", 3)]
+    assert back["point"]["parameters"]["x"] == pytest.approx(50 - 47 * 0.8**3)
+    assert passed["point"]["step"] == 4
+    assert [answer["result"]["type"] for answer in again] == ["Stepped", "Printed", "CheckpointMade", "Stepped"]
+    assert again[2]["result"] == {**ran[1]["result"], "id": 2}  # its number is not given again
+    assert (status, rest, err) == (0, "", "")
+
+
 # --- in this process ----------------------------------------------------------------------------------------------------
 
 

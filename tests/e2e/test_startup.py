@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driving import do, hill, read_json
+from driving import do, environment, gdrepl, hill, read_json
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.recording.journal import journal_folder
@@ -44,27 +44,44 @@ def test_no_init_leaves_both_files_out(write, cli):
     assert cli(*QUICK, "--no-init", "--batch", "-c", "print step") == (0, "$1: step = 0\n", "")
 
 
-def test_an_error_in_init_names_file_and_line_and_the_session_goes_on(write, cli):
-    write("step 1\n\nnonsense\nstep 100\n")
-    status, out, err = cli(*QUICK, "--batch", "-c", "print step")
-    assert (status, out.splitlines()[-1]) == (0, "$1: step = 1")
+@pytest.mark.parametrize("options", [("--batch",), ("--batch", "-c", "print step"), ()])
+def test_an_error_in_init_names_file_and_line_and_ends_a_batch_as_that_of_any_line_does(write, cli, options):
+    write("print 6*7\n\nnonsense\nprint 7\n")
+    status, out, err = cli(*QUICK, *options, stdin="print step\n")
+    assert (status, out) == (1, "$1: 6*7 = 42\n")
     assert "init.gd line 3: error: unknown command 'nonsense'" in err
 
 
 def test_an_unfinished_block_in_init_is_told_and_swallows_no_command(write, cli):
     write("define go\nstep\n")
     status, out, err = cli(*QUICK, "--batch", "-c", "print step")
-    assert (status, out) == (0, "$1: step = 0\n")
+    assert (status, out) == (1, "")
     assert "init.gd line 1" in err
     assert "was not finished" in err
 
 
+def test_a_process_ends_with_status_1_when_init_has_an_error(write, tmp_path):
+    write("alias two = step 2\nnonsense\n")
+    env = {**environment(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    ended = gdrepl([*QUICK, "--batch", "-c", "print step"], env)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert ended.stderr.startswith(b"init.gd line 2: error: unknown command 'nonsense'")
+    assert gdrepl([*QUICK, "--batch", "--no-init", "-c", "print step"], env).returncode == 0
+
+
 def test_json_answers_only_what_was_asked(write, cli):
-    write("alias two = step 2\nstep 1\nnonsense\n")
+    write("alias two = step 2\nstep 1\n")
     status, out, err = cli(*QUICK, "--json", "--batch", "-c", "two")
     [answer] = map(read_json, out.splitlines())
-    assert (status, answer["command"], answer["result"]["point"]["step"]) == (0, "step 2", 3)
-    assert "init.gd line 3" in err
+    assert (status, answer["command"], answer["result"]["point"]["step"], err) == (0, "step 2", 3, "")
+
+
+def test_json_tells_of_the_error_in_init_that_ends_the_session(write, cli):
+    write("step 1\nnonsense\n")
+    status, out, err = cli(*QUICK, "--json", "--batch", "-c", "print step")
+    [answer] = map(read_json, out.splitlines())
+    assert (status, answer["command"], err) == (1, "nonsense", "")
+    assert answer["error"]["message"].startswith("init.gd line 2: unknown command")
 
 
 def test_what_init_made_is_in_the_journal_and_in_files(write, cli, tmp_path):
@@ -128,8 +145,8 @@ def test_an_init_that_is_no_text_is_told_of(write, cli, tmp_path):
     write()
     (tmp_path / "config" / "gdrepl" / "init.gd").write_bytes(b"\xff\xfe")
     status, out, err = cli(*QUICK, "--batch", "-c", "print step")
-    assert (status, out) == (0, "$1: step = 0\n")
-    assert "init.gd" in err
+    assert (status, out) == (1, "")
+    assert "it is not text in UTF-8" in err
 
 
 def test_a_quit_in_init_ends_the_session(write, cli):

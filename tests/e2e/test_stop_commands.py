@@ -14,7 +14,9 @@ from gdrepl.commands.setup import Setup
 from gdrepl.commands.stop_arguments import SYNONYMS
 from gdrepl.engine.events import EVENTS
 from gdrepl.engine.programs import Programs
+from gdrepl.errors import ConfirmationNeeded
 from gdrepl.recording.numbers import dumps, result_to_json
+from gdrepl.shell.resuming import resume_session
 
 PROGRAMS = Programs(most=200)
 
@@ -312,10 +314,44 @@ def test_recordings_of_stops_and_their_commands_replay(session: Session, folder:
     assert (replayed.status, replayed.mismatches) == ("match", ())
 
 
+def test_delete_of_all_stops_asks_as_that_of_a_branch_does(session: Session, folder: Path) -> None:
+    do(session, "break if x > 1", "watch x")
+    before = contents(session)
+    error = error_of(session, "delete")
+    assert isinstance(error, ConfirmationNeeded)
+    assert (error.question, error.hint) == ("delete 2 stops", "delete --yes")
+    assert contents(session) == before
+    asked: list[str] = []
+    session.confirm = lambda question: bool(asked.append(question))
+    assert error_of(session, "delete ;; step").message == "not confirmed: nothing has changed"
+    assert contents(session) == before
+    session.confirm = lambda question: not asked.append(question)
+    assert do(session, "delete")["text"] == "2 stops deleted"
+    assert asked == ["delete 2 stops"] * 2
+    assert session.events[-1].line == "delete --yes"
+    assert do(session, "delete")["text"] == "0 breakpoints deleted"  # nothing to lose, and nothing to ask
+    session.confirm = None
+    do(session, "break if x > 1", "break if x > 2", "delete 4 --yes", "set confirm off", "delete", "save there")
+    assert listed(session) == []
+    assert replay_file(folder / "there.gds").mismatches == ()
+
+
+def test_a_delete_that_was_recorded_before_it_asked_replays_and_resumes(session: Session, folder: Path) -> None:
+    do(session, "break if x > 1", "delete --yes", "step", "save there")
+    old = without_checks((folder / "there.gds").read_text(encoding="utf-8")).replace('"delete --yes"', '"delete"')
+    (folder / "there.gds").write_text(old, encoding="utf-8")
+    assert replay_file(folder / "there.gds").mismatches == ()
+    resumed, keeper = resume_session(folder / "there.gds", quiet=True)
+    keeper.close()
+    assert (listed(resumed), resumed.debugger.step) == ([], 1)
+    do(resumed, "break if x > 1")
+    assert isinstance(error_of(resumed, "delete"), ConfirmationNeeded)
+
+
 def test_save_stops_writes_commands_that_make_the_same_stops(session: Session, folder: Path) -> None:
     do(session, *ALL_SORTS, "display x", "save stops mine.gd")
     other = hill(engine="eager")
-    do(other, "break if x > 1", "delete", "source mine.gd")  # numbers differ
+    do(other, "break if x > 1", "delete --yes", "source mine.gd")  # numbers differ
     said = [{name: value for name, value in each.items() if name != "id"} for each in listed(session)]
     assert [{name: value for name, value in each.items() if name != "id"} for each in listed(other)] == said
     assert [each["id"] for each in listed(other)] == [each["id"] + 1 for each in listed(session)]

@@ -115,6 +115,26 @@ def test_a_checkpoint_survives_a_history_that_keeps_nothing() -> None:
     assert do(session, "print w")["value"] == wanted
 
 
+def test_the_memory_of_checkpoints_counts_into_the_limit_of_the_history() -> None:
+    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(50_000)"}, optimizer="sgd", engine="eager"))
+    bare = facts(session)
+    wanted = []
+    for _ in range(8):
+        do(session, "step", "checkpoint")
+        wanted.append(session.debugger.snapshot())
+    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 50_000 * 4 / 2**20  # w and grad
+    do(session, "set history-limit 1")
+    assert facts(session)["history in use (MB)"] <= 1
+    for id, snapshot in enumerate(wanted, 1):
+        do(session, f"restart {id}")
+        assert session.debugger.snapshot().same_as(snapshot)
+        assert facts(session)["history in use (MB)"] <= 1
+
+
+def facts(session: Session) -> dict[str, Any]:
+    return do(session, "info session")["facts"]
+
+
 def test_going_on_from_a_checkpoint_does_not_make_the_edit_that_followed(session: Session) -> None:
     do(session, "step 3", "checkpoint", "set lr 0.5", "step 2", "restart cp1")
     on = do(session, "step 2")
@@ -144,7 +164,7 @@ def test_checkpoints_are_listed_and_deleted(session: Session) -> None:
 def test_delete_still_deletes_breakpoints(session: Session) -> None:
     do(session, "break if loss < 1", "break if loss < 2", "checkpoint", "delete 1")
     assert [each["id"] for each in do(session, "info break")["stops"]] == [2]
-    do(session, "delete")
+    do(session, "delete --yes")
     assert do(session, "info break")["stops"] == []
     assert len(do(session, "info checkpoints")["checkpoints"]) == 1
 
@@ -185,11 +205,33 @@ def test_a_name_that_a_branch_took_is_passed_over(session: Session) -> None:
     assert do(session, "checkpoint")["name"] == "cp3"
 
 
-def test_another_problem_before_the_first_step_has_no_marks_of_the_old_one(session: Session) -> None:
-    do(session, "checkpoint", "problem sphere dim=2")
-    assert do(session, "info checkpoints")["checkpoints"] == []
+@pytest.mark.parametrize("line", ["problem sphere dim=2", "loss (x - 1)**2", "var x = 7", "set dtype float64"])
+def test_what_was_marked_or_branched_off_before_the_first_step_is_kept(session: Session, folder: Path, line: str) -> None:
+    do(session, "checkpoint here", "branch twig", line)
+    assert session.debugger.position.branch == "b1"
+    assert [each["name"] for each in do(session, "info checkpoints")["checkpoints"]] == ["here"]
+    assert place(do(session, "back"))[0] == "twig"
+    assert place(do(session, "restart here"))[0] == "main"
+    assert do(session, "print x")["value"] == 3.0
+    assert session.debugger.problem.loss.text == "(x-50)**2"
+    assert do(reloaded(session), "checkpoint")["id"] == 2
+    assert replay_file(folder / "there.gds").mismatches == ()
+
+
+@pytest.mark.parametrize("lines", [("branch twig",), ("branch rename twig",), ("checkpoint here",)])
+def test_each_of_them_alone_is_kept_too(session: Session, lines: tuple[str, ...]) -> None:
+    do(session, *lines, "loss (x - 1)**2")
+    assert do(session, f"goto {lines[0].split()[-1]}")["point"]["loss"] == 47**2
+
+
+def test_no_number_is_given_twice_though_another_problem_takes_the_place_of_one_on_which_nothing_was_done(
+    session: Session,
+) -> None:
+    do(session, "checkpoint", "branch", "goto main", "branch delete b1 --yes", "delete checkpoint 1", "problem sphere dim=2")
+    assert session.debugger.position.branch == "main"
     assert do(session, "back")["taken"] == 0
-    assert do(session, "print x")["value"] != 3.0
+    assert do(session, "checkpoint")["id"] == 2
+    assert do(session, "branch")["text"] == "on branch b2 from step 0"
 
 
 # --- min ----------------------------------------------------------------------------------------------------------------

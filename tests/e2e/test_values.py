@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill
+from driving import contents, do, error_of, hill, joined, without_checks
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
@@ -54,6 +55,57 @@ def test_values_are_read_as_numbers_of_steps_places_and_settings():
     do(session, "set max-steps $n", "var z = $n", "const c = [$n, -$rate]")
     assert session.debugger.max_steps == 4
     assert session.definitions.constants["c"] == [4, -0.25]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_counts_are_computed_of_values_and_numbers(dtype, folder):
+    session = hill(dtype=dtype)
+    do(session, "set $n = 4", "set $tenth = 0.1", "set $half = 0.5", "print 3", "break if x > 100")
+    do(session, "step 2*$n", "step $n + 1", "reverse-step 2*$ - 1", "continue 10 * $tenth", "step 2 * $half")
+    assert session.debugger.step == 8 + 5 - 5 + 1 + 1
+    do(session, "back floor($n / 3)", "forward $n - 3", "ignore 1 $n*$n", "run 2*3", "set max-steps 10**$n")
+    assert session.debugger.stops.get(1).ignore == 16
+    assert (session.debugger.step, session.debugger.max_steps) == (6, 10_000)
+    assert len(do(session, "print x over 0:6 every 2*$half")["steps"]) == 7
+    do(session, "define twice ;; step 2*$arg0 ;; end", "twice $n", "save counts")
+    assert session.debugger.step == 14
+    assert replay_file(folder / "counts.gds").mismatches == ()
+
+
+def test_a_count_beyond_the_digits_of_float32_is_exact():
+    session = hill()
+    do(session, "break if x > 100", "set $big = 4096*4096", "ignore 1 $big + 1")
+    assert session.debugger.stops.get(1).ignore == 16_777_217
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("step $n/8", "'$n/8' is 0.5, not a whole number", "floor(...)"),
+        ("step $n - 4", "'$n - 4' is not a number of steps", "2*$n"),
+        ("step 10**20", "'10**20' is not a number of steps", "2*$n"),
+        ("step 10**400", "'10**400' is not a number of steps", "2*$n"),
+        ("step 1/0", "'1/0' is not a number of steps", "2*$n"),
+        ("step 2*x", "'2*x' is not a number of steps", "2*$n"),
+        ("step 2*step", "'2*step' is not a number of steps", "2*$n"),
+        ("step $n > 3", "'$n > 3' is not a number of steps", "2*$n"),
+        ("step [$n, 1]", "'[$n, 1]' is not a number of steps", "2*$n"),
+        ("step 5 6", "'5 6' is not a number of steps", "2*$n"),
+        ("step 2*$no", "$no has no value", "did you mean"),
+        ("step __import__('os')", "'__import__('os')' is not a number of steps", "2*$n"),
+        ("continue 1.5", "'1.5' is not a number of steps", "2*$n"),
+        ("back 3*$n/8", "'3*$n/8' is 1.5, not a whole number", "floor(...)"),
+        ("ignore 1 0 - $n", "'0 - $n' is not a number of times", "from 0"),
+    ],
+)
+def test_a_count_that_is_none_is_told(line, message, hint):
+    session = hill()
+    do(session, "set $n = 4", "break if x > 100", "step")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message == message
+    assert hint in error.hint
+    assert contents(session) == before
 
 
 def test_what_stands_on_its_own_in_a_recording_holds_the_digits():
@@ -145,6 +197,42 @@ def test_a_file_from_before_values_gets_those_that_its_prints_showed(tmp_path):
     assert replay_file(tmp_path / "new.gds").status == "match"
 
 
+OLD_KINDS = ("values", "shown", "places")
+
+
+def as_gdrepl_0_1_wrote_it(path: Path) -> None:
+    """Take the records out of a session file that 0.1 did not know."""
+    lines = without_checks(path.read_text()).splitlines()
+    path.write_text(joined(line for line in lines if json.loads(line)["kind"] not in OLD_KINDS))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("print step/4", "print x*(step/4)", "print step", "print x", "print 1/3"),
+        ("print x > 2", "print [1, 2] > step", "print [1, 2]", "print 1/0", "print step/0"),
+        ("set dtype float64", "print x", "goto main", "print x", "goto b1", "print x", "print step/4"),
+    ],
+)
+def test_a_file_from_before_values_gets_them_with_their_types_and_replays_once_it_is_saved_again(lines, folder):
+    session, again = hill(), hill()
+    do(session, "step 3", *lines, "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old")
+    assert [value.dtype for value in again.kept.printed] == [value.dtype for value in session.kept.printed]
+    do(again, "print $1/3 + step", "save new", "load new", "print $", "save new")
+    assert [replay_file(folder / name).mismatches for name in ("old.gds", "new.gds")] == [(), ()]
+
+
+def test_a_dtype_that_was_set_before_anything_was_run_is_that_of_the_values_printed_later(folder):
+    session, again = hill(), hill()
+    do(session, "goto 0", "print x/3", "set dtype float64", "goto 0", "print x/3", "step", "goto 0", "print x/3", "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old", "save new")
+    assert [str(value.dtype) for value in again.kept.printed] == ["float32", "float64", "float64"]
+    assert replay_file(folder / "new.gds").mismatches == ()
+
+
 def test_a_line_that_begins_with_a_value_is_told_what_to_type():
     session = hill()
     assert error_of(session, "$1 + 1").hint == "print $1 + 1 shows its value"
@@ -233,6 +321,54 @@ def test_over_steps_of_the_hill_is_its_closed_form():
     assert answer["value"] == pytest.approx([x_at(step) for step in (0, 5, 10, 15, 20)], rel=1e-12)
 
 
+def test_over_reads_the_steps_of_another_branch(folder):
+    session = hill(dtype="float64")
+    do(session, "step 20", "goto 10", "set lr 0.5", "step 2")  # a rate of 0.5 leads to 50 at once
+    here = session.debugger.position
+    main = [x_at(step) for step in range(21)]
+    assert do(session, "print x over main")["value"] == pytest.approx(main, rel=1e-12)
+    answer = do(session, "print x over main:5: every 5")
+    assert (answer["expression"], answer["steps"]) == ("x over main", [5, 10, 15, 20])
+    assert answer["value"] == pytest.approx(main[5::5], rel=1e-12)
+    assert do(session, "print x over main:start:2")["value"] == pytest.approx(main[:3], rel=1e-12)
+    alone = do(session, "print x over b1:9:")
+    assert (alone["expression"], alone["steps"]) == ("x", [9, 10, 11, 12])
+    assert alone["value"] == pytest.approx([*main[9:11], 50, 50], rel=1e-12)
+    assert session.debugger.position == here
+    do(session, "save over")
+    assert replay_file(folder / "over.gds").mismatches == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("print x over mian", "there is no branch 'mian'", "did you mean 'main'"),
+        ("print x over mian:0:2", "there is no branch 'mian'", "did you mean 'main'"),
+        ("print x over main:5", "'main:5' is not a range of steps", "print x over main:0:40"),
+        ("print x over 5", "'5' is not a range of steps", "print x over 0:40"),
+        ("print x over main:0:5:2", "'main:0:5:2' is not a range of steps", "print x over 0:40"),
+        ("print x over main:0:99", "branch main has steps 0 to 20, not 99", ""),
+        ("print x over main:9:2", "there are no steps 9 to 2", "earlier step first"),
+        ("print x over main:a:b", "'a' is not a step", "type a step"),
+        ("print prev(x) over main:0:5", "at step 0: there is no point before step 0", "over main:1:5 leaves step 0 out"),
+    ],
+)
+def test_a_slip_in_a_range_of_another_branch_is_told(line, message, hint):
+    session = hill()
+    do(session, "step 20", "goto 10", "set lr 0.5", "step 2")
+    before = contents(session)
+    error = error_of(session, line)
+    assert error.message.startswith(message)
+    assert hint in error.hint
+    assert contents(session) == before
+
+
+def test_a_range_too_long_is_refused_with_one_of_its_own_branch():
+    session = hill(engine="xla")
+    do(session, "step 20000", "branch")
+    assert error_of(session, "print x over main").hint == "over main:0:20000 every 21"
+
+
 def test_at_reads_places_as_goto_does():
     session = hill(dtype="float64")
     do(session, "step 20", "goto 10", "set x 0", "step 2")
@@ -306,11 +442,49 @@ def test_a_display_is_marked_when_it_changed_since_the_stop_before():
     assert marks(do(session, "goto 4")) == [False, False, False]
 
 
-def test_after_load_no_display_is_marked(tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_after_load_a_display_is_marked_when_it_changed_since_the_stop_before(dtype, folder):
+    session, again = hill(dtype=dtype), hill()
+    do(session, "step 2", "display x", "display x > 30", "display prev(x)", "display step/3", "step", "save d")
+    do(again, "load d", "save again")
+    assert (folder / "d.gds").read_bytes() == (folder / "again.gds").read_bytes()
+    assert marks(do(again, "goto 3")) == [False, False, False, False]
+    assert marks(do(again, "step")) == [True, True, True, True]
+    do(again, "save again")
+    assert replay_file(folder / "again.gds").mismatches == ()
+
+
+def test_a_display_that_showed_no_value_or_too_many_is_saved_too(folder):
+    session, again = hill(), hill()
+    do(session, "display prev(x)", "display arange(10001) + x", "goto 0", "save d")
+    do(again, "load d", "save again")
+    assert marks(do(again, "step")) == [True, False]  # of what is too large nothing is known
+    assert replay_file(folder / "d.gds").mismatches == replay_file(folder / "again.gds").mismatches == ()
+
+
+def test_a_file_from_before_the_marks_begins_without_one_and_replays_once_it_is_saved_again(folder):
+    session, again = hill(), hill()
+    do(session, "display x", "step 3", "save old")
+    as_gdrepl_0_1_wrote_it(folder / "old.gds")
+    do(again, "load old", "display step", "save new")
+    assert [replay_file(folder / name).mismatches for name in ("old.gds", "new.gds")] == [(), ()]
+    assert marks(do(again, "step")) == [False, True]
+    do(again, "save new")
+    assert replay_file(folder / "new.gds").mismatches == ()
+
+
+@pytest.mark.parametrize(
+    "displays",
+    ["7", "null", "[7]", '[{"id":1}]', '[{"id":9,"value":null}]', '[{"id":1,"value":null},{"id":1,"value":null}]',
+     '[{"id":1,"value":{"dtype":"object","value":1}}]', '[{"id":1,"value":{"dtype":"float32","value":"x"}}]'],
+)  # fmt: skip
+def test_a_file_with_marks_that_cannot_be_is_refused(displays, folder):
     session = hill()
-    do(session, "display x", "step 3", f"save {tmp_path / 'd.gds'}", f"load {tmp_path / 'd.gds'}")
-    assert marks(do(session, "step")) == [False]
-    assert marks(do(session, "step")) == [True]
+    do(session, "display x", "save d")
+    text = without_checks((folder / "d.gds").read_text())
+    line = next(line for line in text.splitlines() if '"kind":"shown"' in line)
+    (folder / "d.gds").write_text(text.replace(line, f'{{"kind":"shown","displays":{displays}}}'))
+    assert "the shown record" in error_of(session, "load d").message
 
 
 def test_a_failing_run_leaves_the_marks_as_they_were():

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pexpect
 import pyte
+
+DRIVER = [sys.executable, str(Path(__file__).with_name("drive_prompt.py"))]
+"""gdrepl with the commands of these tests."""
 
 
 class _Screen(pyte.Screen):

@@ -151,6 +151,19 @@ def test_tab_offers_the_names_of_the_problem():
     assert offered("print weight*bi", Loaded(NoTensorFlow())) == ["print weight*bias"]
 
 
+def test_tab_behind_alias_offers_the_aliases_and_then_commands():
+    session = Session(NoTensorFlow())
+    for line in ("alias two = step 2", "alias twice = step 2", "define look ;; print x ;; end"):
+        assert [outcome.error for outcome in session.execute(line)] == [None]
+    assert offered("alias tw", session) == ["alias two", "alias twice"]
+    assert offered("alias ", session) == ["alias two", "alias twice"]
+    assert offered("alias two = unti", session) == ["alias two = until"]
+    assert offered("alias new loo", session) == ["alias new look"]
+    assert "alias new = twice" in offered("alias new = ", session)
+    assert offered("alias two = step ", session) == []
+    assert offered("define lo", session) == ["define look"]
+
+
 def test_tab_offers_folders_and_files_that_gdrepl_reads(session, tmp_path, monkeypatch):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "one two.gds").touch()
