@@ -283,6 +283,20 @@ def _info_events(session: Session) -> Listed:
     )
 
 
+def _info_settings(session: Session) -> Listed:
+    debugger, chosen = session.debugger, session.settings
+    values = {
+        "max-steps": debugger.max_steps,
+        "history-limit": f"{chosen.history_limit} MB",
+        "print-precision": chosen.print_precision,
+        "confirm": "on" if chosen.confirm else "off",
+        "engine": debugger.recipe.engine,
+        "dtype": debugger.problem.dtype,
+        "seed": session.seed,
+    }
+    return Listed("settings", tuple((name, str(value)) for name, value in values.items()), "set NAME VALUE changes one")
+
+
 INFO: Mapping[str, Callable[[Session], Any]] = {
     "problem": _info_problem,
     "optimizer": _info_optimizer,
@@ -293,6 +307,7 @@ INFO: Mapping[str, Callable[[Session], Any]] = {
     "display": _info_display,
     "commands": _info_commands,
     "session": _info_session,
+    "settings": _info_settings,
     "events": _info_events,
     "values": _info_values,
     "optimizers": _info_optimizers,

@@ -13,6 +13,7 @@ from driving import contents, do, error_of, hill, read_json
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
+from gdrepl.commands.editing import SETTINGS
 from gdrepl.commands.helping import GROUPS
 from gdrepl.commands.registry import Command, registry
 from gdrepl.commands.session import Session
@@ -635,6 +636,26 @@ def test_help_knows_the_headings_and_takes_what_follows_a_command(eager: Session
     assert do(eager, "help plot loss")["name"] == "plot"
     assert do(eager, "help info branches")["name"] == "info"
     assert do(eager, "apropos branch")["groups"][0][1][0][0].startswith("branch")
+
+
+def test_info_settings_lists_all_that_set_knows_beside_the_problem() -> None:
+    session = hill(engine="eager")
+    wanted = {"max-steps": "5", "history-limit": "7", "print-precision": "3", "confirm": "off", "engine": "graph", "seed": "9"}
+    before = dict(do(session, "info settings")["items"])
+    do(session, *(f"set {name} {value}" for name, value in wanted.items()))
+    after = dict(do(session, "info settings")["items"])
+    assert after == {**wanted, "history-limit": "7 MB", "dtype": "float32"}
+    assert before == {
+        **dict.fromkeys(after),
+        "max-steps": "1000000",
+        "history-limit": "256 MB",
+        "print-precision": "7",
+        "confirm": "on",
+        "engine": "eager",
+        "dtype": "float32",
+        "seed": "0",
+    }
+    assert set(SETTINGS) == set(after)
 
 
 def test_what_waits_for_a_loss_is_listed():
