@@ -111,12 +111,12 @@ def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(tmp_p
     with Conversation(DEBUG, env) as process:
         process.ask("step 5")
         process.say("continue 100000000000")
-        while len(notes := [note for path in folder.glob("*.gds") for note in notes_of(path)]) < 2:
+        while not (notes := [note for path in folder.glob("*.gds") for note in notes_of(path)]):
             assert process.process.poll() is None
         process.kill()
     path = next(open_journals(folder))
     line, taken = notes_of(path)[-1]
-    assert (line, taken >= notes[-1][1] > notes[0][1] > 0) == ("continue 100000000000", True)
+    assert (line, taken >= notes[0][1] > 0) == ("continue 100000000000", True)
     with Conversation(["resume", "--json"], env) as process:
         step, x = (process.ask(f"print {name}")["result"]["value"] for name in ("step", "x"))
         process.kill()
