@@ -17,6 +17,7 @@ from gdrepl.commands import all as _all
 from gdrepl.commands.saving import records
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
+from gdrepl.engine.programs import Programs
 from gdrepl.errors import GdreplError
 from gdrepl.recording.numbers import dumps, result_to_json
 
@@ -26,10 +27,14 @@ PATIENCE = 120
 """Seconds after which a process that says nothing is taken for dead; no test passes because of it."""
 
 
+PROGRAMS = Programs(most=100)
+"""Those of all sessions made here, since a compilation takes a third of a second."""
+
+
 def hill(**options: Any) -> Session:
     """(x-50)**2 from x = 3 by plain gradient descent of rate 0.1, so that x_k = 50 - 47 * 0.8**k."""
     given = {"optimizer": "sgd", "rate": "0.1", **options}
-    return Session(Setup("(x-50)**2", {"x": "3.0"}, **given))
+    return Session(Setup("(x-50)**2", {"x": "3.0"}, **given), PROGRAMS)
 
 
 def do(session: Session, *lines: str) -> dict[str, Any]:

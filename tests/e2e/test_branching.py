@@ -263,7 +263,7 @@ def test_constants_that_differ_are_told(session: Session) -> None:
 
 
 def test_a_chart_begins_before_the_paths_part_and_is_small(session: Session) -> None:
-    do(session, "step 3000")
+    do(session, "set engine xla", "step 3000")
     first, second = do(session, "diff main b1 plot")["chart"]["series"]
     assert (first["label"], first["x"][0], first["x"][-1]) == ("main", 10, 20)
     assert (second["label"], second["x"][0], second["x"][-1], len(second["x"]) < 300) == ("b1", 10, 3015, True)

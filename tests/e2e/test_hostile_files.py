@@ -12,7 +12,6 @@ import pytest
 from driving import contents, do, hill, joined, without_checks
 
 from gdrepl.commands.session import Session
-from gdrepl.engine.programs import Programs
 from gdrepl.errors import SessionFileError
 
 KINDS = ("state", "values", "shown", "places")
@@ -29,7 +28,6 @@ HOSTILE = ("1" + "0" * 400, "null", "-1", '""', "[]", "true", "1e999")
 EACH = 3
 """How many of them are put in place of each member: by turns, so that every kind of member meets every value."""
 HOLE = "@hole@"
-PROGRAMS = Programs(most=100)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +38,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def eager() -> Session:
-    session = hill(engine="eager")
-    session.programs = PROGRAMS
-    return session
+    return hill(engine="eager")
 
 
 def members(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -6,27 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import contents, do, error_of, hill, joined, read_json, without_checks
+from driving import PROGRAMS, contents, do, error_of, hill, joined, read_json, without_checks
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Outcome, Session
 from gdrepl.commands.setup import Setup
 from gdrepl.commands.stop_arguments import SYNONYMS
 from gdrepl.engine.events import EVENTS
-from gdrepl.engine.programs import Programs
 from gdrepl.errors import ConfirmationNeeded
 from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.resuming import resume_session
-
-PROGRAMS = Programs(most=200)
 
 
 @pytest.fixture
 def session() -> Session:
     """x_k = 50 - 47 * 0.8**k: 3, 12.4, 19.92, 25.936, 30.7488, 34.599, 37.679, 40.143, 42.115, 43.692, 44.954, ..."""
-    session = hill(engine="eager")
-    session.programs = PROGRAMS
-    return session
+    return hill(engine="eager")
 
 
 def outcomes(session: Session, line: str) -> list[Outcome]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill
+from driving import PROGRAMS, contents, do, error_of, hill
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.saving import records
@@ -20,7 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 def bowl(a: float = 1.0, x: float = 1.0, rate: float = 0.5) -> Session:
     """a*x**2/2 by plain gradient descent."""
-    return Session(Setup(f"{a / 2}*x**2", {"x": str(x)}, optimizer="sgd", rate=str(rate)))
+    return Session(Setup(f"{a / 2}*x**2", {"x": str(x)}, optimizer="sgd", rate=str(rate)), PROGRAMS)
 
 
 def tried(session: Session, line: str) -> dict[str, dict]:
