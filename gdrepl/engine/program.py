@@ -205,8 +205,9 @@ class Program:
             done, finite, *words = (int(number) for number in status.numpy())
             self._loss, self._gradient = loss, dict(zip(self.variables, gradient))
             self._step += done
-            if not last_only and done > 1:
-                rows[taken : taken + done] = self._points.rows(done)
+            rows[-1 if last_only else taken + done - 1] = last = last_row.numpy()
+            if not last_only and done > 1:  # to read the memory of rows for one update would cost as much as the update
+                rows[taken : taken + done - 1] = self._points.rows(done - 1)
             if self._bits is not None:
                 seen = self._watch.seen(seen, words, memory, None if halting else self._bits.rows(done))
                 watched = (memory, watched[1])
@@ -215,7 +216,6 @@ class Program:
                 break
             if halting and any(seen.held) and time.perf_counter() - began > _AN_EYE:
                 break  # hit after hit to be ignored: whoever called must hear of Ctrl-C meanwhile
-        rows[-1 if last_only else taken - 1] = last = last_row.numpy()
         self._rate_here = self.layout.rate(last, self._rate_here)
         kept = rows if last_only or taken == count else rows[:taken].copy()
         return Advance(taken, kept, seen, bool(finite))

@@ -158,6 +158,22 @@ def test_hits_and_ignored_ones_are_counted_however_the_run_is_cut(engine: str, s
     assert state(debugger) == [(1, 6, 0, True), (2, 1, 0, True), (3, 0, 0, False)]
 
 
+@pytest.mark.parametrize("engine", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("condition", ["step > 0", "step == 1", "step > 3 and step < 7", "step == 4 or step == 5 or step == 9"])
+def test_the_points_at_hits_that_are_ignored_are_recorded_whole(engine: str, condition: str) -> None:
+    # Each ignored hit ends a call of the loop, so that some calls make one update alone.
+    debugger = halving(engine)
+    program = Program(debugger.problem, debugger.spec, engine, [holds(debugger, condition)])
+    program.load(debugger.snapshot())
+    program.advance(1, orders=Orders([100], [[]], [[]]))  # compiled: an advance that takes long may end at a hit
+    program.load(debugger.snapshot())
+    rows = program.advance(10, orders=Orders([100], [[]], [[]])).rows
+    while len(rows) < 10:
+        rows = np.concatenate([rows, program.advance(10 - len(rows), orders=Orders([100], [[]], [[]])).rows])
+    assert rows[:, 1].tolist() == [1024 / 2**k for k in range(1, 11)]
+    assert rows[:, 0].tolist() == [(1024 / 2**k) ** 2 / 2 for k in range(1, 11)]
+
+
 def test_a_stop_that_holds_while_it_is_ignored_counts_where_another_stops_the_run() -> None:
     debugger = sliding()
     arm(debugger, holds(debugger, "step > 2"), ignore=100)
