@@ -118,7 +118,7 @@ class Divergence(Event):
         begins = reading.step % self.window == 0
         earlier = tf.where(begins, present, earlier)
         present = tf.where(begins, tf.constant(-np.inf, tf.float64), present)
-        return tf.math.is_finite(earlier) & (reading.loss > self.limit(earlier)), [earlier, present]
+        return reading.loss > self.limit(earlier), [earlier, present]  # False where that is not finite
 
     def limit(self, high: Any) -> Any:
         """What a loss must be above to have grown from `high`, a number or tensor: so many times it, where that is positive."""

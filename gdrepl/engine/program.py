@@ -291,7 +291,7 @@ class Program:
         last_row = points.read(written[0], done - 1)
         for each, rows in zip(records, written):
             each.end(rows)
-        words, memory = carried or ((), [])
+        words, memory = watch.ends(carried, watched)
         status = tf.stack([tf.cast(number, tf.int64) for number in (done, finite, *words)])
         return status, loss, gradient, last_row, memory
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from typing import Any
 
 import numpy as np
 
+from gdrepl.engine import bits
 from gdrepl.engine.events import Shapes
 from gdrepl.engine.reading import Reading
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.triggers import Trigger
 
-_BITS = 62
-"""How many triggers share one number that says which of them hold."""
 Tensor = Any
 
 
@@ -59,14 +59,14 @@ class Seen:
 class Watch:
     """The triggers of one program.
 
-    The loop carries which of them hold, as the bits of whole numbers, which stay in registers: a vector of truth values
-    would cost as much as the updates.
+    The loop carries which of them hold, and the truth values that they remember, as the bits of whole numbers, which stay in
+    registers: a vector of truth values would cost as much as the updates, and each one by itself as much as an event.
     """
 
     def __init__(self, tf: Any, triggers: Sequence[Trigger]) -> None:
         self._tf = tf
         self.triggers = tuple(triggers)
-        self.words = -(-len(self.triggers) // _BITS)
+        self.words = -(-len(self.triggers) // bits.WORD)
         """How many numbers the bits take."""
 
     def __bool__(self) -> bool:
@@ -91,15 +91,30 @@ class Watch:
 
     def begins(self, watched: tuple[Any, ...]) -> tuple[Any, ...]:
         """What the loop carries: the words of bits, and the memory of the triggers; () where there are none."""
-        return ([self._tf.constant(0, self._tf.int64)] * self.words, watched[0]) if self else ()
+        return ([self._tf.constant(0, self._tf.int64)] * self.words, *self._folded(watched[0])) if self else ()
 
     def look(self, reading: Reading, carried: tuple[Any, ...], watched: tuple[Any, ...]) -> tuple[Any, ...]:
         """The same after one update, of which `reading` has both points."""
-        tf = self._tf
-        looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, carried[1], watched[1])]
-        bits = [tf.where(holds, tf.constant(1 << place % _BITS, tf.int64), 0) for place, (holds, _) in enumerate(looked)]
-        words = [tf.add_n(bits[first : first + _BITS]) for first in range(0, len(bits), _BITS)]
-        return words, [memory for _, memory in looked]
+        memory = self._unfolded(carried, watched)
+        looked = [trigger.look(reading, *each) for trigger, *each in zip(self.triggers, memory, watched[1])]
+        return bits.packed(self._tf, [holds for holds, _ in looked]), *self._folded([memory for _, memory in looked])
+
+    def ends(self, carried: tuple[Any, ...], watched: tuple[Any, ...]) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """The words of bits, and the memory of the triggers, of what the loop carried to its end."""
+        return (carried[0], self._unfolded(carried, watched)) if self else ([], [])
+
+    def _folded(self, memory: list[list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+        """The memory as the loop carries it: its truth values as words of bits, and the other tensors."""
+        flat = self._tf.nest.flatten(memory)
+        return bits.packed(self._tf, list(filter(_is_flag, flat))), list(filterfalse(_is_flag, flat))
+
+    def _unfolded(self, carried: tuple[Any, ...], watched: tuple[Any, ...]) -> list[list[Tensor]]:
+        """The memory that `_folded` folded, in the shape of that which the loop was handed."""
+        template = self._tf.nest.flatten(watched[0])
+        flags = iter(bits.unpacked(self._tf, carried[1], sum(map(_is_flag, template))))
+        others = iter(carried[2])
+        flat = [next(flags if _is_flag(each) else others) for each in template]
+        return self._tf.nest.pack_sequence_as(watched[0], flat)  # type: ignore[no-any-return]
 
     def holds(self, carried: tuple[Any, ...]) -> Tensor:
         """Whether a trigger holds, shape ()."""
@@ -117,7 +132,7 @@ class Watch:
         Args:
             noted: the words after each update, shape (updates, words), where the loop was not to halt.
         """
-        held = tuple(bool(words[place // _BITS] >> place % _BITS & 1) for place in range(len(self.triggers)))
+        held = tuple(bool(words[place // bits.WORD] >> place % bits.WORD & 1) for place in range(len(self.triggers)))
         if noted is not None:
             at = self._unpacked(noted)
             return replace(last, held=held, memory=memory, at=at if last.at is None else np.concatenate([last.at, at]))
@@ -128,4 +143,8 @@ class Watch:
 
     def _unpacked(self, noted: Array) -> Array:
         places = np.arange(len(self.triggers))
-        return (noted[:, places // _BITS] >> (places % _BITS) & 1).astype(np.bool_)
+        return (noted[:, places // bits.WORD] >> (places % bits.WORD) & 1).astype(np.bool_)
+
+
+def _is_flag(tensor: Tensor) -> bool:
+    return bool(tensor.dtype == "bool") and tensor.shape.rank == 0
