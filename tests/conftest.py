@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Snapshot
 
 StartDebugger = Callable[..., Debugger]
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and so by every process that the tests start
 
 
 @pytest.fixture(scope="session")

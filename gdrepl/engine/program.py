@@ -29,6 +29,8 @@ from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
+_FEW = 10_000
+"""Numbers of a problem up to which the slots that Keras built are kept."""
 _AN_EYE = 0.03
 """Seconds after which a call of the loop comes back between two hits that are to be ignored."""
 Tensor = Any
@@ -84,6 +86,7 @@ class Program:
         self._rate_here: Array = np.zeros(())
         self._step = 0
         self._at: Snapshot | None = None
+        self._built_at: tuple[tuple[bytes, ...], tuple[Array, ...]] | None = None
         self._compiled_loop = self._compile(self._loop)
         self._compiled_point = self._compile(self._point)
 
@@ -121,14 +124,22 @@ class Program:
 
     def fresh(self, parameters: Mapping[str, Array], step: int = 0, learning_rate: float | None = None) -> Snapshot:
         """The snapshot of `parameters` with the optimizer as Keras builds it there: new slots."""
-        for name, variable in self.variables.items():
-            variable.assign(parameters[name])
-        new = live_optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype)
-        slots = list(live_optimizer.capture(new))
+        slots = list(self._new_slots(parameters))
         if learning_rate is not None and self.spec.schedule is None:
             place = self.rate_place
             slots[place] = frozen(np.asarray(learning_rate, slots[place].dtype))
         return self.evaluated(parameters, tuple(slots), step)
+
+    def _new_slots(self, parameters: Mapping[str, Array]) -> tuple[Array, ...]:
+        """The slots of an optimizer that Keras builds at `parameters`; kept, since sessions begin there again and again."""
+        place = tuple(value.tobytes() for value in parameters.values())
+        if self._built_at is not None and self._built_at[0] == place:
+            return self._built_at[1]
+        for name, variable in self.variables.items():
+            variable.assign(parameters[name])
+        slots = live_optimizer.capture(live_optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype))
+        self._built_at = (place, slots) if self.problem.numbers <= _FEW else None
+        return slots
 
     def evaluated(self, parameters: Mapping[str, Array], slots: tuple[Array, ...], step: int) -> Snapshot:
         """The snapshot of `parameters` and `slots`, its loss and gradient computed by this program's engine.

@@ -480,7 +480,7 @@ def expected(steps: Iterable[int], by: float, anchor: float, ignore: int, every:
 
 @pytest.mark.parametrize(("by", "ignore", "every"), [(3.0, 0, 1), (5.0, 4, 1), (7.0, 30, 1), (2.0, 7, 3), (6.0, 10_000, 2)])
 def test_watch_by_measures_from_its_last_hit_in_either_direction(by: float, ignore: int, every: int) -> None:
-    steps = 1500
+    steps = 500
     for way in (forwards, backwards):
         debugger = sliding("xla")
         debugger.run(steps)
