@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
 
 CHARTS = "gdrepl.display.charts"
 KERAS_MODULES = {f"gdrepl.engine.{name}" for name in ("optimizer", "schedule", "hyperparameter", "backend")}
-LAZY = {"tensorflow", "keras", "plotext"}  # seconds to import, or able to end the process
+LAZY = {"tensorflow", "keras", "plotext", "scipy", "contourpy"}  # slow to import, or able to end the process
 UNSAFE_MODULES = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 UNSAFE_NAMES = {"eval", "exec", "__import__"}  # not even passed on; `compile` only when called, as it is a common name
 

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from gdrepl.commands import results
-from gdrepl.display import charts, diff, futures, helps, history, points, printing, tables, tree
+from gdrepl.display import charts, diff, futures, helps, history, insights, points, printing, tables, tree
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Lines, crop, prose, safe
 from gdrepl.errors import ExpressionError, GdreplError
@@ -45,18 +45,21 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     results.HelpPage: helps.help_page,
     results.HelpList: helps.help_list,
     results.Quit: helps.quit_,
+    **insights.VIEWS,
 }
 """Charts are drawn by `charts`, since a chart comes as text with its own colours."""
 _LEAST_ROWS = 10  # of a chart below a table
-_LEAST_CHART, _WIDE = 8, 60
-"""Rows and cells without which the futures of whatif are a table alone."""
+CHARTS: Mapping[type, insights.Below] = {
+    results.WhatIf: insights.Below(futures.futures_chart, least_width=60, least_rows=8),
+    **insights.CHARTS,
+}
 
 
 def render(result: object, style: Style) -> RenderableType:
     """What a command returned, ready to print on a console of this style.
 
     Raises:
-        TypeError: it is not one of the classes of `gdrepl.commands.results`.
+        TypeError: it is of no class that a command returns.
     """
     if isinstance(result, results.Plotted):
         return _chart(result.chart, style, max(1, style.height - 2))
@@ -68,9 +71,9 @@ def render(result: object, style: Style) -> RenderableType:
         rows = max(_LEAST_ROWS, style.height - 2 - len(lines))
         return Group(Lines(lines, style), _chart(result.chart, style, rows))
     lines = view(result, style)
-    room = style.height - 2 - len(lines)
-    if isinstance(result, results.WhatIf) and style.width >= _WIDE and room >= _LEAST_CHART:
-        chart = futures.futures_chart(result)
+    room, below = style.height - 2 - len(lines), CHARTS.get(type(result))
+    if below is not None and style.width >= below.least_width and room >= below.least_rows:
+        chart = below.chart(result)
         if chart is not None:
             return Group(Lines(lines, style), _chart(chart, style, room))
     return Lines(lines, style)

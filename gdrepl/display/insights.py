@@ -1,0 +1,29 @@
+"""The views of what insight finds, by result class; and the charts that stand below some of them where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gdrepl.display.style import Style
+from gdrepl.display.text import Line
+from gdrepl.insight.chart import Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A chart below the lines of a result.
+
+    Attributes:
+        chart: the chart of a result; None where nothing can be drawn.
+        least_width, least_rows: cells and rows without which the lines stand alone.
+    """
+
+    chart: Callable[[Any], Chart | None]
+    least_width: int
+    least_rows: int
+
+
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
+CHARTS: Mapping[type, Below] = {}
