@@ -10,12 +10,11 @@ import numpy as np
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.insight.coordinates import labels
-from gdrepl.insight.rounding import Rounded, ulps
+from gdrepl.insight.rounding import Rounded, ulps, unit
 from gdrepl.insight.sheet import Book
 
 MOST_ULPS = 4.0
 """Units in the last place that an explanation may be off, without a word of why."""
-_CARRIES = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +47,14 @@ class Account:
         return f"{self.slot} of {label}" if self.slot else label
 
     def responsible(self, book: Book) -> str:
-        """The term whose bound grows most over those before it; `book` is written at the place of the worst error."""
-        name, most, known = "", 1.0, _CARRIES
-        for term in book.terms:
-            if term.bound is None or not term.bound.size or (term.parameter and term.parameter != self.parameter):
-                continue
-            bound = float(np.max(term.bound))
-            if np.isfinite(bound) or name == "":
-                grown = bound / known
-                if grown > most:
-                    name, most = term.name, grown
-            known = max(known, bound if np.isfinite(bound) else known)
-        return name if most > self.tolerance / known else "the last subtraction"
+        """The term whose bound grows most over those before it; `book` has measured them at the place of the worst error."""
+        name, most, known = "", 1.0, 1.0
+        for parameter, term, bound in book.bounds:
+            if parameter in ("", self.parameter) and bound > most * known:
+                name, most = term, bound / known
+            known = max(known, bound) if np.isfinite(bound) and parameter in ("", self.parameter) else known
+        last = "" if self.slot else "the subtraction that makes the parameter"
+        return last if last and self.tolerance > most * known else name
 
 
 def account(
@@ -74,50 +69,37 @@ def account(
     in float64 than rounding may bring it.
     """
     accounts, float64 = True, 0.0
-    worst = (-1.0, -1.0, SlotName("", ""), 0, MOST_ULPS)
+    worst = (False, -1.0, SlotName("", ""), 0, MOST_ULPS)
     outcomes = [(SlotName("", name), value, actual[name]) for name, value in parameters.items()]
     for name, value, true in [*outcomes, *((name, value, arrived[name]) for name, value in slots.items())]:
-        shape = true.shape
-        off = ulps(true, np.broadcast_to(value.native, shape)).reshape(-1)
-        far = ulps(true, _rounded(value.exact, true.dtype, shape)).reshape(-1)
-        float64 = max(float64, float(np.max(far, initial=0.0)))
-        if not len(off):
+        if not true.size:
             continue
-        beyond = np.flatnonzero(off > MOST_ULPS)
-        failed, tolerance = beyond, np.full(len(beyond), MOST_ULPS)
-        if len(beyond):
-            tolerance = _tolerated(value, true, beyond)
-            failed = beyond[~_within(value, true, beyond)]
-        place = int(failed[np.argmax(off[failed])]) if len(failed) else int(np.argmax(off))
-        allowed = float(tolerance[np.searchsorted(beyond, place)]) if off[place] > MOST_ULPS else MOST_ULPS
-        accounts = accounts and not len(failed)
-        worst = max(worst, (float(len(failed) > 0), float(off[place]), name, place, allowed), key=lambda each: each[:2])
-    _, off_by, slot, place, tolerance_there = worst
-    return Account(accounts, max(off_by, 0.0), float64, slot.slot, slot.parameter or "", place, tolerance_there)
+        float64 = max(float64, float(ulps(true, _spread(value.exact, true).astype(true.dtype)).max()))
+        off = ulps(true, _spread(value.native, true)).reshape(-1)
+        place, failed, allowed = int(np.argmax(off)), False, MOST_ULPS
+        if off[place] > MOST_ULPS:
+            place, failed, allowed = _judged(value, true, off)
+        accounts = accounts and not failed
+        worst = max(worst, (failed, float(off[place]), name, place, allowed), key=lambda each: each[:2])
+    _, off_by, slot, place, tolerance = worst
+    return Account(accounts, max(off_by, 0.0), float64, slot.slot, slot.parameter or "", place, tolerance)
 
 
-def _rounded(exact: Array, dtype: np.dtype[np.floating], shape: tuple[int, ...]) -> Array:
+def _spread(value: Array, like: Array) -> Array:
+    return np.broadcast_to(value, like.shape)
+
+
+def _judged(value: Rounded, true: Array, off: Array) -> tuple[int, bool, float]:
+    """Of the numbers more than 4 ULPs off: the place of the worst, whether rounding cannot have made it, and what it may make.
+
+    Those that rounding cannot have made come first.
+    """
+    beyond = np.flatnonzero(off > MOST_ULPS)
+    exact, bound = (_spread(each, true).reshape(-1)[beyond] for each in (value.exact, value.bound))
+    actual = true.reshape(-1)[beyond]
     with np.errstate(all="ignore"):
-        return np.broadcast_to(exact.astype(dtype), shape)
-
-
-def _within(value: Rounded, true: Array, places: Array) -> Array:
-    """Whether what happened at `places` is no farther from float64 than rounding may bring it."""
-    exact, bound, actual = _at(value, true, places)
-    with np.errstate(all="ignore"):
-        return np.asarray(np.isfinite(bound) & (np.abs(actual - exact) <= bound))
-
-
-def _tolerated(value: Rounded, true: Array, places: Array) -> Array:
-    """The bound on rounding at `places`, in ULPs of what happened."""
-    _, bound, actual = _at(value, true, places)
-    kind = np.finfo(true.dtype)
-    with np.errstate(all="ignore"):
-        unit = np.spacing(np.maximum(np.abs(actual.astype(true.dtype)), kind.tiny)).astype(np.float64)
-        return np.where(np.isnan(bound / unit), np.inf, np.maximum(bound / unit, MOST_ULPS))
-
-
-def _at(value: Rounded, true: Array, places: Array) -> tuple[Array, Array, Array]:
-    full = Rounded(*(np.broadcast_to(each, true.shape) for each in (value.native, value.exact, value.bound)))
-    taken = full.at(places)
-    return taken.exact, taken.bound, true.reshape(-1)[places].astype(np.float64)
+        within = np.isfinite(bound) & (np.abs(actual.astype(np.float64) - exact) <= bound)
+        tolerance = bound / unit(actual)
+    worst = int(np.argmax(np.where(within & ~within.all(), -1.0, off[beyond])))
+    allowed = float(tolerance[worst]) if np.isfinite(tolerance[worst]) else np.inf
+    return int(beyond[worst]), not bool(within.all()), max(allowed, MOST_ULPS)

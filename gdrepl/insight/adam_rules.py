@@ -14,7 +14,7 @@ NADAM_DECAY = 0.96
 
 def _left(book: Book, name: str) -> Rounded:
     """1 - beta^t, where t counts from 1."""
-    power = book.cast(book.number(name)).power(float(book.iteration + 1))
+    power = book.cast(book.number(name)).power(float(book.made + 1))
     return book.shared(f"1 - b{name[-1]}^t", 1.0 - power)
 
 
@@ -76,7 +76,7 @@ def adamax(sheet: Sheet, g: Rounded) -> Rounded:
 
 def nadam_begin(book: Book) -> None:
     """The product of all momenta of the schedule so far, which all parameters share."""
-    decay = book.constant(NADAM_DECAY).power(float(book.iteration + 1))
+    decay = book.constant(NADAM_DECAY).power(float(book.made + 1))
     book.formula("u_t = b1*(1 - 0.96^t/2), p = p*u_t")
     product = book.shared_slot("u_product") * book.number("beta_1") * (1.0 - decay * 0.5)
     book.shared_becomes("u_product", product)
@@ -87,7 +87,7 @@ def nadam(sheet: Sheet, g: Rounded) -> Rounded:
     book = sheet.book
     beta_1, decay = book.cast(book.number("beta_1")), book.cast(NADAM_DECAY)
     beta_2 = book.cast(book.number("beta_2"))
-    t, product = float(book.iteration + 1), book.current("u_product")
+    t, product = float(book.made + 1), book.current("u_product")
     now = book.shared("u_t", beta_1 * (1.0 - decay.power(t) * 0.5))
     following = book.shared("u_t+1", beta_1 * (1.0 - decay.power(t + 1) * 0.5))
     left_2 = _left(book, "beta_2")
@@ -110,8 +110,7 @@ def nadam(sheet: Sheet, g: Rounded) -> Rounded:
 
 
 def _ratio(one: Array, other: Array) -> float:
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.sum(one * one) / np.sum(other * other)))
+    return float(np.sqrt(np.sum(one * one) / np.sum(other * other)))
 
 
 def lamb(sheet: Sheet, g: Rounded) -> Rounded:

@@ -1,4 +1,4 @@
-"""Why a parameter moved as it did: an update term by term, computed again from the state before it, and held to what happened."""
+"""Why a parameter moved as it did: an update term by term, computed again from the state before, and held to what happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
-from gdrepl.insight.account import MOST_ULPS, Account, account
+from gdrepl.insight.account import MOST_ULPS, account
 from gdrepl.insight.coordinates import Selection, chosen_places, labels
 from gdrepl.insight.rules import RULES
 from gdrepl.insight.sheet import Book, UpdateTerm
@@ -20,6 +20,7 @@ from gdrepl.insight.whole_update import applied, computed, slots_after
 
 PARAMETER = "parameter"
 """The term that a parameter itself is: before the update, and after it."""
+_NOWHERE = np.empty(0, np.int64)
 Slots = Mapping[SlotName, Array]
 
 
@@ -143,16 +144,15 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         unknown: dict[str, object] = {"worst_ulps": None, "accounts": False, "known": False, "applied": True, "formulas": ()}
         return Explained(terms=terms, notes=(said, *extra), **facts, **unknown)  # type: ignore[arg-type]
 
-    def recomputed(chosen: Mapping[str, Array]) -> tuple[Book, Account]:
-        book = Book(before, slots, recipe.spec, chosen)
-        parameters = computed(book, rule)
-        return book, account(parameters, after.parameters, slots_after(book), arrived)
-
-    book, held = recomputed({name: places.get(name, np.empty(0, np.int64)) for name in before.parameters})
+    book = Book(before, slots, recipe.spec, {name: places.get(name, _NOWHERE) for name in before.parameters})
+    parameters = computed(book, rule)
+    held = account(parameters, after.parameters, slots_after(book), arrived)
     responsible = ""
     if held.tolerance > MOST_ULPS or not held.accounts:
-        aside, _ = recomputed({name: np.asarray([held.place] if name == held.parameter else [], np.int64) for name in places})
-        responsible = held.responsible(aside)
+        there = {name: np.asarray([held.place]) if name == held.parameter else _NOWHERE for name in before.parameters}
+        measured = Book(before, slots, recipe.spec, there, measured=True)
+        computed(measured, rule)
+        responsible = held.responsible(measured)
     result: dict[str, object] = {
         "terms": _true_terms(book, before, after, arrived, places),
         "worst_ulps": held.worst,

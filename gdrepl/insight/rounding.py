@@ -1,12 +1,13 @@
 """Numbers computed three times at once: in the problem's dtype, in float64, and as a bound on what rounding may have done.
 
-The bound is Wilkinson's running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3): each
-operation carries on the errors of what it is given, and adds its own. One epsilon for each operation is twice what IEEE 754 asks
-for, since XLA divides by way of reciprocals and takes constants together, and float64 itself is rounded too.
+The bound is Wilkinson's running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3):
+each operation carries on the errors of what it is given, and adds its own. One epsilon for each operation is twice what IEEE
+754 asks for, since XLA divides by way of reciprocals and takes constants together, and float64 itself is rounded too.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -25,6 +26,8 @@ class Rounded:
         exact: the same in float64.
         bound: float64, by how much a computation in the problem's dtype may be away from `exact`, whatever the order of its
             operations and however XLA fuses them; infinite where nothing can be said. It broadcasts to the shape of `exact`.
+
+    NumPy's warnings about what overflows are to be switched off around them: `np.errstate(all="ignore")`.
     """
 
     __slots__ = ("bound", "exact", "native")
@@ -51,39 +54,35 @@ class Rounded:
     def _made(self, native: Array, exact: Array, bound: Array, roundings: float | Array = 1.0) -> Rounded:
         """The outcome of an operation, its own rounding added to the `bound` of what it was given."""
         size = np.abs(exact)
-        limits = np.finfo(self.dtype)
-        tiny = float(limits.tiny)
-        # Processors may put zero in place of what is less than the least normal number.
-        lost = np.where((size < tiny) & ((size > 0) | (bound > 0)), tiny, 0.0) if np.min(size, initial=np.inf) < tiny else 0.0
-        return Rounded(np.asarray(native, self.dtype), exact, np.asarray(bound + size * (roundings * float(limits.eps)) + lost))
+        epsilon, tiny = _limits(self.native.dtype)
+        whole = bound + size * (roundings * epsilon)
+        if size.size and not size.min() >= tiny:
+            # Processors may put zero in place of what is less than the least normal number.
+            whole = whole + np.where((size < tiny) & ((size > 0) | (bound > 0)), tiny, 0.0)
+        return Rounded(native, exact, whole)
 
     def __add__(self, other: Rounded | float) -> Rounded:
-        with np.errstate(all="ignore"):
-            it = self._with(other)
-            return self._made(self.native + it.native, self.exact + it.exact, self.bound + it.bound)
+        it = self._with(other)
+        return self._made(self.native + it.native, self.exact + it.exact, self.bound + it.bound)
 
     def __sub__(self, other: Rounded | float) -> Rounded:
-        with np.errstate(all="ignore"):
-            it = self._with(other)
-            return self._made(self.native - it.native, self.exact - it.exact, self.bound + it.bound)
+        it = self._with(other)
+        return self._made(self.native - it.native, self.exact - it.exact, self.bound + it.bound)
 
     def __rsub__(self, other: float) -> Rounded:
         return self._with(other) - self
 
     def __mul__(self, other: Rounded | float) -> Rounded:
-        with np.errstate(all="ignore"):
-            it = self._with(other)
-            bound = _times(np.abs(self.exact), it.bound) + _times(np.abs(it.exact) + it.bound, self.bound)
-            return self._made(self.native * it.native, self.exact * it.exact, bound)
+        it = self._with(other)
+        bound = np.abs(self.exact) * it.bound + (np.abs(it.exact) + it.bound) * self.bound
+        return self._made(self.native * it.native, self.exact * it.exact, bound)
 
     def __truediv__(self, other: Rounded | float) -> Rounded:
-        with np.errstate(all="ignore"):
-            it = self._with(other)
-            quotient = np.asarray(self.exact / it.exact)
-            least = np.abs(it.exact) - it.bound
-            above = self.bound + _times(np.abs(quotient), it.bound)
-            bound = np.where(above == 0, 0.0, np.where(least > 0, above / least, np.inf))
-            return self._made(self.native / it.native, quotient, bound)
+        it = self._with(other)
+        quotient = self.exact / it.exact
+        least = np.abs(it.exact) - it.bound
+        bound = np.where(least > 0, (self.bound + np.abs(quotient) * it.bound) / least, np.inf)
+        return self._made(self.native / it.native, quotient, bound)
 
     def __rtruediv__(self, other: float) -> Rounded:
         return self._with(other) / self
@@ -96,25 +95,23 @@ class Rounded:
 
     def sqrt(self) -> Rounded:
         """The square root. A number that may be less than zero counts as one that is not: NaN is within no bound."""
-        with np.errstate(all="ignore"):
-            root = np.sqrt(self.exact)
-            near = self.bound / (root + np.sqrt(np.maximum(self.exact - self.bound, 0.0)))
-            far = np.where(self.exact >= 0, np.sqrt(self.exact + self.bound), np.inf)
-            bound = np.where(self.bound == 0, 0.0, np.where(self.exact > self.bound, near, far))
-            return self._made(np.sqrt(self.native), root, bound)
+        root = np.sqrt(self.exact)
+        near = self.bound / (root + np.sqrt(np.maximum(self.exact - self.bound, 0.0)))
+        far = np.where(self.exact >= 0, np.sqrt(self.exact + self.bound), np.inf)
+        bound = np.where(self.bound == 0, 0.0, np.where(self.exact > self.bound, near, far))
+        return self._made(np.sqrt(self.native), root, bound)
 
     def squared(self) -> Rounded:
         """The square."""
         return self * self
 
-    def power(self, exponent: Rounded | float) -> Rounded:
+    def power(self, exponent: float) -> Rounded:
         """This to a power, both not negative; one number by way of the C library in float64, and rounded once."""
-        with np.errstate(all="ignore"):
-            it = self._with(exponent)
-            native, exact = _power(self.native, it.native), np.power(self.exact, it.exact)
-            slope = np.abs(np.where(self.bound > 0, it.exact * np.power(self.exact, it.exact - 1), 0.0))
-            steep = np.abs(np.where(self.exact > 0, it.exact * np.log(np.where(self.exact > 0, self.exact, 1.0)), 0.0))
-            return self._made(native, np.asarray(exact), slope * self.bound, _POWER_ROUNDINGS * (1 + steep))
+        it = self._with(exponent)
+        slope = np.abs(np.where(self.bound > 0, it.exact * np.power(self.exact, it.exact - 1), 0.0))
+        steep = np.abs(np.where(self.exact > 0, it.exact * np.log(np.where(self.exact > 0, self.exact, 1.0)), 0.0))
+        exact = np.power(self.exact, it.exact)
+        return self._made(_power(self.native, it.native), exact, slope * self.bound, _POWER_ROUNDINGS * (1 + steep))
 
     def maximum(self, other: Rounded | float) -> Rounded:
         """The greater of both; NaN where one of them is, as in NumPy."""
@@ -137,25 +134,23 @@ class Rounded:
 
     def total(self) -> Rounded:
         """The sum of all its numbers, added up in whatever order."""
-        count = max(1, self.exact.size)
-        with np.errstate(all="ignore"):
-            carried = np.sum(np.broadcast_to(self.bound, self.exact.shape))
-            own = (count - 1) * float(np.finfo(self.dtype).eps) * np.sum(np.abs(self.exact))
-            native = np.sum(self.native, dtype=self.dtype)
-            return self._made(np.asarray(native), np.asarray(np.sum(self.exact)), np.asarray(carried + own))
+        carried = np.sum(np.broadcast_to(self.bound, self.exact.shape))
+        own = (max(1, self.exact.size) - 1) * _limits(self.dtype)[0] * np.sum(np.abs(self.exact))
+        return self._made(np.sum(self.native, dtype=self.dtype), np.sum(self.exact), carried + own)
 
     def at(self, places: Array) -> Rounded:
         """Those at some places of the flat array; one number stands for all of them."""
-        if not self.exact.shape:
+        if not np.shape(self.exact):
             return Rounded(*(np.broadcast_to(each, places.shape) for each in (self.native, self.exact, self.bound)))
         bound = np.broadcast_to(self.bound, self.exact.shape).reshape(-1)[places]
         return Rounded(self.native.reshape(-1)[places], self.exact.reshape(-1)[places], bound)
 
 
-def _times(factor: Array, bound: Array) -> Array:
-    """factor * bound, where no error stays none, however large the factor."""
-    product = factor * bound
-    return np.where(bound == 0, 0.0, product) if not np.isfinite(np.max(product, initial=0.0)) else product
+@functools.cache
+def _limits(dtype: np.dtype[np.floating]) -> tuple[float, float]:
+    """The distance from 1 to the next number, and the least normal number."""
+    limits = np.finfo(dtype)
+    return float(limits.eps), float(limits.tiny)
 
 
 def _power(base: Array, exponent: Array) -> Array:
@@ -170,11 +165,16 @@ def _power(base: Array, exponent: Array) -> Array:
 def ulps(actual: Array, wanted: Array) -> Array:
     """How many units in the last place of `actual` lie between the two, float64; infinite where only one of them is NaN.
 
-    A unit is that of the least normal number below it, since what is less may be put to zero.
+    The unit of what is less than the least normal number is that of this one, since it may be put to zero.
     """
-    kind = np.finfo(actual.dtype)
+    if np.array_equal(actual, wanted):
+        return np.zeros(np.shape(actual))
     with np.errstate(all="ignore"):
-        unit = np.spacing(np.maximum(np.abs(actual), kind.tiny)).astype(np.float64)
-        apart = np.abs(actual.astype(np.float64) - wanted.astype(np.float64)) / unit
+        apart = np.abs(actual.astype(np.float64) - wanted.astype(np.float64)) / unit(actual)
     same = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
     return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+
+
+def unit(value: Array) -> Array:
+    """The unit in the last place of each number, float64."""
+    return np.asarray(np.spacing(np.maximum(np.abs(value), np.finfo(value.dtype).tiny)), np.float64)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
-from gdrepl.insight.rounding import Rounded
+from gdrepl.insight.rounding import Rounded, unit
 
 AVERAGE, GATHERED = SlotName("average", None).slot, SlotName("gradient_accumulator", None).slot
 
@@ -25,7 +25,6 @@ class UpdateTerm:
         parameter: whose it is; empty for what all parameters share.
         before: of a slot or a parameter, what it was.
         recomputed: of a slot or a parameter, what the explanation comes to, where that is not `value`, which is what happened.
-        bound: how far rounding may move each value, in ULPs of it.
     """
 
     name: str
@@ -33,7 +32,6 @@ class UpdateTerm:
     parameter: str = field(default="", metadata=OPTIONAL)
     before: Array | None = field(default=None, metadata=OPTIONAL)
     recomputed: Array | None = field(default=None, metadata={**OPTIONAL, **SAID})
-    bound: Array | None = field(default=None, metadata={**OPTIONAL, **SAID})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,20 @@ class Book:
         terms: those of all parameters together, and of each.
         formulas: one line each, in the order of the computation.
         shares: what stands out.
+        bounds: (parameter, name, ULPs) of each term in the order of the computation, where `measured` asks for them: how far
+            rounding may move it, at the places that are chosen.
         after: the optimizer's variables as the update leaves them; those it leaves alone are not in it.
+        iteration: how often the optimizer was asked for an update before.
+        made: how many of them it made: where gradients are gathered, `iterations` of base_optimizer.py counts those alone.
     """
 
     def __init__(
-        self, before: Snapshot, slots: Mapping[SlotName, Array], spec: OptimizerSpec, chosen: Mapping[str, Array]
+        self,
+        before: Snapshot,
+        slots: Mapping[SlotName, Array],
+        spec: OptimizerSpec,
+        chosen: Mapping[str, Array],
+        measured: bool = False,
     ) -> None:
         self.before = before
         self.slots = slots
@@ -83,8 +90,11 @@ class Book:
         self.terms: list[UpdateTerm] = []
         self.formulas: list[str] = []
         self.shares: list[Share] = []
+        self.bounds: list[tuple[str, str, float]] = []
+        self.measured = measured
         self.after: dict[SlotName, Rounded] = {}
         self.iteration = int(slots[SlotName("iteration", None)])
+        self.made = self.iteration // max(1, int(self.number("gradient_accumulation_steps")))
         self.rate = self.constant(before.learning_rate)
 
     def constant(self, value: object) -> Rounded:
@@ -112,8 +122,14 @@ class Book:
     def shared(self, name: str, value: Rounded) -> Rounded:
         """Write down a term that all parameters share, once."""
         if not any(term.name == name and not term.parameter for term in self.terms):
-            self.terms.append(UpdateTerm(name, frozen(value.native), bound=_bound(value)))
+            self.terms.append(UpdateTerm(name, frozen(value.native)))
+            self.measure("", name, value)
         return value
+
+    def measure(self, parameter: str, name: str, value: Rounded) -> None:
+        """Note how far rounding may move a term, if that is asked for."""
+        if self.measured:
+            self.bounds.append((parameter, name, _bound(value)))
 
     def shared_slot(self, name: str) -> Rounded:
         """A slot that all parameters share, as it was before."""
@@ -126,8 +142,8 @@ class Book:
     def shared_becomes(self, name: str, value: Rounded) -> Rounded:
         """That slot as the update leaves it."""
         self.after[SlotName(name, None)] = value
-        term = UpdateTerm(name, frozen(value.native), before=self.slots[SlotName(name, None)], bound=_bound(value))
-        self.terms.append(term)
+        self.terms.append(UpdateTerm(name, frozen(value.native), before=self.slots[SlotName(name, None)]))
+        self.measure("", name, value)
         return value
 
 
@@ -170,55 +186,40 @@ class Sheet:
 
     def parts(self, carried: Rounded, fresh: Rounded, factor: Rounded | float = 1.0) -> None:
         """Note whether momentum works against the gradient: `carried` and `fresh` times `factor` make the update together."""
-        with np.errstate(all="ignore"):
-            scale = factor.exact if isinstance(factor, Rounded) else factor
-            first, second = carried.exact * scale, fresh.exact * scale
-            update = first + second
-            along, size = float(np.sum(first * second)), float(np.sum(update * update))
-            if along < 0 and np.isfinite(along) and np.isfinite(size):
-                share = float(np.sum(first * update)) / size if size else np.inf
-                self.share("against", np.asarray(first * second < 0), share)
+        scale = factor.exact if isinstance(factor, Rounded) else factor
+        first, second = carried.exact * scale, fresh.exact * scale
+        update = first + second
+        along, size = float(np.sum(first * second)), float(np.sum(update * update))
+        if along < 0 and np.isfinite(along) and np.isfinite(size):
+            share = float(np.sum(first * update)) / size if size else np.inf
+            self.share("against", np.asarray(first * second < 0), share)
 
     def epsilon(self, part: Rounded, whole: Rounded) -> None:
         """Note where epsilon is more than half of a denominator."""
-        with np.errstate(all="ignore"):
-            share = np.asarray(part.exact / whole.exact)
-            most = np.where(np.isfinite(share), share, 0.0)
-            self.share("epsilon", most > 0.5, float(np.max(most, initial=0.0)))
+        share = np.asarray(part.exact / whole.exact)
+        most = np.where(np.isfinite(share), share, 0.0)
+        self.share("epsilon", most > 0.5, float(np.max(most, initial=0.0)))
 
     def _finite(self, name: str, value: Rounded) -> None:
         """Note the first term of the update that is not finite, and whether float64 would have held it."""
-        if not any(each.kind == "not finite" for each in self.book.shares):
-            with np.errstate(all="ignore"):
-                held = "" if np.isfinite(value.exact).all() else "float64"
+        if not np.isfinite(value.native).all() and not any(each.kind == "not finite" for each in self.book.shares):
+            held = "" if np.isfinite(value.exact).all() else "float64"
             self.share("not finite", ~np.isfinite(value.native), 0.0, text=f"{name} {held}".strip())
 
     def _write(self, name: str, value: Rounded, before: Rounded | None) -> None:
         self._finite(name, value)
         places = self.book.chosen[self.name]
         taken = value.at(places)
-        was = None if before is None else before.at(places).native
-        term = UpdateTerm(name, taken.native, self.name, was, bound=_bound(taken))
-        self.book.terms.append(_scalar(term) if self._scalar and len(places) == 1 else _frozen(term))
+        self.book.measure(self.name, name, taken)
+        was = None if before is None else self._shown(before.at(places))
+        self.book.terms.append(UpdateTerm(name, self._shown(taken), self.name, was))
+
+    def _shown(self, taken: Rounded) -> Array:
+        """What is shown of it: without an axis where the parameter is one number."""
+        return frozen(taken.native.reshape(()) if self._scalar and taken.native.size == 1 else taken.native)
 
 
-def _scalar(term: UpdateTerm) -> UpdateTerm:
-    one = {name: None if each is None else each.reshape(()) for name, each in _arrays(term).items()}
-    return _frozen(replace(term, **one))  # type: ignore[arg-type]
-
-
-def _frozen(term: UpdateTerm) -> UpdateTerm:
-    kept = {name: None if each is None else frozen(each) for name, each in _arrays(term).items()}
-    return replace(term, **kept)  # type: ignore[arg-type]
-
-
-def _arrays(term: UpdateTerm) -> Mapping[str, Array | None]:
-    return {"value": term.value, "before": term.before, "bound": term.bound}
-
-
-def _bound(value: Rounded) -> Array:
-    """By how many ULPs of the value rounding may move it."""
-    limits = np.finfo(value.dtype)
+def _bound(value: Rounded) -> float:
+    """By how many ULPs of the value rounding may move it, at the one place that is looked at."""
     with np.errstate(all="ignore"):
-        unit = np.spacing(np.maximum(np.abs(value.native), limits.tiny)).astype(np.float64)
-        return frozen(np.where(value.bound == 0, 0.0, value.bound / unit))
+        return float(np.max(value.bound / unit(value.native), initial=0.0)) if np.any(value.bound) else 0.0

@@ -82,7 +82,7 @@ def _corrected(book: Book, shares: list[Share]) -> list[str]:
         return []
     least, most = min(changed), max(changed)
     factor = f"{most:.3g}" if most - least < 0.005 * most else f"{least:.3g} to {most:.3g}"
-    return [f"bias correction still multiplies the step by {factor} (the optimizer's update {book.iteration + 1})"]
+    return [f"bias correction still multiplies the step by {factor} (the optimizer's update {book.made + 1})"]
 
 
 def _epsilon(book: Book, shares: list[Share]) -> list[str]:

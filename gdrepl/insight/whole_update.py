@@ -18,16 +18,17 @@ from gdrepl.insight.sheet import AVERAGE, GATHERED, Book, Sheet
 
 def computed(book: Book, rule: Rule) -> Mapping[str, Rounded]:
     """The parameters that the update leads to; the slots are in `book.after`."""
-    sheets = {name: Sheet(book, name) for name in book.before.parameters}
-    gradient = {name: _unscaled(sheet, book) for name, sheet in sheets.items()}
-    if applied(book):
-        _apply(book, rule, sheets, gradient)
-    else:
-        book.formula("gathered = gathered + g")
-        for name, sheet in sheets.items():
-            sheet.becomes(GATHERED, gradient[name] + sheet.slot(GATHERED))
-    for sheet in sheets.values():
-        _average(sheet, book)
+    with np.errstate(all="ignore"):
+        sheets = {name: Sheet(book, name) for name in book.before.parameters}
+        gradient = {name: _unscaled(sheet, book) for name, sheet in sheets.items()}
+        if applied(book):
+            _apply(book, rule, sheets, gradient)
+        else:
+            book.formula("gathered = gathered + g")
+            for name, sheet in sheets.items():
+                sheet.becomes(GATHERED, gradient[name] + sheet.slot(GATHERED))
+        for sheet in sheets.values():
+            _average(sheet, book)
     return {name: sheet.value for name, sheet in sheets.items()}
 
 
@@ -117,11 +118,11 @@ def _average(sheet: Sheet, book: Book) -> None:
     """The moving average of the parameter, which is updated by every update, and overwrites it at every so manieth."""
     if not book.is_set("use_ema"):
         return
-    momentum = book.constant(book.number("ema_momentum") if book.iteration else 0.0)
-    book.formula("average = k*average + (1 - k)*w" + ("" if book.iteration else " with k = 0 at first"))
+    momentum = book.constant(book.number("ema_momentum") if book.made else 0.0)
+    book.formula("average = k*average + (1 - k)*w" + ("" if book.made else " with k = 0 at first"))
     average = sheet.becomes(AVERAGE, momentum * sheet.slot(AVERAGE) + (1.0 - momentum) * sheet.value)
     every = int(book.number("ema_overwrite_frequency"))
-    if every and (book.iteration + 1) % every == 0:
+    if every and (book.made + 1) % every == 0:
         sheet.share("overwritten", np.ones(sheet.value.exact.shape), float(every))
         sheet.value = average
 
