@@ -14,6 +14,7 @@ NADAM_DECAY = 0.96
 
 def _left(book: Book, name: str) -> Rounded:
     """1 - beta^t, where t counts from 1."""
+    book.shared("t", book.constant(book.made + 1))
     power = book.cast(book.number(name)).power(float(book.made + 1))
     return book.shared(f"1 - b{name[-1]}^t", 1.0 - power)
 

@@ -13,6 +13,7 @@ from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
 from gdrepl.insight.account import MOST_ULPS, account
 from gdrepl.insight.coordinates import Selection, chosen_places, labels
+from gdrepl.insight.rounding import Rounded
 from gdrepl.insight.rules import RULES
 from gdrepl.insight.sheet import Book, UpdateTerm
 from gdrepl.insight.standing_out import notes_of
@@ -154,7 +155,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         computed(measured, rule)
         responsible = held.responsible(measured)
     result: dict[str, object] = {
-        "terms": _true_terms(book, before, after, arrived, places),
+        "terms": _true_terms(book, parameters, before, after, arrived, places),
         "worst_ulps": held.worst,
         "worst_ulps_float64": held.worst_float64,
         "notes": (*notes_of(book, update.after, applied(book)), *extra),
@@ -170,7 +171,12 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
 
 
 def _true_terms(
-    book: Book, before: Snapshot, after: Snapshot, arrived: Slots, places: Mapping[str, Array]
+    book: Book,
+    parameters: Mapping[str, Rounded],
+    before: Snapshot,
+    after: Snapshot,
+    arrived: Slots,
+    places: Mapping[str, Array],
 ) -> tuple[UpdateTerm, ...]:
     """The terms, slots as they truly came out, and the parameters; what all share comes first."""
     shared = [term for term in book.terms if not term.parameter]
@@ -180,7 +186,9 @@ def _true_terms(
             if term.parameter == name:
                 slot = arrived.get(SlotName(term.name, name)) if term.before is not None else None
                 terms.append(_true(term, None if slot is None else _taken(slot, chosen)))
-        terms.append(_moved(name, before.parameters[name], after.parameters[name], chosen))
+        moved = _moved(name, before.parameters[name], after.parameters[name], chosen)
+        again = _taken(np.broadcast_to(parameters[name].native, before.parameters[name].shape), chosen)
+        terms.append(moved if again.tobytes() == moved.value.tobytes() else replace(moved, recomputed=again))
     return tuple(terms)
 
 

@@ -131,12 +131,12 @@ def ftrl(sheet: Sheet, g: Rounded) -> Rounded:
         used, name = sheet.term("shrunk gradient", g + w * (2 * shrinkage)), "g'"
     before = sheet.slot("accumulator")
     after = before + g.squared()
-    book.formula("n' = n + g^2")
-    book.formula(f"z = z + {name} - (n'^{power:g} - n^{power:g})/lr*w")
+    book.formula("s' = s + g^2")
+    book.formula(f"z = z + {name} - (s'^{power:g} - s^{power:g})/lr*w")
     raised = after.power(power)
     sigma = sheet.term("sigma", (raised - before.power(power)) / rate)
     linear = sheet.becomes("linear", sheet.slot("linear") + (used - sigma * w))
-    book.formula(f"w = (clip(z, -l1, l1) - z)/(n'^{power:g}/lr + 2*l2)")
+    book.formula(f"w = (clip(z, -l1, l1) - z)/(s'^{power:g}/lr + 2*l2)")
     quadratic = sheet.term("quadratic", raised / rate + l2 * 2.0)
     new = (linear.clipped(l1) - linear) / quadratic
     sheet.becomes("accumulator", after)
