@@ -79,9 +79,9 @@ def _verdict(result: Explained, style: Style) -> list[Line]:
     if tolerance is None:
         return [*lines, *prose(f"{off}; rounding does not explain that", style, then="  ", first="  ")]
     if tolerance == float("inf"):
-        blame = f"; there is no telling what rounding made of the {result.responsible}"
+        blame = f"; there is no telling what rounding made in the {result.responsible}"
     else:
-        blame = f"; rounding, above all of the {result.responsible}, explains {_count(tolerance)}"
+        blame = f"; rounding, above all in the {result.responsible}, explains {_count(tolerance)}"
     return [*lines, *prose(off + blame, style, first="  ", then="  ")]
 
 
@@ -92,7 +92,7 @@ def _check(result: Explained, style: Style) -> list[Line]:
     assert other is not None
     if result.tolerance_ulps is not None:
         near = f"{_count(worst)} off at {result.worst}, where rounding explains {_count(result.tolerance_ulps)}"
-        said = f"{near}, above all of the {result.responsible}"
+        said = f"{near}, above all in the {result.responsible}"
     else:
         said = f"within {_count(worst)} in {result.dtype}" if worst else f"the same bits in {result.dtype}"
     if result.dtype != "float64":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.insight.coordinates import labels
 from gdrepl.insight.rounding import Rounded, ulps, unit
-from gdrepl.insight.sheet import Book
+from gdrepl.insight.sheet import AVERAGE, GLOBAL_NORM, Book
 
 MOST_ULPS = 4.0
 """Units in the last place that an explanation may be off, without a word of why."""
@@ -49,12 +49,21 @@ class Account:
     def responsible(self, book: Book) -> str:
         """The term whose bound grows most over those before it; `book` has measured them at the place of the worst error."""
         name, most, known = "", 1.0, 1.0
-        for parameter, term, bound in book.bounds:
-            if parameter in ("", self.parameter) and bound > most * known:
+        for term, bound in self._leading_here(book):
+            if bound > most * known:
                 name, most = term, bound / known
-            known = max(known, bound) if np.isfinite(bound) and parameter in ("", self.parameter) else known
-        last = "" if self.slot else "the subtraction that makes the parameter"
+            known = max(known, bound) if np.isfinite(bound) else known
+        last = "" if self.slot else "subtraction that makes the parameter"
         return last if last and self.tolerance > most * known else name
+
+    def _leading_here(self, book: Book) -> Iterator[tuple[str, float]]:
+        """The terms that the worst number depends on, each with its bound."""
+        of_gradient = self.slot not in ("", AVERAGE) and self.parameter != ""  # bias corrections are in no slot
+        for parameter, term, bound in book.bounds:
+            if parameter == self.parameter or (not parameter and (not of_gradient or term == GLOBAL_NORM)):
+                yield term, bound
+            if of_gradient and (parameter, term) == (self.parameter, self.slot):
+                return
 
 
 def account(

@@ -38,7 +38,7 @@ class Explained:
         notes: what stands out.
         accounts: whether the explanation comes to what happened: each number within 4 ULPs, or within what rounding may do.
         known: whether the terms of this optimizer are known.
-        coming: whether the update lies ahead of where we stand, and was made aside.
+        coming: whether it is the next one from where we stand, or nobody has made it yet.
         applied: False where the gradient was only gathered.
         coordinates: parameter -> the numbers that are shown, in the order of the values.
         numbers: how many numbers all parameters have.
@@ -78,7 +78,7 @@ class Update:
     Attributes:
         segment: what made it.
         before, after: the states around it.
-        coming: whether it was made aside.
+        coming: whether it is the next one from where we stand, or was made aside.
         edited: whether its arrival was edited since.
     """
 
@@ -119,7 +119,7 @@ def update_from(debugger: Debugger, step: int) -> Update:
 def _from(debugger: Debugger, segment: Segment, before: Snapshot, last: int) -> Update:
     """What is recorded is read, and else the program makes one update more, which nobody keeps."""
     if before.step < last:
-        return Update(segment, before, debugger.past.reach(segment, before.step + 1), coming=before.step >= debugger.step)
+        return Update(segment, before, debugger.past.reach(segment, before.step + 1), coming=before.step == debugger.step)
     return Update(segment, before, debugger.past.beyond(segment, before), coming=True)
 
 

@@ -17,6 +17,9 @@ from gdrepl.engine.snapshot import Array
 _POWER_ROUNDINGS = 4.0
 """Epsilons that a power may be wrong by, beside those that its exponent multiplies."""
 
+_SPARE = 8.0
+"""Times the root of the count of numbers: the epsilons that their sum may be off."""
+
 
 class Rounded:
     """A number or an array of them.
@@ -133,9 +136,14 @@ class Rounded:
         return Rounded(np.sign(self.native), np.sign(self.exact), bound)
 
     def total(self) -> Rounded:
-        """The sum of all its numbers, added up in whatever order."""
+        """The sum of all its numbers, added up in whatever order.
+
+        Of many numbers the errors do not all go one way: the bound then grows with the root of their count, as Higham & Mary
+        have it (A New Approach to Probabilistic Rounding Error Analysis, 2019), with room to spare.
+        """
         carried = np.sum(np.broadcast_to(self.bound, self.exact.shape))
-        own = (max(1, self.exact.size) - 1) * _limits(self.dtype)[0] * np.sum(np.abs(self.exact))
+        count = max(1, np.size(self.exact))
+        own = min(count - 1, _SPARE * math.sqrt(count)) * _limits(self.dtype)[0] * np.sum(np.abs(self.exact))
         return self._made(np.sum(self.native, dtype=self.dtype), np.sum(self.exact), carried + own)
 
     def at(self, places: Array) -> Rounded:

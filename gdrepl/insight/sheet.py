@@ -12,7 +12,9 @@ from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
 from gdrepl.insight.rounding import Rounded, unit
 
-AVERAGE, GATHERED = SlotName("average", None).slot, SlotName("gradient_accumulator", None).slot
+AVERAGE, GATHERED = "average", "gradient_accumulator"
+"""The slots that any optimizer may have: the moving average of its parameter, and the sum of the gradients not applied yet."""
+GLOBAL_NORM = "global norm"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

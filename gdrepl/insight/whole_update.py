@@ -13,7 +13,7 @@ import numpy as np
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.insight.rounding import Rounded
 from gdrepl.insight.rules import Rule
-from gdrepl.insight.sheet import AVERAGE, GATHERED, Book, Sheet
+from gdrepl.insight.sheet import AVERAGE, GATHERED, GLOBAL_NORM, Book, Sheet
 
 
 def computed(book: Book, rule: Rule) -> Mapping[str, Rounded]:
@@ -96,7 +96,7 @@ def _by_global_norm(book: Book, sheets: Mapping[str, Sheet], gradient: Mapping[s
     squares = book.constant(0.0)
     for each in gradient.values():
         squares = squares + each.squared().total()
-    norm = book.shared("global norm", squares.sqrt())
+    norm = book.shared(GLOBAL_NORM, squares.sqrt())
     scale = (1.0 / norm).minimum(1.0 / limit) * limit + (norm - norm if not np.isfinite(norm.native) else 0.0)
     first = next(iter(sheets.values()))
     first.share("global_clipnorm", np.asarray(norm.exact > limit), float(norm.exact), limit)
