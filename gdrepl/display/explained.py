@@ -195,10 +195,9 @@ def _by_name(result: Explained) -> Iterator[tuple[str, dict[str, UpdateTerm]]]:
     for term in result.terms:
         if term.parameter:
             found.setdefault(term.name, {})[term.parameter] = term
-    last = found.pop(PARAMETER, {})
-    yield from found.items()
-    if last:
-        yield PARAMETER, last
+    ends = [name for name in ("update", PARAMETER) if name in found and (name == PARAMETER or not result.known)]
+    last = [(name, found.pop(name)) for name in ends]
+    yield from (*found.items(), *last)
 
 
 def _name(term: UpdateTerm) -> str:

@@ -18,17 +18,18 @@ LARGEST = 4
 """Of a parameter that has more: those that moved most."""
 MOST = 24
 """Of all parameters together."""
-MOST_ASKED = 64
-"""Of a slice that was asked for."""
+MOST_NAMED, MOST_ASKED = 12, 64
+"""Of a parameter that was asked for, and of a slice of one."""
 _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """Numbers of one parameter: their places in it as a flat array."""
+    """Numbers of one parameter: their places in it as a flat array; `whole` where it was named without an index."""
 
     parameter: str
     places: Array
+    whole: bool = False
 
 
 def parse_selection(text: str, parameters: Mapping[str, Array]) -> Selection:
@@ -61,7 +62,7 @@ def parse_selection(text: str, parameters: Mapping[str, Array]) -> Selection:
         raise CommandError(f"'{text[:40]}' is no part of {tree.id}, which {shape}", example) from None
     if not places.size:
         raise CommandError(f"'{text[:40]}' has no number", example)
-    return Selection(tree.id, places.reshape(-1))
+    return Selection(tree.id, places.reshape(-1), whole=not indices)
 
 
 def _example(parameters: Mapping[str, Array]) -> str:
@@ -90,7 +91,8 @@ def chosen_places(before: Snapshot, after: Snapshot, wanted: Selection | None) -
     if wanted is not None:
         name = wanted.parameter
         moved = _moved(before.parameters[name], after.parameters[name])[wanted.places]
-        kept = np.sort(np.argsort(-moved, kind="stable")[:MOST_ASKED])
+        kept = np.argsort(-moved, kind="stable")[: MOST_NAMED if wanted.whole else MOST_ASKED]
+        kept = kept if wanted.whole and len(kept) < len(moved) else np.sort(kept)
         return {name: wanted.places[kept]}
     chosen: dict[str, Array] = {}
     room = MOST

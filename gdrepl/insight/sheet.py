@@ -15,6 +15,8 @@ from gdrepl.insight.rounding import Rounded, unit
 AVERAGE, GATHERED = "average", "gradient_accumulator"
 """The slots that any optimizer may have: the moving average of its parameter, and the sum of the gradients not applied yet."""
 GLOBAL_NORM = "global norm"
+_MINOR = 0.05
+"""The part of an update that is not worth a word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +196,8 @@ class Sheet:
         along, size = float(np.sum(first * second)), float(np.sum(update * update))
         if along < 0 and np.isfinite(along) and np.isfinite(size):
             share = float(np.sum(first * update)) / size if size else np.inf
-            self.share("against", np.asarray(first * second < 0), share)
+            if not -_MINOR <= share <= 1 + _MINOR:  # in some numbers only, and the rest outweighs them
+                self.share("against", np.asarray(first * second < 0), share)
 
     def epsilon(self, part: Rounded, whole: Rounded) -> None:
         """Note where epsilon is more than half of a denominator."""
