@@ -41,10 +41,11 @@ class Account:
 
     def where(self, before: Snapshot) -> str:
         """The place of the worst error as people call it."""
+        slot = self.slot.replace("_", " ")
         if not self.parameter:
-            return self.slot
+            return slot
         [label] = labels(self.parameter, before.parameters[self.parameter].shape, np.asarray([self.place]))
-        return f"{self.slot} of {label}" if self.slot else label
+        return f"{slot} of {label}" if slot else label
 
     def responsible(self, book: Book) -> str:
         """The term whose bound grows most over those before it; `book` has measured them at the place of the worst error."""
@@ -110,5 +111,5 @@ def _judged(value: Rounded, true: Array, off: Array) -> tuple[int, bool, float]:
         within = np.isfinite(bound) & (np.abs(actual.astype(np.float64) - exact) <= bound)
         tolerance = bound / unit(actual)
     worst = int(np.argmax(np.where(within & ~within.all(), -1.0, off[beyond])))
-    allowed = float(tolerance[worst]) if np.isfinite(tolerance[worst]) else np.inf
-    return int(beyond[worst]), not bool(within.all()), max(allowed, MOST_ULPS)
+    allowed = MOST_ULPS if np.isnan(tolerance[worst]) else max(float(tolerance[worst]), MOST_ULPS)
+    return int(beyond[worst]), not bool(within.all()), allowed

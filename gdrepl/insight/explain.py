@@ -14,7 +14,7 @@ from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
 from gdrepl.insight.account import MOST_ULPS, account
 from gdrepl.insight.coordinates import Selection, chosen_places, labels
 from gdrepl.insight.rounding import Rounded
-from gdrepl.insight.rules import RULES
+from gdrepl.insight.rules import OF_MAX, RULES
 from gdrepl.insight.sheet import Book, UpdateTerm
 from gdrepl.insight.standing_out import notes_of
 from gdrepl.insight.whole_update import applied, computed, slots_after
@@ -158,7 +158,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "terms": _true_terms(book, parameters, before, after, arrived, places),
         "worst_ulps": held.worst,
         "worst_ulps_float64": held.worst_float64,
-        "notes": (*notes_of(book, update.after, applied(book)), *extra),
+        "notes": (*notes_of(book, update.after, applied(book)), *_dropped(book, arrived), *extra),
         "accounts": held.accounts,
         "known": True,
         "applied": applied(book),
@@ -168,6 +168,14 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "responsible": responsible,
     }
     return Explained(**facts, **result)  # type: ignore[arg-type]
+
+
+def _dropped(book: Book, arrived: Slots) -> tuple[str, ...]:
+    """Where a NaN was dropped: in NumPy, as in TensorFlow outside of XLA, the greater of a number and NaN is NaN."""
+    for name in book.after:
+        if name.slot in OF_MAX and bool(np.any(np.isnan(book.after[name].native) & ~np.isnan(arrived[name]))):
+            return (f"a NaN was dropped from {name.slot.replace('_', ' ')} of {name.parameter}, as XLA's max does",)
+    return ()
 
 
 def _true_terms(

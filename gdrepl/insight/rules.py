@@ -171,3 +171,5 @@ RULES: Mapping[str, Rule] = {
     "Lamb": Rule(adam_rules.lamb),
 }
 """The optimizers whose terms are known, by the names of Keras' classes."""
+OF_MAX = ("velocity_hat", "norm")
+"""The slots that are the greater of two numbers."""
