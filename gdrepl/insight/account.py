@@ -96,7 +96,7 @@ def account(
 
 
 def _spread(value: Array, like: Array) -> Array:
-    return np.broadcast_to(value, like.shape)
+    return value if np.shape(value) == like.shape else np.broadcast_to(value, like.shape)
 
 
 def _judged(value: Rounded, true: Array, off: Array) -> tuple[int, bool, float]:

@@ -150,7 +150,8 @@ class Rounded:
         """Those at some places of the flat array; one number stands for all of them."""
         if not np.shape(self.exact):
             return Rounded(*(np.broadcast_to(each, places.shape) for each in (self.native, self.exact, self.bound)))
-        bound = np.broadcast_to(self.bound, self.exact.shape).reshape(-1)[places]
+        bound = self.bound if np.shape(self.bound) == self.exact.shape else np.broadcast_to(self.bound, self.exact.shape)
+        bound = bound.reshape(-1)[places]
         return Rounded(self.native.reshape(-1)[places], self.exact.reshape(-1)[places], bound)
 
 
