@@ -36,8 +36,6 @@ _PLAIN = {
 _GAP = "   "
 _DIGITS = (5, 4)
 """Fewer digits, tried where those asked for leave no room for all numbers side by side."""
-_TWO_UP = 8
-"""Terms of one number from which they stand in two columns."""
 _LEAST_TWO_UP = 72  # cells
 
 
@@ -63,10 +61,9 @@ def explained(result: Explained, style: Style) -> list[Line]:
 
 
 def _header(result: Explained, style: Style) -> list[Line]:
-    where = f"update {result.step}: step {result.step} {style.arrow} {result.step + 1}"
     before, after = (numbers.show(each, style.precision) for each in result.loss)
-    coming = ", the coming one" if result.coming else ""
-    return prose(f"{where}{coming}, {result.optimizer}, loss {before} {style.arrow} {after}", style, "bold", then="  ")
+    which = f"update {result.step} {style.arrow} {result.step + 1}{', to come' if result.coming else ''}"
+    return prose(f"{which}: {result.optimizer}, loss {before} {style.arrow} {after}", style, "bold", then="  ")
 
 
 def _verdict(result: Explained, style: Style) -> list[Line]:
@@ -127,25 +124,39 @@ def _packed(pieces: Sequence[str], style: Style, role: str = "") -> list[Line]:
 
 
 def _terms(result: Explained, columns: Sequence[Column], style: Style, room: int) -> list[Line]:
-    """The terms: of one number in two columns where they are many; of several as a table; else as tables one below another."""
+    """The terms: of one number as its room allows; of several as a table, or else as tables one below another."""
     if len(columns) == 1:
-        rows = _rows(result, columns, style, style.precision, arrows=True)[1:]
-        return [*_alone(rows, style), *_left_out(result, 1, columns, style)]
-    for digits in (style.precision, *(each for each in _DIGITS if each < style.precision)):
+        left_out = _left_out(result, 1, columns, style)
+        return [*_alone(result, columns[0], style, room - len(left_out)), *left_out]
+    for digits in _digits(style):
         rows = _rows(result, columns, style, digits, arrows=True)
         if _fits(rows, style):
             return [*table(rows, style), *_left_out(result, len(columns), columns, style)]
     return _blocks(result, columns, style, room)
 
 
-def _alone(rows: list[list[Span]], style: Style) -> list[Line]:
-    """The terms of one number: two side by side where they are many."""
-    if len(rows) < _TWO_UP or style.width < _LEAST_TWO_UP:
+def _digits(style: Style) -> tuple[int, ...]:
+    return (style.precision, *(each for each in _DIGITS if each < style.precision))
+
+
+def _alone(result: Explained, column: Column, style: Style, room: int) -> list[Line]:
+    """The terms of one number: below one another, where there is not the room in two columns, or else one behind the other."""
+    rows = _named(_rows(result, [column], style, style.precision, arrows=True)[1:], column)
+    if len(rows) <= room or style.width < _LEAST_TWO_UP:
         return table(rows, style)
     half = (len(rows) + 1) // 2
-    blank: list[Span] = [("", ""), ("", "")]
-    pairs = [[*left, *right] for left, right in zip(rows[:half], [*rows[half:], blank])]
-    return table(pairs, style) if _fits(pairs, style) else table(rows, style)
+    for digits in _digits(style):
+        rows = _named(_rows(result, [column], style, digits, arrows=True)[1:], column)
+        blank: list[Span] = [("", ""), ("", "")]
+        pairs = [[*left, *right] for left, right in zip(rows[:half], [*rows[half:], blank])]
+        if _fits(pairs, style):
+            return table(pairs, style)
+    return _packed([" ".join(text for text, _ in row) for row in rows], style)
+
+
+def _named(rows: list[list[Span]], column: Column) -> list[list[Span]]:
+    """Without a header above it the parameter goes by its name."""
+    return [[(column.label if text == PARAMETER else text, role), *rest] for (text, role), *rest in rows]
 
 
 def _blocks(result: Explained, columns: Sequence[Column], style: Style, room: int) -> list[Line]:
@@ -176,7 +187,7 @@ def _rows(result: Explained, columns: Sequence[Column], style: Style, digits: in
     """A header, then a row for each term; what a slot was stands before an arrow, or in a row of its own."""
     rows: list[list[Span]] = [[("", ""), *((column.label, "dim") for column in columns)]]
     for name, terms in _by_name(result):
-        label = columns[0].label if len(columns) == 1 and name == PARAMETER else _name(next(iter(terms.values())))
+        label = _name(next(iter(terms.values())))
         cells = [_cell(terms.get(column.parameter), column, style, digits, arrows) for column in columns]
         role = "bold" if name == PARAMETER else ""
         if not arrows and any(term.before is not None for term in terms.values()):
