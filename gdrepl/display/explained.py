@@ -176,11 +176,16 @@ def _blocks(result: Explained, columns: Sequence[Column], style: Style, room: in
 
 
 def _left_out(result: Explained, shown: int, columns: Sequence[Column], style: Style) -> list[Line]:
+    """How many numbers there are beside those that are shown, and how to see them."""
     if shown >= result.numbers:
         return []
-    example = columns[shown].parameter if shown < len(columns) else columns[0].parameter
-    said = f"{shown} of {result.numbers} numbers; explain {result.step} {example} shows those of {example} that moved most"
-    return prose(said, style, "dim", first="  ", then="  ")
+    if len(result.coordinates) == 1:
+        name, axes = columns[0].parameter, columns[0].label.count(",")
+        how = f"explain {result.step} {name}[0:2{', :' * axes}] shows others"
+    else:
+        name = columns[shown].parameter if shown < len(columns) else columns[0].parameter
+        how = f"explain {result.step} {name} shows those of {name}"
+    return prose(f"{shown} of {result.numbers} numbers; {how}", style, "dim", first="  ", then="  ")
 
 
 def _rows(result: Explained, columns: Sequence[Column], style: Style, digits: int, arrows: bool) -> list[list[Span]]:

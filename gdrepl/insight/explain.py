@@ -41,7 +41,7 @@ class Explained:
         coming: whether it is the next one from where we stand, or nobody has made it yet.
         applied: False where the gradient was only gathered.
         coordinates: parameter -> the numbers that are shown, in the order of the values.
-        numbers: how many numbers all parameters have.
+        numbers: how many numbers all parameters have, or the one that was asked for.
         loss: before and after the update.
         worst_ulps_float64: the same, computed in float64.
         worst: where the worst error is, such as `velocity of W[0, 3]`.
@@ -133,7 +133,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "optimizer": recipe.spec.text(),
         "coming": update.coming,
         "coordinates": {name: labels(name, before.parameters[name].shape, chosen) for name, chosen in places.items()},
-        "numbers": sum(value.size for value in before.parameters.values()),
+        "numbers": sum(before.parameters[name].size for name in (before.parameters if wanted is None else places)),
         "loss": (before.loss, after.loss),
         "dtype": recipe.problem.dtype,
     }
@@ -158,7 +158,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "terms": _true_terms(book, parameters, before, after, arrived, places),
         "worst_ulps": held.worst,
         "worst_ulps_float64": held.worst_float64,
-        "notes": (*notes_of(book, update.after, applied(book)), *_dropped(book, arrived), *extra),
+        "notes": (*notes_of(book, after, applied(book), before.parameters if wanted is None else places), *_dropped(book, arrived), *extra),
         "accounts": held.accounts,
         "known": True,
         "applied": applied(book),

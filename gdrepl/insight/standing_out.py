@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -13,13 +13,13 @@ CORRECTED = 0.1
 """Bias correction is worth a word while it changes the step by more than this."""
 
 
-def notes_of(book: Book, after: Snapshot, applied: bool) -> tuple[str, ...]:
-    """One sentence for each thing that stands out, the gravest first."""
+def notes_of(book: Book, after: Snapshot, applied: bool, shown: Collection[str]) -> tuple[str, ...]:
+    """One sentence for each thing that stands out in what is `shown` of the parameters, the gravest first."""
     notes = [] if applied else [_gathered(book)]
     if applied and float(book.before.learning_rate) == 0:
         notes.append("the learning rate is 0: it moves nothing")
     for kind, say in _SAID.items():
-        found = [each for each in book.shares if each.kind == kind]
+        found = [each for each in book.shares if each.kind == kind and (each.parameter in shown or kind in _OF_ALL)]
         notes += say(book, found) if found else []
     if not after.is_finite() and not any(each.kind == "not finite" for each in book.shares):
         notes.append("it arrives where the loss or the gradient is not finite")
@@ -94,6 +94,8 @@ def _overwritten(book: Book, shares: list[Share]) -> list[str]:
     return [f"the average takes the place of the parameters, as at every {int(shares[0].size)} updates"]
 
 
+_OF_ALL = ("global_clipnorm", "not finite")
+"""Kinds that are about all parameters, whichever of them is shown."""
 _SAID: Mapping[str, Callable[[Book, list[Share]], list[str]]] = {
     "not finite": _not_finite,
     "clipnorm": _clipped,
