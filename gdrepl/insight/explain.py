@@ -158,7 +158,11 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "terms": _true_terms(book, parameters, before, after, arrived, places),
         "worst_ulps": held.worst,
         "worst_ulps_float64": held.worst_float64,
-        "notes": (*notes_of(book, after, applied(book), before.parameters if wanted is None else places), *_dropped(book, arrived), *extra),
+        "notes": (
+            *notes_of(book, after, applied(book), before.parameters if wanted is None else places),
+            *_dropped(book, arrived),
+            *extra,
+        ),
         "accounts": held.accounts,
         "known": True,
         "applied": applied(book),
