@@ -26,7 +26,7 @@ MORE = int(os.environ.get("GDREPL_EXPLAIN_RUNS", "0"))
 OWN: dict[str, list[dict[str, list[Any]]]] = {
     # name: families of options, of which one value each is drawn
     "SGD": [{"momentum": [0.0, 0.6]}, {"momentum": [0.5, 0.9], "nesterov": [True]}],
-    "RMSprop": [{"rho": [0.8, 0.9]}, {"centered": [True], "epsilon": [1e-3, 0.1], "momentum": [0.0, 0.7]}],
+    "RMSprop": [{"rho": [0.8, 0.9]}, {"centered": [True], "epsilon": [1e-3, 0.1], "momentum": [0.5, 0.7]}],
     "Adam": [{"beta_1": [0.0, 0.9]}, {"amsgrad": [True], "beta_2": [0.9, 0.99], "epsilon": [1e-7, 1e-2]}],
     "AdamW": [{"weight_decay": [0.004, 0.1]}, {"amsgrad": [True], "beta_1": [0.5]}],
     "Adamax": [{}, {"beta_1": [0.5], "beta_2": [0.9], "epsilon": [0.1]}],

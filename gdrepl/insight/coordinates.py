@@ -91,16 +91,13 @@ def chosen_places(before: Snapshot, after: Snapshot, wanted: Selection | None) -
     if wanted is not None:
         name = wanted.parameter
         moved = _moved(before.parameters[name], after.parameters[name])[wanted.places]
-        kept = np.argsort(-moved, kind="stable")[: MOST_NAMED if wanted.whole else MOST_ASKED]
+        kept = _largest(moved, MOST_NAMED if wanted.whole else MOST_ASKED)
         kept = kept if wanted.whole and len(kept) < len(moved) else np.sort(kept)
         return {name: wanted.places[kept]}
     chosen: dict[str, Array] = {}
     room = MOST
     for name, value in before.parameters.items():
-        if value.size <= FEW:
-            places = np.arange(value.size)
-        else:
-            places = np.argsort(-_moved(value, after.parameters[name]), kind="stable")[:LARGEST]
+        places = np.arange(value.size) if value.size <= FEW else _largest(_moved(value, after.parameters[name]), LARGEST)
         if room:
             chosen[name] = places[:room]
             room -= len(chosen[name])
@@ -112,6 +109,14 @@ def _moved(before: Array, after: Array) -> Array:
     with np.errstate(all="ignore"):
         moved = np.abs(after.astype(np.float64) - before.astype(np.float64)).reshape(-1)
     return np.where(np.isnan(moved), np.inf, moved)
+
+
+def _largest(values: Array, count: int) -> Array:
+    """The places of the largest numbers, the largest first, and of equals the first: a whole sort of a million is slow."""
+    candidates = np.arange(values.size)
+    if values.size > count:
+        candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
 
 
 def labels(name: str, shape: tuple[int, ...], places: Array) -> tuple[str, ...]:
