@@ -91,6 +91,7 @@ def test_two_hundred_updates_are_accounted_for(name: str, seed: int) -> None:
         found = explain(debugger, Update(debugger.segment, before, here))
         assert found.accounts, f"{spec.text()}, step {found.step}: {found.worst} {found.worst_ulps} ULPs, {found.responsible}"
         assert found.worst_ulps is not None
+        assert found.bounded, f"{spec.text()}, step {found.step}: float64 is {found.worst_ulps_float64} ULPs off"
         if found.tolerance_ulps is None:
             assert found.worst_ulps <= MOST_ULPS
         else:

@@ -9,6 +9,7 @@ from gdrepl.display import numbers
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, table, width_of
 from gdrepl.engine.snapshot import Array
+from gdrepl.insight.account import MOST_ULPS
 from gdrepl.insight.explain import PARAMETER, Explained
 from gdrepl.insight.sheet import UpdateTerm
 
@@ -93,7 +94,8 @@ def _check(result: Explained, style: Style) -> list[Line]:
     else:
         said = f"within {_count(worst)} in {result.dtype}" if worst else f"the same bits in {result.dtype}"
     if result.dtype != "float64":
-        said += f"; in float64, within {_count(other)}" if other else "; in float64 the same"
+        rounding = ", by rounding" if other > MOST_ULPS and result.bounded else ""
+        said += f"; in float64, within {_count(other)}{rounding}" if other else "; in float64 the same"
     return prose(f"computed again in NumPy: {said}", style, "dim", then="  ")
 
 

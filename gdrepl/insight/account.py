@@ -25,6 +25,7 @@ class Account:
         accounts: whether it does.
         worst: the worst error of what is computed in the problem's dtype, in ULPs.
         worst_float64: the same of what is computed in float64.
+        bounded: whether rounding explains how far float64 is off, wherever that is more than 4 ULPs.
         slot: where the worst error is; empty for the parameter itself.
         parameter: of which parameter, or empty.
         place: at which of its numbers, flat.
@@ -34,6 +35,7 @@ class Account:
     accounts: bool
     worst: float
     worst_float64: float
+    bounded: bool
     slot: str
     parameter: str
     place: int
@@ -78,15 +80,16 @@ def account(
     A number accounts for itself within 4 ULPs of the computation in the problem's dtype, or where it is no farther from that
     in float64 than rounding may bring it.
     """
-    accounts, float64 = True, 0.0
+    accounts, float64, bounded = True, 0.0, True
     worst = (False, -1.0, SlotName("", ""), 0, MOST_ULPS)
     outcomes = [(SlotName("", name), value, actual[name]) for name, value in parameters.items()]
     for name, value, true in [*outcomes, *((name, value, arrived[name]) for name, value in slots.items())]:
         if not true.size:
             continue
         with np.errstate(over="ignore"):
-            rounded = _spread(value.exact, true).astype(true.dtype)
-        float64 = max(float64, float(ulps(true, rounded).max()))
+            far = ulps(true, _spread(value.exact, true).astype(true.dtype)).reshape(-1)
+        float64 = max(float64, float(far.max()))
+        bounded = bounded and (float(far.max()) <= MOST_ULPS or not _judged(value, true, far)[1])
         off = ulps(true, _spread(value.native, true)).reshape(-1)
         place, failed, allowed = int(np.argmax(off)), False, MOST_ULPS
         if off[place] > MOST_ULPS:
@@ -94,7 +97,7 @@ def account(
         accounts = accounts and not failed
         worst = max(worst, (failed, float(off[place]), name, place, allowed), key=lambda each: each[:2])
     _, off_by, slot, place, tolerance = worst
-    return Account(accounts, max(off_by, 0.0), float64, slot.slot, slot.parameter or "", place, tolerance)
+    return Account(accounts, max(off_by, 0.0), float64, bounded, slot.slot, slot.parameter or "", place, tolerance)
 
 
 def _spread(value: Array, like: Array) -> Array:

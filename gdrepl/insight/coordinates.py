@@ -38,7 +38,7 @@ def parse_selection(text: str, parameters: Mapping[str, Array]) -> Selection:
     Raises:
         CommandError: it is none, or no number lies there.
     """
-    example = f"for example {_example(parameters)}"
+    example = f"a step such as 37, next, or numbers such as {_example(parameters)}"
     try:
         tree = ast.parse(text[:_LONGEST].strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):

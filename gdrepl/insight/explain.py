@@ -44,6 +44,7 @@ class Explained:
         numbers: how many numbers all parameters have, or the one that was asked for.
         loss: before and after the update.
         worst_ulps_float64: the same, computed in float64.
+        bounded: whether rounding in the problem's dtype explains that, number by number, where it is more than 4.
         worst: where the worst error is, such as `velocity of W[0, 3]`.
         tolerance_ulps: what rounding may do there, where that is more than 4 ULPs and was needed.
         responsible: the term that makes it more.
@@ -66,6 +67,7 @@ class Explained:
     dtype: str
     formulas: tuple[str, ...] = field(metadata=SAID)
     worst_ulps_float64: float | None = field(default=None, metadata=SAID)
+    bounded: bool = field(default=False, metadata=SAID)
     worst: str = field(default="", metadata={**OPTIONAL, **SAID})
     tolerance_ulps: float | None = field(default=None, metadata={**OPTIONAL, **SAID})
     responsible: str = field(default="", metadata={**OPTIONAL, **SAID})
@@ -158,6 +160,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
         "terms": _true_terms(book, parameters, before, after, arrived, places),
         "worst_ulps": held.worst,
         "worst_ulps_float64": held.worst_float64,
+        "bounded": held.bounded,
         "notes": (
             *notes_of(book, after, applied(book), before.parameters if wanted is None else places),
             *_dropped(book, arrived),
