@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,10 +11,10 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen
-from gdrepl.insight.account import MOST_ULPS, account
+from gdrepl.insight.account import MOST_ULPS, Account, account
 from gdrepl.insight.coordinates import Selection, chosen_places, labels
 from gdrepl.insight.rounding import Rounded
-from gdrepl.insight.rules import OF_MAX, RULES
+from gdrepl.insight.rules import OF_MAX, RULES, Rule
 from gdrepl.insight.sheet import Book, UpdateTerm
 from gdrepl.insight.standing_out import notes_of
 from gdrepl.insight.whole_update import applied, computed, slots_after
@@ -127,54 +127,77 @@ def _from(debugger: Debugger, segment: Segment, before: Snapshot, last: int) -> 
 
 def explain(debugger: Debugger, update: Update, wanted: Selection | None = None) -> Explained:
     """An update term by term; of the parameters that have many numbers, those that moved most, or those that are wanted."""
-    before, after, recipe = update.before, update.after, update.segment.recipe
-    slots, arrived = (debugger.past.slots(update.segment, each) for each in (before, after))
-    places = chosen_places(before, after, wanted)
-    facts = {
-        "step": before.step,
-        "optimizer": recipe.spec.text(),
-        "coming": update.coming,
-        "coordinates": {name: labels(name, before.parameters[name].shape, chosen) for name, chosen in places.items()},
-        "numbers": sum(before.parameters[name].size for name in (before.parameters if wanted is None else places)),
-        "loss": (before.loss, after.loss),
-        "dtype": recipe.problem.dtype,
-    }
-    extra = ("the state was edited since: this is the update that led here",) if update.edited else ()
-    rule = RULES.get(recipe.spec.name)
+    before = update.before
+    slots, arrived = (debugger.past.slots(update.segment, each) for each in (before, update.after))
+    places = chosen_places(before, update.after, wanted)
+    spec = update.segment.recipe.spec
+    book = Book(before, slots, spec, {name: places.get(name, _NOWHERE) for name in before.parameters})
+    told = list(before.parameters if wanted is None else places)
+    bare = _bare(update, book, arrived, places, told)
+    rule = RULES.get(spec.name)
     if rule is None:
-        said = f"the terms of {recipe.spec.name} are not known: these are its slots before and after, and the update"
-        terms = (*_shared_slots(slots, arrived), *_bare_terms(before, after, slots, arrived, places))
-        unknown: dict[str, object] = {"worst_ulps": None, "accounts": False, "known": False, "applied": True, "formulas": ()}
-        return Explained(terms=terms, notes=(said, *extra), **facts, **unknown)  # type: ignore[arg-type]
+        said = f"the terms of {spec.name} are not known: these are its slots before and after, and the update"
+        return replace(bare, notes=(said, *bare.notes))
+    return _explained(bare, update, book, rule, arrived, places, told)
 
-    book = Book(before, slots, recipe.spec, {name: places.get(name, _NOWHERE) for name in before.parameters})
+
+def _bare(update: Update, book: Book, arrived: Slots, places: Mapping[str, Array], told: Sequence[str]) -> Explained:
+    """What can be said of any optimizer: the gradient, its slots, and the update."""
+    before, after, recipe = update.before, update.after, update.segment.recipe
+    return Explained(
+        step=before.step,
+        optimizer=recipe.spec.text(),
+        terms=(*_shared_slots(book.slots, arrived), *_bare_terms(before, after, book.slots, arrived, places)),
+        worst_ulps=None,
+        notes=("the state was edited since: this is the update that led here",) if update.edited else (),
+        accounts=False,
+        known=False,
+        coming=update.coming,
+        applied=applied(book),
+        coordinates={name: labels(name, before.parameters[name].shape, chosen) for name, chosen in places.items()},
+        numbers=sum(before.parameters[name].size for name in told),
+        loss=(before.loss, after.loss),
+        dtype=recipe.problem.dtype,
+        formulas=(),
+    )
+
+
+def _explained(
+    bare: Explained,
+    update: Update,
+    book: Book,
+    rule: Rule,
+    arrived: Slots,
+    places: Mapping[str, Array],
+    told: Sequence[str],
+) -> Explained:
+    """The terms in place of what is said of any optimizer, and how well they account for what happened."""
+    before, after = update.before, update.after
     parameters = computed(book, rule)
     held = account(parameters, after.parameters, slots_after(book), arrived)
-    responsible = ""
-    if held.tolerance > MOST_ULPS or not held.accounts:
-        there = {name: np.asarray([held.place]) if name == held.parameter else _NOWHERE for name in before.parameters}
-        measured = Book(before, slots, recipe.spec, there, measured=True)
-        computed(measured, rule)
-        responsible = held.responsible(measured)
-    result: dict[str, object] = {
-        "terms": _true_terms(book, parameters, before, after, arrived, places),
-        "worst_ulps": held.worst,
-        "worst_ulps_float64": held.worst_float64,
-        "bounded": held.bounded,
-        "notes": (
-            *notes_of(book, after, applied(book), before.parameters if wanted is None else places),
-            *_dropped(book, arrived),
-            *extra,
-        ),
-        "accounts": held.accounts,
-        "known": True,
-        "applied": applied(book),
-        "formulas": tuple(book.formulas),
-        "worst": held.where(before) if held.worst else "",
-        "tolerance_ulps": held.tolerance if held.tolerance > MOST_ULPS else None,
-        "responsible": responsible,
-    }
-    return Explained(**facts, **result)  # type: ignore[arg-type]
+    asks = held.tolerance > MOST_ULPS
+    return replace(
+        bare,
+        terms=_true_terms(book, parameters, before, after, arrived, places),
+        worst_ulps=held.worst,
+        notes=(*notes_of(book, after, bare.applied, told), *_dropped(book, arrived), *bare.notes),
+        accounts=held.accounts,
+        known=True,
+        formulas=tuple(book.formulas),
+        worst_ulps_float64=held.worst_float64,
+        bounded=held.bounded,
+        worst=held.where(before) if held.worst else "",
+        tolerance_ulps=held.tolerance if asks else None,
+        responsible=_responsible(held, update, book, rule) if asks else "",
+    )
+
+
+def _responsible(held: Account, update: Update, book: Book, rule: Rule) -> str:
+    """The term to blame for what rounding may do at the worst number: all is computed once more, and measured there."""
+    there = {name: np.asarray([held.place]) if name == held.parameter else _NOWHERE for name in update.before.parameters}
+    measured = Book(update.before, book.slots, update.segment.recipe.spec, there, measured=True)
+    computed(measured, rule)
+    return held.responsible(measured)
 
 
 def _dropped(book: Book, arrived: Slots) -> tuple[str, ...]:
