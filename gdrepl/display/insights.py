@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.display import curvature
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.curvature import Hessian
+from gdrepl.insight.stability import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +28,10 @@ class Below:
     least_rows: int
 
 
-VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
-CHARTS: Mapping[type, Below] = {}
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    Hessian: curvature.hessian,
+    RateLimit: curvature.limit,
+}
+CHARTS: Mapping[type, Below] = {
+    Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
+}

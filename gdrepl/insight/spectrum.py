@@ -113,19 +113,20 @@ def spectrum(
 def _exact(matrix: Array) -> Spectrum:
     size = len(matrix)
     if not np.isfinite(matrix).all():
-        return _not_finite(size, True)
+        return not_finite(size)
     largest = float(np.max(np.abs(matrix)))
     asymmetry = float(np.max(np.abs(matrix - matrix.T))) / largest if largest > 0 else 0.0
     symmetric = (matrix + matrix.T) / 2
     values, columns = np.linalg.eigh(symmetric)
     values, vectors = values[::-1], canonical(values[::-1], columns.T[::-1])
     residuals = np.linalg.norm(vectors @ symmetric - values[:, None] * vectors, axis=1)
-    return Spectrum(values.copy(), vectors, residuals, True, asymmetry, size)
+    return Spectrum(values + 0.0, vectors, residuals, True, asymmetry, size)
 
 
-def _not_finite(size: int, exact: bool) -> Spectrum:
+def not_finite(size: int) -> Spectrum:
+    """Of a matrix of so many rows with something in it that is not finite."""
     nothing = np.full(1, np.nan)
-    return Spectrum(nothing, np.full((1, size), np.nan), nothing, exact, 0.0, size if exact else 1)
+    return Spectrum(nothing, np.full((1, size), np.nan), nothing, size <= MOST_EXACT, 0.0, 0)
 
 
 def canonical(values: Array, vectors: Array) -> Array:
@@ -142,7 +143,7 @@ def canonical(values: Array, vectors: Array) -> Array:
         if end - begin > 1:
             chosen[begin:end] = _basis(chosen[begin:end])
         begin = end
-    return np.array([_turned(vector) for vector in chosen])
+    return np.array([_turned(vector) for vector in chosen]) + 0.0  # no minus before a zero
 
 
 def _basis(rows: Array) -> Array:
@@ -172,7 +173,7 @@ def _ends(apply: Apply, size: int, ends: int) -> tuple[Array, Array, Array]:
     start = np.random.default_rng(0).standard_normal(size)
     shift = _rough_size(apply, start)
     if not np.isfinite(shift):
-        none = _not_finite(size, False)
+        none = not_finite(size)
         return none.values, none.vectors, none.residuals
     if shift == 0:  # nothing is curved: any vectors will do
         vectors = np.eye(2, size)
@@ -199,7 +200,7 @@ def _rough_size(apply: Apply, start: Array) -> float:
 
 
 def _largest(apply: Apply, size: int, count: int, start: Array) -> tuple[Array, Array]:
-    """The `count` largest eigenvalues and their vectors as rows, largest first; fewer where the others did not settle."""
+    """The `count` largest eigenvalues and their vectors as rows, largest first."""
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     operator: Any = LinearOperator((size, size), matvec=lambda vector: apply(vector.reshape(-1)), dtype=np.float64)
@@ -207,10 +208,9 @@ def _largest(apply: Apply, size: int, count: int, start: Array) -> tuple[Array, 
         most = 3 * restarts if size <= _CHEAP else restarts
         try:
             values, columns = eigsh(operator, k=count, which="LA", v0=start, ncv=_BASIS, tol=tolerance, maxiter=most)
-        except ArpackNoConvergence as error:
-            values, columns = error.eigenvalues, error.eigenvectors
-            if not len(values):
-                continue
+        except ArpackNoConvergence as error:  # what settled is where the next try begins
+            start = start if not error.eigenvectors.size else start / np.linalg.norm(start) + error.eigenvectors.sum(axis=1)
+            continue
         order = np.argsort(values)[::-1]
         return values[order], columns.T[order]
-    return np.array([start @ apply(start) / (start @ start)]), start[None] / np.linalg.norm(start)
+    raise AssertionError("any vector satisfies the last tolerance")

@@ -20,6 +20,8 @@ _WELL_CONDITIONED = 10.0
 """The condition number up to which the best rate for a quadratic is far enough below the limit to be proposed."""
 _AHEAD = (1, 10, 100, 1000)
 _EARLY = 0.1
+_EDGE = 0.9
+"""The part of the limit from which what swings along v1 takes tens of updates to die away."""
 UNKNOWN = "none known"
 
 
@@ -53,12 +55,21 @@ class RateLimit:
     optimizer: str
     eigenvalue: float | None
     lowest: float | None
-    residual: float | None
+    residual: float | None = field(metadata=SAID)
     exact: bool
     suggested: float | None
     direction: Mapping[str, float]
     reason: str = field(default="", metadata={**OPTIONAL, **SAID})
     notes: tuple[str, ...] = field(default=(), metadata={**OPTIONAL, **SAID})
+
+    @property
+    def verdict(self) -> str:
+        """What the ratio means, in a few words; empty where there is none."""
+        if self.ratio is None:
+            return ""
+        if self.ratio > 1:
+            return "expect divergence along v1"
+        return "it will swing along v1 for long" if self.ratio > _EDGE else "stable"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +102,7 @@ def rate_limit(debugger: Debugger, step: int | None = None, tick: Tick = no_tick
     scale = _scale(known, seen)
     if not seen.snapshot.is_finite() or (scale is not None and not np.isfinite(scale).all()):
         return _without(
-            seen, known.formula, "the loss, its gradient or a denominator is not finite here: there is no curvature"
+            seen, known.formula, "the loss, its gradient or a denominator is not finite here, or a denominator is 0"
         )
     found = spectrum(seen.problem, seen.snapshot.parameters, scale, ends=1, tick=tick)
     if not found.is_finite:
@@ -158,11 +169,15 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
     """A rate to try, and why."""
     if limit is None:
         return None, ""
-    top, low, memory = float(found.values[0]), float(found.values[-1]), known.recursion.b
-    if not known.denominators and memory == 0 and found.exact and found.signs()[-1] > 0 and top <= _WELL_CONDITIONED * low:
-        return 2 / (top + low), "2/(lambda_min + lambda_max), the fastest for a quadratic that is as well conditioned"
-    half = limit / 2
-    lands = _landing(seen, known) if known.step else None
+    low, half, recursion = float(found.values[-1]), limit / 2, known.recursion
+    bowl = found.signs()[-1] > 0
+    best = 2 / (float(found.values[0]) + low) if bowl and found.exact else 0.0
+    if known.formula == "2/lambda" and 0 < best <= limit / (1 + 1 / _WELL_CONDITIONED):
+        return best, "2/(lambda_min + lambda_max), the fastest for a quadratic that is as well conditioned"
+    damped = recursion.damped(low * known.young) if bowl and recursion.b > 0 else None
+    if damped is not None and damped < half:
+        return damped, "from there to the limit it comes in as fast as the momentum allows, and there it swings least"
+    lands = _landing(seen, known) if known.step and not recursion.b and known.denominators else None
     if lands is not None and lands < half:
         return lands, "the coming update then lands at the lowest point of the quadratic along it"
     return half, "half of the limit: the curvature may double before it diverges"
@@ -194,16 +209,20 @@ def _notes(seen: _Seen, coming: Coming, found: Spectrum, limit: float | None) ->
         yield _schedule_note(seen, limit)
     if hyper.get("use_ema") and hyper.get("ema_overwrite_frequency"):
         yield "the parameters are overwritten by their average now and then, which the limit does not know"
-    yield from _early(seen, coming)
+    if decay := coming.number("weight_decay"):
+        yield f"weight decay {decay:g} is counted in"
+    if limit is not None:
+        yield from _of_denominators(seen, coming, limit)
     if not found.exact:
         yield f"by Lanczos: the largest eigenvalue is right to {found.residuals[0]:.1g}"
 
 
-def _early(seen: _Seen, coming: Coming) -> Iterator[str]:
-    """Where denominators and corrections for bias are young, the limit moves with each update."""
-    memory = coming.number("beta_1")
-    if "beta_1" in coming.hyper and memory**coming.count > _EARLY:
+def _of_denominators(seen: _Seen, coming: Coming, limit: float) -> Iterator[str]:
+    """Where denominators and corrections for bias are young, or the rate is beyond the limit, the limit moves."""
+    if "beta_1" in coming.hyper and coming.number("beta_1") ** coming.count > _EARLY:
         yield f"update {coming.count}: the correction for bias is still more than 10%, and the limit moves with it"
+    if seen.spec.name != "SGD" and seen.rate > limit:
+        yield "the denominators grow with the gradient, and the limit with them: it may hover there rather than diverge"
 
 
 def _schedule_note(seen: _Seen, limit: float | None) -> str:
