@@ -68,7 +68,8 @@ class RateLimit:
         if self.ratio is None:
             return ""
         if self.ratio > 1:
-            return "expect divergence along v1"
+            adapts = self.optimizer != "SGD"
+            return "expect it to grow along v1 until the denominators have" if adapts else "expect divergence along v1"
         return "it will swing along v1 for long" if self.ratio > _EDGE else "stable"
 
 
@@ -224,7 +225,7 @@ def _of_denominators(seen: _Seen, coming: Coming, limit: float) -> Iterator[str]
     if "beta_1" in coming.hyper and coming.number("beta_1") ** coming.count > _EARLY:
         yield f"update {coming.count}: the correction for bias is still more than 10%, and the limit moves with it"
     if seen.spec.name != "SGD" and seen.rate > limit:
-        yield "the denominators grow with the gradient, and the limit with them: it may hover there rather than diverge"
+        yield "the denominators grow with the gradient, and the limit with them: training may hover there rather than diverge"
 
 
 def _schedule_note(seen: _Seen, limit: float | None) -> str:

@@ -257,6 +257,7 @@ def test_a_schedule_is_told_with_the_rates_to_come():
 def test_beyond_the_limit_adaptive_denominators_are_told_to_grow():
     found = rate_limit(begun(FAR, "rmsprop", {}, 100.0))
     assert found.ratio > 1
+    assert "until the denominators" in found.verdict
     assert any("hover" in note for note in found.notes)
 
 
@@ -287,7 +288,7 @@ def test_a_denominator_of_zero_is_no_error():
     problem = make_problem("x**2 + 0*y", {"x": 1.0, "y": 1.0})
     found = rate_limit(begun(problem, "adam", {"epsilon": 0.0}))
     assert found.limit is None
-    assert "denominator is 0" in found.notes[0]
+    assert "denominator of the coming update is 0" in found.notes[0]
 
 
 def test_a_large_problem_has_its_limit_by_lanczos():
