@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Snapshot
 from gdrepl.insight.curvature import largest_coordinates
-from gdrepl.insight.products import Tick, flat, products_of
+from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, no_tick, spectrum
+
+if TYPE_CHECKING:  # the views of what comes of this need no debugger
+    from gdrepl.engine.debugger import Debugger
 
 _WELL_CONDITIONED = 10.0
 """The condition number up to which the best rate for a quadratic is far enough below the limit to be proposed."""
@@ -134,7 +137,7 @@ def _scale(known: Rule, seen: _Seen) -> np.ndarray | None:
     if not known.denominators:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / np.sqrt(flat({name: known.denominators[name] for name in seen.snapshot.parameters})))
+        return np.asarray(1 / np.sqrt(products_of(seen.problem).flat(known.denominators)))
 
 
 def _without(seen: _Seen, rule: str, why: str) -> RateLimit:
@@ -146,7 +149,7 @@ def _limit(seen: _Seen, coming: Coming, known: Rule, found: Spectrum, scale: np.
     top, low = float(found.values[0]), float(found.values[-1])
     curved = found.signs()[0] > 0
     limit = known.recursion.limit(top) if curved else None
-    shapes = {name: value.shape for name, value in seen.snapshot.parameters.items()}
+    shapes = products_of(seen.problem).shapes
     vector = found.vectors[0] if scale is None else found.vectors[0] * scale
     direction = largest_coordinates(vector / np.linalg.norm(vector), shapes) if curved else {}
     suggested, reason = _suggestion(seen, known, found, limit)
@@ -189,9 +192,9 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
 def _landing(seen: _Seen, known: Rule) -> float | None:
     """The rate with which the coming update lands at the lowest point of the quadratic along it; None where it has none."""
     products = products_of(seen.problem)
-    step = flat({name: known.step[name] for name in seen.snapshot.parameters})
+    step = products.flat(known.step)
     along = float(products.gradient(seen.snapshot.parameters) @ step)
-    curvature = float(step @ products.product(flat(seen.snapshot.parameters), step))
+    curvature = float(step @ products.product(products.flat(seen.snapshot.parameters), step))
     if not (np.isfinite(curvature) and curvature > 0 and along > 0):
         return None
     return along / curvature
