@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.commands.results import Phased
+from gdrepl.display import phases
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
@@ -25,5 +27,7 @@ class Below:
     least_rows: int
 
 
-VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    Phased: phases.phased,
+}
 CHARTS: Mapping[type, Below] = {}

@@ -1,8 +1,9 @@
-"""The bottom line of the prompt: branch, step, loss, learning rate, optimizer."""
+"""The prompt, and its bottom line: branch, step and phase, loss, learning rate, optimizer."""
 
 from __future__ import annotations
 
 from gdrepl.commands.session import Session
+from gdrepl.engine.phases import PHASES
 from gdrepl.errors import GdreplError
 from gdrepl.shell.loader import Loader
 
@@ -20,13 +21,33 @@ def status(session: Session, loader: Loader, columns: int = 80) -> str:
         return ""
 
 
+def inside(session: Session) -> str:
+    """`3+clip` behind the clip phase of the update from step 3; empty between two updates. Never waits, for the prompt asks."""
+    debugger = session.built
+    return f"{debugger.step}+{PHASES[debugger.phase - 1]}" if debugger is not None and debugger.phase else ""
+
+
+def prompt_text(session: Session) -> str:
+    """What stands before the line that is typed."""
+    if session.executor.block is not None:
+        return "> "
+    place = inside(session)
+    return f"(gd {place}) " if place else "(gd) "
+
+
 def _where(session: Session, columns: int) -> str:
     from gdrepl.display.numbers import show  # not before the first prompt
 
     debugger, digits = session.debugger, session.settings.print_precision
     here, spec = debugger.snapshot(), debugger.recipe.spec
     rate = show(here.learning_rate, digits) + (f" ({spec.schedule.name})" if spec.schedule is not None else "")
-    facts = [debugger.position.branch, f"step {here.step}", f"loss {show(here.loss, digits)}", f"lr {rate}", spec.name]
+    facts = [
+        debugger.position.branch,
+        f"step {inside(session) or here.step}",
+        f"loss {show(here.loss, digits)}",
+        f"lr {rate}",
+        spec.name,
+    ]
     while len(facts) > 1 and len(" | ".join(facts)) >= columns:  # whole facts go, the last first: half a number would mislead
         facts.pop()
     return " " + " | ".join(facts)
