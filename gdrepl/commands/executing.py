@@ -197,7 +197,7 @@ class Executor:
         with self._telling(_recorded(command, rest)) if command.runs else nullcontext():
             result = command.function(session, **arguments, **lines)
         if not command.instant:
-            result = _with_notes(result, session.debugger.take_given_up())
+            result = _with_notes(result, session.debugger.inside.take_given_up())
             session.debugger.places = session.debugger.places.visit(session.debugger.position)
         if command.recorded:
             session.record(_recorded(command, rest) if block is None else block.text, result)

@@ -263,7 +263,7 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     phase = whole_of(body.get("phase", 0))
     if phase >= len(PHASES):
         raise ValueError(f"an update has {len(PHASES)} phases")
-    debugger.phase = phase
+    debugger.inside.made = phase
 
 
 def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:

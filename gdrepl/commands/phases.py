@@ -8,8 +8,7 @@ from gdrepl.commands.arguments import Count
 from gdrepl.commands.registry import registry
 from gdrepl.commands.results import Phased, Stepped
 from gdrepl.commands.session import Session
-from gdrepl.engine.inside import advance, retreat
-from gdrepl.engine.phases import PHASES
+from gdrepl.engine.walking import advance, retreat
 from gdrepl.errors import CommandError
 from gdrepl.insight.phases import Made, made
 
@@ -30,9 +29,10 @@ def stepi(session: Session, count: Count = 1) -> Phased:
     what decay leaves are computed anew, by Keras' own functions; a norm to clip by may differ in its last bit.
 
     Between two phases print, whatis and display read things as they stand: parameters, slots, and from clip on grad as it is
-    used; loss, step and lr are still those of the beginning, and so is prev(...). `finish` makes the rest, and `step` counts it
-    as its first update; `reverse-stepi` goes back. A jump or a change gives the update up, and says so. Stops are looked at
-    when the update is whole, as in `step`.
+    used; loss, step and lr are still those of the beginning, prev(...) is the beginning itself, and update(...) what was
+    changed since. All other questions speak of the step. `finish` makes the rest, and `step` counts it as its first update;
+    `reverse-stepi` goes back. A jump or a change gives the update up, and says so. Stops are looked at when the update is
+    whole, as in `step`.
 
     Example: stepi 3
     """
@@ -51,7 +51,7 @@ def finish(session: Session) -> Stepped:
 
     Example: finish
     """
-    if not session.debugger.phase:
+    if not session.debugger.inside.made:
         raise CommandError("no update is begun", "stepi begins one; step makes a whole one")
     return session.stepped(session.debugger.run(1))
 
@@ -65,10 +65,8 @@ def reverse_stepi(session: Session, count: Count = 1) -> Phased:
 
     Example: reverse-stepi
     """
-    debugger = session.debugger
-    back = retreat(debugger, count)
-    phase = debugger.phase
-    here = (made(debugger.update, phase - 1),) if phase else ()
+    inside, back = session.debugger.inside, retreat(session.debugger, count)
+    here = (made(inside.update, inside.made - 1),) if inside.made else ()
     notes = ("at the start",) if back < count else ()
     return _phased(session, here, None, back, notes)
 
@@ -77,9 +75,8 @@ def _phased(
     session: Session, phases: tuple[Made, ...], stepped: Stepped | None, back: int = 0, notes: tuple[str, ...] = ()
 ) -> Phased:
     """Where we stand; the displays are told once, with what was done last."""
-    debugger = session.debugger
-    phase = debugger.phase
+    phase = session.debugger.inside.phase
     displays = session.at_a_stop() if stepped is None else stepped.displays if phase else ()
     if stepped is not None and phase:
         stepped = replace(stepped, displays=())
-    return Phased(debugger.step, PHASES[phase - 1] if phase else "", phases, stepped, back, displays, notes)
+    return Phased(session.debugger.step, phase, phases, stepped, back, displays, notes)

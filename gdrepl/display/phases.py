@@ -19,7 +19,7 @@ _CHANGE_CELLS = 17
 _LINES_BESIDE = 3  # the line typed, the next prompt, and one to spare
 _WHAT = {
     "forward": "the loss at these parameters",
-    "backward": "its gradient",
+    "backward": "the gradient",
     "clip": "the gradient as it is used",
     "decay": "parameters less weight decay",
     "moments": "the optimizer's slots",
@@ -64,13 +64,10 @@ def _phase(one: Made, most: int, style: Style) -> list[Line]:
 
 
 def _heading(one: Made, most: int, style: Style) -> list[Line]:
-    """The name of a phase, and what it is about, or why it did nothing; and how many of its values are shown, if not all."""
-    what = _WHAT.get(one.phase, "")
-    told = [what] if one.changes or not one.note else []
-    told += [one.note] if one.note else []
+    """The name of a phase, by which rule it did something or why nothing; and how many of its values are shown, if not all."""
     some = f" ({most} of {len(one.changes)} shown)" if len(one.changes) > most else ""
     place = safe(f"{one.step}+{one.phase}", style.ascii_only)
-    [first, *rest] = prose(f"{place}   {': '.join(told)}{some}", style, then="  ")
+    [first, *rest] = prose(f"{place}   {one.note or _WHAT.get(one.phase, '')}{some}", style, then="  ")
     text = first[-1][0]
     return [[(text[: len(place)], "bold"), (text[len(place) :], "")], *rest]
 

@@ -17,11 +17,11 @@ from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.here import Here
+from gdrepl.engine.inside import Inside
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.past import Past
-from gdrepl.engine.phases import Update
 from gdrepl.engine.places import Places
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.program import Program
@@ -45,6 +45,7 @@ class Debugger:
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
         checks: whether stops can be computed.
+        inside: the coming update, and how many of its phases are made.
         places: where commands left us; replace it to change it.
         checkpoints: the places that have names; replace it to change it.
         progress: called after each chunk of a run, which takes some 30 ms.
@@ -70,9 +71,9 @@ class Debugger:
         self.checks = Checks(self._programs)
         self._memories = Memories(self.past, self._programs)
         self._asking = Asking(self._here, self.past, self._programs)
+        self.inside = Inside(self._here, self._programs, self._asking)
         self._workings = Workings(self._here, self.past, self._programs, self._memories, self.checks, self._asking)
         self.places, self.checkpoints = Places((self.position,)), Checkpoints()
-        self._update: Update | None = None
 
     def _fresh(self, recipe: Recipe) -> Snapshot:
         """The snapshot of step 0: the start values, and the optimizer with new slots."""
@@ -161,28 +162,6 @@ class Debugger:
     def slots(self) -> Mapping[tuple[str, str | None], Array]:
         """(slot, parameter or None) -> value, in Keras' order, where we stand."""
         return dict(zip(self._program(self.recipe).slot_names, self.snapshot().slots))
-
-    @property
-    def phase(self) -> int:
-        """How many phases of the coming update are made; 0 between two updates. The snapshot stays that of the step."""
-        return self._here.phase
-
-    @phase.setter
-    def phase(self, made: int) -> None:
-        self._here.phase, self._here.given_up = made, ()
-
-    @property
-    def update(self) -> Update:
-        """The coming update, taken apart: asking it changes nothing."""
-        snapshot, recipe = self.snapshot(), self.recipe
-        if self._update is None or self._update.before is not snapshot or self._update.recipe is not recipe:
-            self._update = Update(self._programs, recipe, snapshot)
-        return self._update
-
-    def take_given_up(self) -> tuple[str, ...]:
-        """What is to be said of updates that were begun and left, a line each; asked once."""
-        told, self._here.given_up = self._here.given_up, ()
-        return told
 
     def arrived(self) -> Branch:
         """The branch in force up to the point that the latest update led to, which an edit of this step may have changed."""
@@ -361,12 +340,6 @@ class Debugger:
     def ask(self, expression: Expression, step: int | None = None, others: Mapping[str, object] | None = None) -> Array:
         """The value of an expression at a step (by default here); `others` are the values of further names."""
         return self._asking.ask(expression, step, others)
-
-    def look(self, expression: Expression, others: Mapping[str, object] | None = None) -> Array:
-        """As `ask` here; inside an update, as the phases that are made have left things. The point before is its beginning."""
-        if not self.phase:
-            return self.ask(expression, others=others)
-        return self.value(expression, self.update.scope(self.phase, self.problem), others)
 
     def value(self, expression: Expression, scope: Scope, others: Mapping[str, object] | None = None) -> Array:
         """The value of an expression in a scope of the problem in force."""

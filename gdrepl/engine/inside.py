@@ -1,67 +1,60 @@
-"""Going on and back by phases of an update; where an update ends, it is made as every other one is."""
+"""Inside an update that was begun by phases: how far it is made, and the values of expressions there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.moves import Move
+from gdrepl.engine.asking import Asking
+from gdrepl.engine.here import Here
 from gdrepl.engine.phases import PHASES, Update
-from gdrepl.errors import CommandError
+from gdrepl.engine.programs import Programs
+from gdrepl.engine.snapshot import Array
+from gdrepl.expression import Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Walk:
-    """A walk by phases.
+class Inside:
+    """The update that comes next. Only how many of its phases are made is kept: the snapshot stays that of the step."""
 
-    Attributes:
-        made: the phases that were made, each as its update and its place in `PHASES`: those of the update that was finished and
-            of the one that is begun. Where several updates were finished, of the latter alone.
-        move: how the updates were run that were finished; None where none was.
-    """
+    def __init__(self, here: Here, programs: Programs, asking: Asking) -> None:
+        self._here = here
+        self._programs = programs
+        self._asking = asking
+        self._update: Update | None = None
 
-    made: tuple[tuple[Update, int], ...]
-    move: Move | None = None
+    @property
+    def made(self) -> int:
+        """How many phases are made; 0 between two updates. Whoever moves or changes something else gives them up."""
+        return self._here.phase
 
+    @made.setter
+    def made(self, count: int) -> None:
+        self._here.phase, self._here.given_up = count, ()
 
-def advance(debugger: Debugger, count: int) -> Walk:
-    """Make `count` phases; a stop that holds at the end of an update ends it there.
+    @property
+    def phase(self) -> str:
+        """The latest phase that is made; "" between two updates."""
+        return PHASES[self.made - 1] if self.made else ""
 
-    Raises:
-        CommandError: it was interrupted before the first update was finished.
-        ProblemError, ExpressionError: the program cannot run.
-    """
-    update, begun = debugger.update, debugger.phase
-    whole, rest = divmod(begun + count, len(PHASES))
-    if not whole:
-        return Walk(_begin(debugger, begun, rest))
-    move = debugger.run(whole)
-    if not move.taken:
-        raise CommandError("interrupted before the update was finished", "nothing has changed")
-    ended = tuple((update, place) for place in range(begun, len(PHASES))) if whole == 1 else ()
-    if any(stop.kind != "count" for stop in move.stops):
-        return Walk(ended if move.taken == whole else (), move)
-    return Walk((*ended, *_begin(debugger, 0, rest)), move)
+    @property
+    def place(self) -> str:
+        """Where we stand: `3`, or `3+clip` inside the update from there."""
+        return f"{self._here.step}+{self.phase}" if self.made else str(self._here.step)
 
+    @property
+    def update(self) -> Update:
+        """The update, taken apart; asking it changes nothing."""
+        snapshot, recipe = self._here.snapshot, self._here.recipe
+        if self._update is None or self._update.before is not snapshot or self._update.recipe is not recipe:
+            self._update = Update(self._programs, recipe, snapshot)
+        return self._update
 
-def _begin(debugger: Debugger, begun: int, rest: int) -> tuple[tuple[Update, int], ...]:
-    update = debugger.update
-    update.state(rest)  # what cannot be computed is told before anything has changed
-    debugger.phase = rest
-    return tuple((update, place) for place in range(begun, rest))
+    def look(self, expression: Expression, others: Mapping[str, object] | None = None) -> Array:
+        """The value of an expression as the phases that are made have left things; the point before is their beginning."""
+        if not self.made:
+            return self._asking.ask(expression, others=others)
+        return self._asking.value(expression, self.update.scope(self.made, self._here.recipe.problem), others)
 
-
-def retreat(debugger: Debugger, count: int) -> int:
-    """Go `count` phases back, also into earlier updates, or to the start of the branch; returns how many it were.
-
-    Raises:
-        ProblemError: the program cannot run.
-    """
-    here = debugger.step * len(PHASES) + debugger.phase
-    target = max(here - count, debugger.branch.start * len(PHASES))
-    step, phase = divmod(target, len(PHASES))
-    if step != debugger.step:
-        debugger.phase = 0
-        debugger.goto(step)
-    _begin(debugger, phase, phase)
-    return here - target
+    def take_given_up(self) -> tuple[str, ...]:
+        """What is to be said of updates that were begun and left, a line each; told once."""
+        told, self._here.given_up = self._here.given_up, ()
+        return told

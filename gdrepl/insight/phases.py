@@ -20,9 +20,9 @@ MOST_PARTS = 4
 MOST_NUMBERS = 64
 """Numbers of a value that is told whole; of a larger one its norm is."""
 _CLIPS = {
-    "clipnorm": "a gradient of a norm above clipnorm {} is scaled down to it",
-    "global_clipnorm": "where the norm of all gradients together is above global_clipnorm {}, all are scaled down",
-    "clipvalue": "each number is kept within clipvalue {} of zero",
+    "clipnorm": "a gradient's norm above clipnorm {:g} is scaled down to it",
+    "global_clipnorm": "a norm of all together above global_clipnorm {:g} is scaled down to it",
+    "clipvalue": "each number is kept within clipvalue {:g} of zero",
 }
 
 
@@ -83,7 +83,7 @@ def _forward(update: Update, before: Snapshot, after: Snapshot) -> Told:
 def _backward(update: Update, before: Snapshot, after: Snapshot) -> Told:
     changes = [_change(f"grad({name})", None, value) for name, value in after.gradient.items()]
     many = sum(value.size for value in after.gradient.values()) > 1
-    return changes, f"norm of all together {norm_of_all(after.gradient):.6g}" if many else ""
+    return changes, f"the gradient, of norm {norm_of_all(after.gradient):.6g}" if many else ""
 
 
 def _clip(update: Update, before: Snapshot, after: Snapshot) -> Told:
@@ -100,7 +100,7 @@ def _clip(update: Update, before: Snapshot, after: Snapshot) -> Told:
 
 def _scaled(update: Update) -> str:
     factor = update.recipe.spec.hyperparameters["loss_scale_factor"]
-    return f"the loss was scaled by loss_scale_factor {factor}, the gradient is scaled back"
+    return f"the loss was scaled by loss_scale_factor {factor:g}, the gradient is scaled back"
 
 
 def _gathered(update: Update) -> str:
@@ -116,10 +116,14 @@ def _decay(update: Update, before: Snapshot, after: Snapshot) -> Told:
     if not update.applied:
         return [], "waits until all gradients are gathered"
     given = update.recipe.spec.hyperparameters
-    rates = [f"{name} {value}" for name, value in given.items() if name.endswith("weight_decay") and value]
+    rates = [
+        f"{name} {value:g}"
+        for name, value in given.items()
+        if name.endswith("weight_decay") and isinstance(value, float) and value
+    ]
     if not rates:
         return [], "no weight decay"
-    return _differing(_pairs(before, after)), f"{', '.join(rates)}: that times lr times the parameter is subtracted"
+    return _differing(_pairs(before, after)), f"{' and '.join(rates)} times lr times the parameter is subtracted"
 
 
 def _moments(update: Update, before: Snapshot, after: Snapshot) -> Told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gdrepl.commands.session import Session
-from gdrepl.engine.phases import PHASES
 from gdrepl.errors import GdreplError
 from gdrepl.shell.loader import Loader
 
@@ -21,18 +20,12 @@ def status(session: Session, loader: Loader, columns: int = 80) -> str:
         return ""
 
 
-def inside(session: Session) -> str:
-    """`3+clip` behind the clip phase of the update from step 3; empty between two updates. Never waits, for the prompt asks."""
-    debugger = session.built
-    return f"{debugger.step}+{PHASES[debugger.phase - 1]}" if debugger is not None and debugger.phase else ""
-
-
 def prompt_text(session: Session) -> str:
-    """What stands before the line that is typed."""
+    """What stands before the line that is typed: `(gd) `, inside an update `(gd 3+clip) `, in a block `> `."""
     if session.executor.block is not None:
         return "> "
-    place = inside(session)
-    return f"(gd {place}) " if place else "(gd) "
+    debugger = session.built  # which takes no lock: TensorFlow may be loading
+    return f"(gd {debugger.inside.place}) " if debugger is not None and debugger.inside.made else "(gd) "
 
 
 def _where(session: Session, columns: int) -> str:
@@ -43,7 +36,7 @@ def _where(session: Session, columns: int) -> str:
     rate = show(here.learning_rate, digits) + (f" ({spec.schedule.name})" if spec.schedule is not None else "")
     facts = [
         debugger.position.branch,
-        f"step {inside(session) or here.step}",
+        f"step {debugger.inside.place}",
         f"loss {show(here.loss, digits)}",
         f"lr {rate}",
         spec.name,
