@@ -298,3 +298,31 @@ def test_every_recorded_number_is_finite_or_says_what_it_is():
         for line in lines(path):
             json.loads(line, parse_constant=refuse)
     assert math.isnan(float(str(printed("divergence")["loss"])))
+
+
+def changes_of(name: str) -> list[dict[str, tuple[object, object]]]:
+    """What each phase of a session made, in order: (before, after) by name."""
+    made = [one for _, result in commands(name) if result["type"] == "Phased" for one in result["made"]]
+    return [{each["name"]: (each["before"], each["after"]) for each in one["changes"]} for one in made]
+
+
+def test_an_update_by_its_phases_has_the_numbers_of_the_closed_form():
+    # -94 is clipped to -10; x is 3 less a half of a half of it; half of no momentum and half of 10; and the sum
+    assert changes_of("phases")[:6] == [
+        {"loss": (None, 2209), "x - 50": (None, -47)},
+        {"grad(x)": (None, -94)},
+        {"grad(x)": (-94, -10)},
+        {"x": (3, 2.25)},
+        {"slot.momentum(x)": (0, 5)},
+        {"x": (2.25, 7.25)},
+    ]
+    assert printed("phases") == {"grad": -10, "x": 2.25, "slot.momentum(x)": 5, "update(x)": 4.25}
+    assert next(run["point"]["parameters"]["x"] for run in runs("phases")) == 7.25  # finish
+
+
+def test_an_update_is_given_up_gathered_and_left_half_done():
+    told = [note for _, result in commands("phases") for note in result.get("notes", ())]
+    assert "the update from step 1, begun up to clip, is given up" in told
+    assert {"slot.gradient_accumulator(x)": (0, -77.3125)} in changes_of("phases")
+    (state,) = [record for record in records("phases") if record["kind"] == "state"]
+    assert (state["branch"], state["step"], state["phase"]) == ("inside", 4, 4)

@@ -95,7 +95,7 @@ def _clip(update: Update, before: Snapshot, after: Snapshot) -> Told:
         rules += [text.format(given[name]) for name, text in _CLIPS.items() if given.get(name)]
     if not rules:
         return [], "nothing to clip: clipnorm, global_clipnorm and clipvalue are none"
-    return changes, "; ".join(rules) + ("" if changes else ": unchanged")
+    return changes, "; ".join(rules) + ("" if changes or not update.applied else ": unchanged")
 
 
 def _scaled(update: Update) -> str:
