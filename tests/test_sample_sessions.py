@@ -315,3 +315,31 @@ def test_in_the_well_a_rate_above_half_a_quarter_of_the_curvature_is_above_the_l
     assert limits[3]["rule"].startswith("2(1+b)/lambda")
     assert math.isclose(limits[3]["limit"], 2 * 1.5 / 4, rel_tol=1e-3)
     assert printed("curvature")["abs(y)"] > 1e-3
+
+
+def changes_of(name: str) -> list[dict[str, tuple[object, object]]]:
+    """What each phase of a session made, in order: (before, after) by name."""
+    made = [one for _, result in commands(name) if result["type"] == "Phased" for one in result["made"]]
+    return [{each["name"]: (each["before"], each["after"]) for each in one["changes"]} for one in made]
+
+
+def test_an_update_by_its_phases_has_the_numbers_of_the_closed_form():
+    # -94 is clipped to -10; x is 3 less a half of a half of it; half of no momentum and half of 10; and the sum
+    assert changes_of("phases")[:6] == [
+        {"loss": (None, 2209), "x - 50": (None, -47)},
+        {"grad(x)": (None, -94)},
+        {"grad(x)": (-94, -10)},
+        {"x": (3, 2.25)},
+        {"slot.momentum(x)": (0, 5)},
+        {"x": (2.25, 7.25)},
+    ]
+    assert printed("phases") == {"grad": -10, "x": 2.25, "slot.momentum(x)": 5, "update(x)": 4.25}
+    assert next(run["point"]["parameters"]["x"] for run in runs("phases")) == 7.25  # finish
+
+
+def test_an_update_is_given_up_gathered_and_left_half_done():
+    told = [note for _, result in commands("phases") for note in result.get("notes", ())]
+    assert "the update from step 1, begun up to clip, is given up" in told
+    assert {"slot.gradient_accumulator(x)": (0, -77.3125)} in changes_of("phases")
+    (state,) = [record for record in records("phases") if record["kind"] == "state"]
+    assert (state["branch"], state["step"], state["phase"]) == ("inside", 4, 4)

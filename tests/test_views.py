@@ -41,6 +41,7 @@ from gdrepl.commands.results import (
     OptimizerInfo,
     OwnCommands,
     ParameterInfo,
+    Phased,
     Plotted,
     Printed,
     ProblemInfo,
@@ -67,6 +68,7 @@ from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFi
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.phases import Change, Made
 from gdrepl.insight.stability import RateLimit
 
 PLAIN = Style(color=False)
@@ -163,6 +165,22 @@ GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.pa
 SAMPLES = {
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
+    "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),
+    "seven phases": Phased(
+        4,
+        "clip",
+        (
+            Made("moments", 3, (Change("slot.momentum(x)", f32(1), f32(2)), Change("slot.u_product", f32(1), f32(np.nan)))),
+            Made("apply", 3, (Change("W", f32(9), f32(8.5), (100, 3), 0.5), Change("w", f32([1, 2]), f32([2, 2]))), "applied"),
+            Made("decay", 3, (), "no weight decay"),
+            Made("forward", 4, (Change("loss", None, f32(np.inf)),)),
+        ),
+        Stepped(1, ONE, (Stop("non-finite", None, "loss is inf"),), START, "main"),
+        displays=(Displayed(1, "x", f32(4), changed=True),),
+        notes=("the update from step 3, begun up to clip, is given up",),
+    ),
+    "phases back": Phased(2, "", (), back=3, notes=("at the start",)),
+    "no phase": Phased(2, "", ()),
     "vector": Stepped(40, MOVED, (Stop("interrupt", None, "after 40 steps"), Stop("until", None, "loss < 1")), VECTOR, "b1"),
     "large": Stepped(0, LARGE, (), LARGE, "main"),
     "sixty parameters": Stepped(5, dataclasses.replace(MANY, step=5), (), MANY, "main"),

@@ -239,6 +239,7 @@ def _info_session(session: Session) -> SessionInfo:
         {
             "branch": debugger.position.branch,
             "step": debugger.step,
+            **({"phase": debugger.inside.phase} if debugger.inside.made else {}),
             "branches": len(debugger.timeline.branches),
             "points": debugger.timeline.points(),
             "commands": len(session.events),

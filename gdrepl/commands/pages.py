@@ -74,6 +74,7 @@ loses nothing: the future stays recorded, and stepping walks it again. Neither e
   checkpoint NAME         marks this place; info checkpoints lists them
   restart NAME            returns to a checkpoint
   run                     begins again at step 0, on a new branch
+  reverse-stepi           one phase back, inside an update (help stepi)
 
 What is set in the past begins a new branch (help branches). `print x at 40` asks about a past step without going there.
 

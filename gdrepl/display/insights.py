@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import curvature
+from gdrepl.commands.results import Phased
+from gdrepl.display import curvature, phases
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
@@ -31,6 +32,7 @@ class Below:
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     Hessian: curvature.hessian,
     RateLimit: curvature.limit,
+    Phased: phases.phased,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),

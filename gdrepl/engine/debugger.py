@@ -17,6 +17,7 @@ from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.here import Here
+from gdrepl.engine.inside import Inside
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec
@@ -44,6 +45,7 @@ class Debugger:
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
         checks: whether stops can be computed.
+        inside: the coming update, and how many of its phases are made.
         places: where commands left us; replace it to change it.
         checkpoints: the places that have names; replace it to change it.
         progress: called after each chunk of a run, which takes some 30 ms.
@@ -69,6 +71,7 @@ class Debugger:
         self.checks = Checks(self._programs)
         self._memories = Memories(self.past, self._programs)
         self._asking = Asking(self._here, self.past, self._programs)
+        self.inside = Inside(self._here, self._programs, self._asking)
         self._workings = Workings(self._here, self.past, self._programs, self._memories, self.checks, self._asking)
         self.places, self.checkpoints = Places((self.position,)), Checkpoints()
 
