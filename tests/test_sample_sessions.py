@@ -289,6 +289,19 @@ def test_a_script_made_a_command_and_an_alias_that_are_recorded_as_what_they_sta
     assert runs("scripts")[-1]["point"]["step"] == reached
 
 
+def test_each_update_explained_follows_from_its_terms():
+    explained = [result for _, result in commands("explained") if result["type"] == "Explained"]
+    assert [(result["step"], result["coming"]) for result in explained[:2]] == [(0, True), (11, False)]
+    for result in explained:
+        for name in result["coordinates"]:
+            terms = {term["name"]: term for term in result["terms"] if term.get("parameter") == name}
+            before, carried = terms["parameter"]["before"], 0.9 * terms["momentum"]["before"]
+            gradient = 2 * (before - 50) if name == "x" else 20 * before
+            assert terms["gradient"]["value"] == pytest.approx(gradient, rel=1e-5)
+            moved = carried - 0.05 * np.clip(gradient, -20, 20)  # the norm of one number is its size
+            assert terms["parameter"]["value"] == pytest.approx(before + moved, rel=1e-5, abs=1e-5)
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 

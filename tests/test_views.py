@@ -67,8 +67,10 @@ from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
+from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient import Term
 from gdrepl.insight.phases import Change, Made
+from gdrepl.insight.sheet import UpdateTerm
 from gdrepl.insight.stability import RateLimit
 
 PLAIN = Style(color=False)
@@ -111,6 +113,27 @@ LARGE = point(0, 2.3, {"W": np.ones((10, 10)), "b": np.zeros(70)}, {"W": np.ones
 BROKEN = point(37, np.nan, np.inf, np.nan)
 MANY = point(0, 1, {f"w{i}": i for i in range(60)}, {f"w{i}": -i for i in range(60)})
 COUNT = Stop("count", None, "1 step")
+
+
+def explained(accounts=True, **more):
+    """Of two parameters, one of them a vector of which two numbers are shown."""
+    terms = (
+        UpdateTerm("lr", f32(0.1)),
+        UpdateTerm("gradient", f32(-94), "x"),
+        UpdateTerm("momentum", f32(-9.4), "x", f32(0), None if accounts else f32(-9.5)),
+        UpdateTerm("parameter", f32(3.999993), "x", f32(3)),
+        UpdateTerm("gradient", f32([1e-30, np.nan]), "w"),
+        UpdateTerm("momentum", f32([0.125, np.inf]), "w", f32([0, 1])),
+        UpdateTerm("parameter", f32([0.85, 0.73]), "w", f32([1, 2])),
+    )
+    given = {
+        "step": 12, "optimizer": "Adam(learning_rate=0.1)", "terms": terms, "worst_ulps": 1.0 if accounts else np.inf,
+        "notes": ("clipping is active in x",), "accounts": accounts, "known": True, "coming": True, "applied": True,
+        "coordinates": {"x": ("x",), "w": ("w[0]", "w[7]")}, "numbers": 12, "loss": (f32(2209), f32(np.nan)),
+        "dtype": "float32", "formulas": ("m = m + (g - m)*(1 - b1)", "w = w - m"), "worst_ulps_float64": 3.5,
+        "worst": "momentum of x", "responsible": "denominator",
+    }  # fmt: skip
+    return Explained(**{**given, **more})
 
 
 def history(count, components=0, rate=None):
@@ -163,6 +186,11 @@ CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
 
 SAMPLES = {
+    "explained": explained(),
+    "explained with rounding": explained(tolerance_ulps=4e9),
+    "explained wrong": explained(False),
+    "explained in vain": explained(False, tolerance_ulps=np.inf),
+    "explained unknown": explained(False, known=False, worst_ulps=None),
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
     "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),

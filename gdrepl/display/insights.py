@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.commands.results import Phased
-from gdrepl.display import curvature, phases
+from gdrepl.display import curvature, explained, phases
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
+from gdrepl.insight.explain import Explained
 from gdrepl.insight.stability import RateLimit
 
 
@@ -33,6 +34,7 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     Hessian: curvature.hessian,
     RateLimit: curvature.limit,
     Phased: phases.phased,
+    Explained: explained.explained,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),

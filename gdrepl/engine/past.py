@@ -54,12 +54,27 @@ class Past:
         self._timeline.trim()
         return snapshot
 
+    def beyond(self, segment: Segment, snapshot: Snapshot) -> Snapshot:
+        """Where one more update of the program of `segment` leads from `snapshot`; nobody keeps it, and nothing is changed.
+
+        Raises:
+            ProblemError: the program cannot run.
+        """
+        program = self._programs.get(segment.recipe)
+        program.load(snapshot)
+        program.advance(1, through=True, last_only=True)
+        return program.capture()
+
+    def slots(self, segment: Segment, snapshot: Snapshot) -> Mapping[SlotName, Array]:
+        """The optimizer's variables in a snapshot of `segment`, by name, in Keras' order."""
+        return dict(zip(self._programs.get(segment.recipe).slot_names, snapshot.slots))
+
     def used_gradient(self, segment: Segment, snapshot: Snapshot) -> Mapping[str, Array]:
         """The gradient that the update from a snapshot of `segment` uses: where they are gathered, the mean of them."""
         steps = accumulation(segment.recipe.spec)
         if steps == 1:
             return snapshot.gradient
-        slots = dict(zip(self._programs.get(segment.recipe).slot_names, snapshot.slots))
+        slots = self.slots(segment, snapshot)
         return {
             name: (value + slots[SlotName("gradient_accumulator", name)]) / steps for name, value in snapshot.gradient.items()
         }
