@@ -80,10 +80,10 @@ def draw(chart: Chart, width: int = 80, height: int = 22, color: bool = True, as
         return ""
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return screen.line(f"a chart needs {LEAST_WIDTH}x{LEAST_HEIGHT}")
-    drawables = [drawable(series, chart.log) for series in chart.series]
+    drawables = [drawable(series, chart.log, chart.log_x) for series in chart.series]
     if not any(one.x.size for one in drawables):
         return screen.line(why_nothing(drawables, chart.x_label, chart.y_label or "the chart"))
-    axes = fit([one.x for one in drawables]), fit([one.y for one in drawables], chart.log)
+    axes = fit([one.x for one in drawables], chart.log_x), fit([one.y for one in drawables], chart.log)
     pens = _pens(chart.series, screen)
     with _LOCK:
         drawn = [pair for pair, one in zip(zip(chart.series, pens), drawables) if one.x.size]

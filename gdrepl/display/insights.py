@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.display import rate_range
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.rate_range import LearningRateRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +27,9 @@ class Below:
     least_rows: int
 
 
-VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
-CHARTS: Mapping[type, Below] = {}
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    LearningRateRange: rate_range.rate_range_lines,
+}
+CHARTS: Mapping[type, Below] = {
+    LearningRateRange: Below(rate_range.rate_range_chart, least_width=30, least_rows=8),
+}
