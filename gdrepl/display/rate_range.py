@@ -17,6 +17,10 @@ _RATE_DIGITS = 2
 _LOSS_DIGITS = 4
 
 
+_FOUND = (("min/10", "suggested", 2), ("steepest", "steepest", 1), ("lowest", "lowest", 3))
+"""The marks of the chart: label, member, marker; what is drawn last lies on top."""
+
+
 def rate(value: float | Array) -> str:
     """A rate in two digits, as one would type it."""
     return numbers.show(float(f"{float(value):.{_RATE_DIGITS - 1}e}"), _RATE_DIGITS)
@@ -43,7 +47,7 @@ def _rates(result: LearningRateRange) -> list[tuple[str, str, str]]:
         number = rate(result.steepest)
         found.append(("steepest", number, f"the loss falls fastest there: set lr {number}"))
     if result.suggested is not None and result.lowest is not None:
-        number, low = rate(result.suggested), numbers.show(result.smoothed.min(), _LOSS_DIGITS)
+        number, low = rate(result.suggested), numbers.show(result.losses[: result.kept].min(), _LOSS_DIGITS)
         found.append(("min/10", number, f"the lowest loss, {low}, is at rate {rate(result.lowest)}: set lr {number}"))
     if result.diverged_at is not None:
         found.append(("diverged", rate(result.diverged_at), f"where the loss is {_ended(result)}"))
@@ -80,29 +84,33 @@ def _verdict(result: LearningRateRange) -> str:
 
 
 def rate_range_chart(result: LearningRateRange) -> Chart | None:
-    """The losses over the rate, smoothed, with what was found; None where there is none.
+    """The losses over the rate, with what was found; None where no loss is finite.
 
     A loss that rises far above the first would flatten all others: it is left out.
     """
-    rates, curve = result.rates[: result.kept].astype(np.float64), result.smoothed
-    first = float(result.loss)
-    if not len(curve):
+    rates, losses = (each.astype(np.float64) for each in (result.rates, result.losses))
+    finite = losses[np.isfinite(losses)]
+    if not len(finite):
         return None
-    most = max(first, float(curve.min())) + 0.5 * max(first - float(curve.min()), abs(first), float(np.finfo(float).tiny))
-    near = np.where(curve <= most, curve, np.nan)
-    if not np.isfinite(near).any():
-        near = curve
-    marks = []
-    for label, place, marker in (
-        ("steepest", result.steepest, 1),
-        ("min/10", result.suggested, 2),
-        ("lowest", result.lowest, 3),
-    ):
-        if place is not None and rates[0] <= place <= rates[-1]:
-            at = int(np.argmin(np.abs(np.log(rates / place))))
-            marks.append(Series(label, rates[at : at + 1], near[at : at + 1], "points", "red", marker))
-    note = f"losses above {numbers.show(most, 3)} are not drawn" if np.isnan(near).any() else ""
-    drawn = near[np.isfinite(near)]
-    return Chart(
-        "", "learning rate", "loss", (Series("loss", rates, near, sampled=True), *marks), spans_decades(drawn), note, True
-    )
+    most = _most(float(result.loss), float(finite.min()))
+    near = np.where(losses <= most, losses, np.nan) if finite.min() <= most else losses
+    series = [Series("loss", rates, near, "line", "green", sampled=True)]
+    for label, rate_found, marker in _FOUND:
+        place = _place(rates, getattr(result, rate_found))
+        if place is not None:
+            series.append(Series(label, rates[place], near[place], "points", "red", marker))
+    note = f"losses above {numbers.show(most, 3)} are not drawn" if bool((finite > most).any()) else ""
+    return Chart("", "learning rate", "loss", tuple(series), spans_decades(near[np.isfinite(near)]), note, log_x=True)
+
+
+def _most(first: float, lowest: float) -> float:
+    """The largest loss that is drawn: half the fall above the first, or half its size where nothing fell."""
+    return first + 0.5 * (first - lowest if lowest < first else abs(first) or 1.0)
+
+
+def _place(rates: Array, found: float | None) -> slice | None:
+    """The rate tried that is nearest to the one found; None where that lies outside of them."""
+    if found is None or not rates[0] <= found * (1 + 1e-6) or found > rates[-1] * (1 + 1e-6):
+        return None
+    nearest = int(np.argmin(np.abs(np.log(rates / found))))
+    return slice(nearest, nearest + 1)

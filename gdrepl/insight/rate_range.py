@@ -49,8 +49,9 @@ class LearningRateRange:
         verdict: "suggested"; "falling" where the lowest loss is that of the largest rate, so that only the steepest descent
             can be told; "no floor" where it is so far below the first loss that it may have none; "flat" where the loss
             hardly fell; "rising" where it only rose.
-        steepest: the rate at which the smoothed loss falls fastest over log10(rate); None where that is not told.
-        lowest: the rate of the lowest smoothed loss; None as above.
+        steepest: the rate at which the loss, smoothed over five rates, falls fastest over log10(rate); None where that is not
+            told.
+        lowest: the rate of the lowest loss; None as above.
         suggested: a tenth of `lowest`, which is fastai's other suggestion; None as above.
         diverged_at: the first rate whose loss was above four times the lowest so far, or not finite; None when there was none.
         optimizer: its class in Keras.
@@ -77,14 +78,9 @@ class LearningRateRange:
         """How many of the losses come before the one that ended the test."""
         return len(self.losses) - (self.diverged_at is not None)
 
-    @property
-    def smoothed(self) -> Array:
-        """The losses before that one, each as the mean of it and its neighbours, float64 of shape (kept,)."""
-        return smooth(self.losses[: self.kept].astype(np.float64))
-
 
 def smooth(losses: Array) -> Array:
-    """Each of some losses, shape (n,), as the mean of it and two on each side, with binomial weights: it does not lag behind."""
+    """Each of some losses, shape (n,), as the mean of it and two on each side by binomial weights: it does not lag."""
     places = np.arange(len(losses))[:, None] + np.arange(-2, 3)
     inside = (places >= 0) & (places < len(losses))
     weights = np.where(inside, _WEIGHTS, 0.0)
@@ -167,15 +163,14 @@ def _suggestions(first: float, rates: Array, kept: Array, ended_by: Rung | None)
     """
     if not len(kept):
         return RISING, None, None
-    curve = smooth(kept)
-    place = int(np.argmin(curve))
-    fall, is_last = first - curve[place], place == len(kept) - 1
-    if is_last and curve[place] < 0 and fall > _DEEP * abs(first) and (ended_by is None or not ended_by.finite):
+    place = int(np.argmin(kept))
+    fall, is_last = first - kept[place], place == len(kept) - 1
+    if is_last and kept[place] < 0 and fall > _DEEP * abs(first) and (ended_by is None or not ended_by.finite):
         return NO_FLOOR, None, None
     if not fall > _FLAT * abs(first):
         rose = ended_by is not None or kept.max() - first > _FLAT * abs(first)
         return RISING if rose else FLAT, None, None
-    steepest = _steepest(np.log10(rates[: place + 1]), curve[: place + 1])
+    steepest = _steepest(np.log10(rates[: place + 1]), smooth(kept)[: place + 1])
     if is_last and ended_by is None:
         return FALLING, None if steepest is None or steepest >= place - 1 else float(rates[steepest]), None
     return SUGGESTED, None if steepest is None else float(rates[steepest]), float(rates[place])
