@@ -73,7 +73,7 @@ def _rate(text: str, session: Session) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
         raise CommandError(f"'{text[:40]}' is not a learning rate", _EXAMPLE)
     dtype = session.debugger.problem.dtype
-    if not np.finfo(dtype).tiny <= value <= np.finfo(dtype).max:
+    if not float(np.finfo(dtype).tiny) <= value <= float(np.finfo(dtype).max):
         raise CommandError(f"the rate {text[:40]} is not a number that {dtype} holds", _EXAMPLE)
     return float(value)
 
