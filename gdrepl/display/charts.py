@@ -101,7 +101,8 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
     counts = {"line": 0, "points": 0, "free": 0}
     pens = []
     for one in series:
-        rank = counts[one.style]
+        kind = "points" if one.style == "points" else "line"
+        rank = counts[kind]
         if one.style == "points":
             marker = points[(one.marker if one.marker >= 0 else rank) % len(points)]
         elif not screen.ascii_only and (screen.color or rank == 0):
@@ -109,7 +110,7 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
         else:
             marker = _LINE_GLYPHS[rank % len(_LINE_GLYPHS)]
         pens.append(_Pen(marker, one.color or free[counts["free"] % len(free)]))
-        counts[one.style] += 1
+        counts[kind] += 1
         counts["free"] += not one.color
     return pens
 
@@ -146,7 +147,7 @@ def _legend(drawn: list[tuple[Series, _Pen]], rows: int, screen: _Screen) -> lis
         label = _printable(one.label[: 8 * screen.width], screen.ascii_only).strip()
         if not label:
             continue
-        glyph = "──" if pen.marker == "braille" else pen.marker * 2 if one.style == "line" else pen.marker
+        glyph = "──" if pen.marker == "braille" else pen.marker if one.style == "points" else pen.marker * 2
         entry = screen.line(f"  {glyph} {label}")
         room = cell_len(entry)
         entry = entry.replace(glyph, _painted(glyph, pen.color, screen), 1)
@@ -180,7 +181,7 @@ def _body(drawables: list[Drawable], pens: list[_Pen], axes: tuple[Axis, Axis], 
     _set_ticks(figure, 0, _x_ticks(x_axis, columns))
     _set_ticks(figure, 1, y_ticks)
     # Points after lines, so that they stay visible on top.
-    for one, pen in sorted(zip(drawables, pens), key=lambda pair: pair[0].series.style != "line"):
+    for one, pen in sorted(zip(drawables, pens), key=lambda pair: pair[0].series.style == "points"):
         if one.x.size:
             _stroke(figure, one, pen, (x_axis, y_axis), (columns, rows))
     lines = str(figure.build().string(colorless=not screen.color)).splitlines()
@@ -224,11 +225,13 @@ def _stroke(figure: Any, one: Drawable, pen: _Pen, axes: tuple[Axis, Axis], size
     import plotext
 
     u, v = axes[0].place(one.x), axes[1].place(one.y)
-    is_line = one.series.style == "line"
-    if is_line:
-        kept, piece = thin_line(u, v, one.piece, size[0])
-    else:
-        kept, piece = thin_points(u, v, *size), None
+    match one.series.style:
+        case "line":
+            kept, piece = thin_line(u, v, one.piece, size[0])
+        case "outline":
+            kept, piece = np.arange(u.size), one.piece
+        case _:
+            kept, piece = thin_points(u, v, *size), None
     signal = figure.signal(u[kept].tolist(), v[kept].tolist(), marker=plotext.marker(pen.marker, pen.color))
     if piece is not None:
         signal.lines(True)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import rate_range
+from gdrepl.display import rate_range, slices
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.rate_range import LearningRateRange
+from gdrepl.insight.slicing import Sliced
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Below:
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     LearningRateRange: rate_range.rate_range_lines,
+    Sliced: slices.sliced,
 }
 CHARTS: Mapping[type, Below] = {
     LearningRateRange: Below(rate_range.rate_range_chart, least_width=30, least_rows=8),
+    Sliced: Below(slices.slice_chart, least_width=30, least_rows=8),
 }

@@ -1,4 +1,4 @@
-"""Updates made aside, each at a learning rate of its own; the timeline hears nothing of them."""
+"""Updates made aside, such as one for each of many learning rates; the timeline hears nothing of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdrepl.engine import edits
+from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.segment import Recipe
@@ -51,3 +52,16 @@ def sweep(programs: Programs, recipe: Recipe, here: Snapshot, rates: Array) -> I
         program.set_rate(rate)
         advance = program.advance(updates, last_only=True)
         yield Rung(frozen(rate), frozen(program.layout.columns(0, advance.rows, rate).loss[-1]), advance.finite)
+
+
+def moved(programs: Programs, recipe: Recipe, here: Snapshot) -> Snapshot:
+    """The snapshot after the next update that moves the parameters; where gradients are accumulated it may be some updates off.
+
+    Raises:
+        ProblemError: the program cannot run.
+    """
+    program, gathered = programs.get(recipe), accumulation(recipe.spec)
+    iteration = int(here.slots[program.slot_names.index(SlotName("iteration", None))])
+    program.load(here)
+    program.advance(gathered - iteration % gathered, through=True, last_only=True)
+    return program.capture()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STYLES = ("line", "points")
+STYLES = ("line", "points", "outline")
 # The terminal's own sixteen colours, so that a chart follows the user's theme; "+" is the bright one.
 HUES = ("red", "green", "orange", "blue", "magenta", "cyan", "gray")
 _LOG_FROM = 100.0
@@ -23,7 +23,8 @@ class Series:
         label: its name in the legend; "" leaves it out of the legend.
         x: shape (n,), real numbers, in the unit of the x axis; need not be sorted.
         y: shape (n,), real numbers, in the unit of the y axis. NaN and Inf, in x or y, are gaps: they are not drawn.
-        style: "line" joins neighbours in the order given, "points" draws a marker at each.
+        style: "line" joins neighbours in the order given, "points" draws a marker at each; "outline" is a line that turns back
+            and goes in pieces, of no more than some thousand points, all of which are drawn.
         color: one of COLORS; "" takes the next of a colour cycle.
         marker: which of the markers of points, from 0; -1 takes the next.
         sampled: True when the points were chosen for the drawing alone: those that cannot be drawn are then not counted.
