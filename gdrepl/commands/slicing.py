@@ -91,19 +91,20 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
       v1, v2 ...  along an eigenvector of the Hessian, v1 that of the largest eigenvalue;
                   vmin that of the smallest, the way out of a saddle
       x, W[0,1]   along a coordinate, whose own values are then on the axis
-    Alone it is along grad; two directions, as in `slice v1 v2`, span a plane, the second made orthogonal to the first. A place on
-    the axis is counted in steps from here: 1 is as long as the next update, or for `update` as the last one. `from A to B` chooses
-    the ends, in what the axis counts; without it they are twice as far as the lowest point of the quadratic, but 2 steps at least
-    and 10 at most.
+    Alone it is along grad. Two directions, as in `slice v1 v2`, span a plane, the second made orthogonal to the first. A place
+    on the axis is counted in steps from here: 1 is as long as the next update, or for `update` as the last one. `from A to B`
+    chooses the ends, in what the axis counts; else they are twice as far as the lowest point of the quadratic, but 2 steps at
+    least and 10 at most.
 
-    The triangle is the current point, the square the next update: its loss is that of the whole update, wherever it leads; where
-    that is not into the slice, its shadow is marked, and the part of it that lies in the slice is told. The quadratic is what
-    gradient and Hessian foretell: loss + slope*s + curvature*s**2/2. Where curve and quadratic part, the step is too long for what
-    is known here; a square beyond the lowest point of the quadratic has overshot. Of a plane, the line where the quadratic is as
-    high as the loss here is drawn. Losses that are not finite are gaps; where losses span decades the axis is logarithmic.
+    The triangle is the current point, the square the next update: its loss is that of the whole update, wherever it leads.
+    Where that is not into the slice, its shadow is marked, and how much of it lies in the slice is told. The dashed quadratic is
+    what gradient and Hessian foretell: loss + slope*s + curvature*s**2/2. Where it parts from the curve, the step is too long for
+    what is known here; a square beyond its lowest point has overshot. On a plane, the line where it is as high as the loss here
+    is drawn. Losses that are not finite are gaps; the axis is logarithmic where losses span decades.
 
-    Losses are computed in the problem's own type, slope and curvature in float64 by Hessian-vector products (Pearlmutter 1994).
-    Slices as such are those of Li et al., Visualizing the Loss Landscape of Neural Nets (2018).
+    Losses are computed in the problem's own type, slope and curvature in float64 by Hessian-vector products (Pearlmutter 1994,
+    Fast exact multiplication by the Hessian). Slices as such are those of Li et al., Visualizing the Loss Landscape of Neural
+    Nets (2018).
 
     Example: slice v1 vmin
     """

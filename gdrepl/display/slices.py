@@ -2,77 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
-from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.display.text import Line, prose, table, without_columns
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight.chart import Chart, Series, spans_decades
 from gdrepl.insight.contours import levels, outline
 from gdrepl.insight.slicing import Along, Sliced
 
 _DIGITS = 4
+_LEVEL_DIGITS = 16
+"""As many as a level has: it was rounded to few."""
 _LEVEL_COLORS = ("blue", "cyan", "green", "orange", "magenta", "gray")
 _HERE, _NEXT = 2, 3
 _WHOLE = 0.999
 """The part of an update that lies in a slice from which on it counts as lying in it."""
+_DASH = 9
 _OUTSIDE = 0.5
 """How far the quadratic is drawn above and below the curve, as a part of what that spans."""
 
 
 def sliced(result: Sliced, style: Style) -> list[Line]:
-    """Where it was cut, and what is here, at the next update and by the quadratic."""
-    lines: list[Line] = []
-    for number, along in enumerate(result.directions):
-        start = f"from step {result.step}: the loss along {along.name}" if number == 0 else f"  and along {along.name}"
-        lines += prose(f"{start}{_unit(along)}", style, then="  ")
-    rows: list[list[Span]] = [[("", ""), ("at", "dim"), ("loss", "dim"), ("", "")]]
-    here = [along.origin for along in result.directions]
-    rows.append([("here", ""), (_at(here), "bold"), (_show(result.loss, style.precision), ""), (_derivatives(result), "dim")])
-    reached = [along.next for along in result.directions]
-    rows.append([("next", ""), (_at(reached), "bold"), (_show(result.next_loss, style.precision), ""), (_lies(result), "dim")])
-    rows += _lowest(result)
-    lines += table(rows, style, shrink=[3])
-    for note in (*result.notes, *_unseen(result)):
+    """Where it was cut, and what is here, at the next update and by the quadratic.
+
+    On a narrow screen the unit goes first, then the curvature, the slope, and the lowest point of the quadratic.
+    """
+    names = " and ".join(along.name for along in result.directions)
+    lines = prose(f"from step {result.step}: the loss along {names}{_units(result)}", style, then="  ")
+    rows = [[(word, "dim") for word in ("", "here", "next", "lowest", "slope", "curvature", "1 is")]]
+    bottom = lowest(result)
+    for place, along in enumerate(result.directions):
+        low = "none" if bottom is None else _show(along.origin + bottom[0][place])
+        numbers_of = (along.origin, along.next, low, along.slope, along.curvature, along.unit)
+        rows.append([(along.name, ""), *((_show(each), "") for each in numbers_of)])
+    low = "" if bottom is None else _show(bottom[1])
+    losses = [_show(result.loss, style.precision), _show(result.next_loss, style.precision), low, "", "", ""]
+    rows.append([("loss", ""), *((each, "bold") for each in losses)])
+    kept, _ = without_columns(rows, style, drop=(6, 5, 4, 3), shrink=[0])
+    lines += table(kept, style, shrink=[0])
+    for note in (*_said(result, bottom is not None), *result.notes):
         lines += prose(note, style, first="  ", then="  ")
     return lines
 
 
-def _unit(along: Along) -> str:
-    return f", where 1 is {_show(along.unit)}, {along.says}" if along.says else ""
+def _units(result: Sliced) -> str:
+    says = dict.fromkeys(along.says for along in result.directions if along.says)
+    return f"; 1 is {', or '.join(says)}" if says else ""
 
 
-def _show(value: float | Array, digits: int = _DIGITS) -> str:
+def _show(value: float | str | Array, digits: int = _DIGITS) -> str:
     return numbers.show(value, digits)
 
 
-def _at(places: list[float]) -> str:
-    return ", ".join(_show(place) for place in places)
-
-
-def _derivatives(result: Sliced) -> str:
-    """The slope and the curvature along each direction."""
-    return "; ".join(f"slope {_show(along.slope)}, curvature {_show(along.curvature)}" for along in result.directions)
-
-
-def _lies(result: Sliced) -> str:
+def _said(result: Sliced, has_lowest: bool) -> Iterator[str]:
+    """What the numbers do not say."""
+    where = "line" if len(result.directions) == 1 else "plane"
     if result.share is None:
-        return "it does not move"
-    if result.share >= _WHOLE:
-        return ""
-    where = "this line" if len(result.directions) == 1 else "this plane"
-    return f"{_show(100 * result.share, 2)}% of it lies in {where}"
-
-
-def _lowest(result: Sliced) -> list[list[Span]]:
-    """The lowest point of the quadratic, where it has one."""
-    found = lowest(result)
-    if found is None:
-        return [[("quadratic", ""), ("none", "bold"), ("", ""), ("not curved upwards: it has no lowest point", "dim")]]
-    moves, loss = found
-    at = [along.origin + move for along, move in zip(result.directions, moves)]
-    return [[("quadratic", ""), (_at(at), "bold"), (_show(loss), ""), ("its lowest point", "dim")]]
+        yield "the next update does not move"
+    elif result.share < _WHOLE:
+        yield f"{_show(100 * result.share, 2)}% of the next update's length lies in this {where}; its loss is that of the whole"
+    if not has_lowest:
+        yield f"the quadratic has no lowest point on this {where}: it is not curved upwards"
+    marks = {"here": [along.origin for along in result.directions], "next": [along.next for along in result.directions]}
+    outside = [name for name, places in marks.items() if not _inside(result, places)]
+    if outside:
+        yield f"outside of the chart: {' and '.join(outside)}"
 
 
 def lowest(result: Sliced) -> tuple[list[float], float] | None:
@@ -85,12 +83,6 @@ def lowest(result: Sliced) -> tuple[list[float], float] | None:
         return None
     moves = np.linalg.solve(matrix, -slopes)
     return moves.tolist(), float(result.loss) + float(slopes @ moves) / 2
-
-
-def _unseen(result: Sliced) -> list[str]:
-    """Which marks lie outside of what is drawn."""
-    marks = {"here": [along.origin for along in result.directions], "next": [along.next for along in result.directions]}
-    return [f"{name} lies outside of the chart" for name, places in marks.items() if not _inside(result, places)]
 
 
 def _inside(result: Sliced, places: list[float]) -> bool:
@@ -116,10 +108,15 @@ def _curve(result: Sliced) -> Chart:
     inside = (quadratic >= finite.min() - room) & (quadratic <= finite.max() + room)
     series = [
         Series("loss", places, losses, "line", "green", sampled=True),
-        Series("quadratic", places, np.where(inside, quadratic, np.nan), "line", "blue", sampled=True),
+        Series("quadratic", places, np.where(inside & _dashes(len(places)), quadratic, np.nan), "line", "blue", sampled=True),
         *_marks(result, [along.origin], [along.next], [result.loss], [result.next_loss]),
     ]
     return Chart("", _axis(along), "loss", tuple(series), bool(finite.min() > 0) and spans_decades(finite))
+
+
+def _dashes(count: int) -> Array:
+    """Which places of a dashed line are drawn, so that the line below it is seen between them."""
+    return np.asarray(np.arange(count) // _DASH % 2 == 0)
 
 
 def _axis(along: Along) -> str:
@@ -143,7 +140,7 @@ def _plane(result: Sliced) -> Chart:
     (across, up), losses = result.places, result.losses.astype(np.float64)
     series = []
     for level, color in zip(levels(losses), _LEVEL_COLORS):
-        series.append(Series(_show(level, 3), *outline(across, up, losses, level), "outline", color, sampled=True))
+        series.append(Series(_show(level, _LEVEL_DIGITS), *outline(across, up, losses, level), "outline", color, sampled=True))
     if first.slope or second.slope:
         lines = outline(across, up, result.quadratic, float(result.loss))
         series.append(Series("quadratic, as high as here", *lines, "outline", "yellow", sampled=True))

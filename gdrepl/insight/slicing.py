@@ -16,9 +16,9 @@ from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, frozen
 from gdrepl.errors import CommandError
 from gdrepl.insight.landscape import grid, landscape_of
 from gdrepl.insight.products import Tick, products_of
-from gdrepl.insight.ways import Compass, Way, across
+from gdrepl.insight.ways import ACROSS, Compass, Way, across
 
-LINE, SIDE = 201, 41
+LINE, SIDE = 205, 41
 """Places along a line, and along each side of a plane."""
 _NEAREST, _FARTHEST = 2.0, 10.0
 """How many steps ahead are drawn, at least and at most: twice as far as the lowest point of the quadratic within these."""
@@ -26,6 +26,8 @@ _UNCURVED = 4.0
 _BEHIND = 4.0
 """What lies behind a downhill direction is drawn a fourth as far, but at least one step."""
 _FEW_ULPS = 64
+_NOTHING = 1e-13
+"""The part of the gradient's norm up to which a slope is rounding."""
 _PIECE = 41
 """Places a call: between two calls an interrupt is heard."""
 
@@ -113,7 +115,7 @@ def slices(debugger: Debugger, names: Sequence[str], ends: tuple[float, float] |
             debugger.interrupt.clear()
             raise CommandError("slice was interrupted", "nothing has changed")
 
-    compass = Compass(debugger, tick)
+    compass = Compass(debugger, names, tick)
     ways = [compass.way(name) for name in names]
     ways = [ways[0], *(across(ways[0], each) for each in ways[1:])]
     directions, cross = _directions(debugger, compass, ways)
@@ -138,13 +140,19 @@ def _directions(debugger: Debugger, compass: Compass, ways: Sequence[Way]) -> tu
     curved = [products.product(compass.at, way.vector) for way in ways]
     found = []
     for way, product in zip(ways, curved):
-        slope = float(compass.gradient @ way.vector) * way.unit
+        slope = _slope(compass.gradient, way)
         curvature = float(product @ way.vector) * way.unit**2
         lowest = way.origin - slope / curvature if curvature > 0 else None
         next_place = way.origin + float(compass.step @ way.vector) / way.unit
         found.append(Along(way.name, way.unit, way.origin, slope, curvature, next_place, lowest, way.says))
     cross = float(curved[0] @ ways[1].vector) * ways[0].unit * ways[1].unit if len(ways) > 1 else 0.0
     return tuple(found), cross
+
+
+def _slope(gradient: Array, way: Way) -> float:
+    """The derivative by the way's unit; 0 where it is no more than the rounding of the sum."""
+    slope = float(gradient @ way.vector)
+    return slope * way.unit if abs(slope) > _NOTHING * float(np.linalg.norm(gradient)) else 0.0
 
 
 def _places(compass: Compass, way: Way, along: Along, ends: tuple[float, float] | None, count: int) -> Array:
@@ -164,7 +172,7 @@ def _places(compass: Compass, way: Way, along: Along, ends: tuple[float, float] 
 def _losses(debugger: Debugger, compass: Compass, ways: Sequence[Way], places: Sequence[Array], tick: Tick) -> Array:
     moves = [(each - way.origin) * way.unit for way, each in zip(ways, places)]
     wanted = moves[0][:, None] if len(ways) == 1 else grid(moves[0], moves[1])
-    landscape, vectors = landscape_of(debugger.problem), np.stack([way.vector for way in ways])
+    landscape, vectors = landscape_of(debugger.problem, debugger.recipe.engine), np.stack([way.vector for way in ways])
     found = []
     for first in range(0, len(wanted), _PIECE):
         tick(first)
@@ -181,13 +189,16 @@ def _share(compass: Compass, ways: Sequence[Way]) -> float | None:
 
 
 def _notes(compass: Compass, ways: Sequence[Way], places: Sequence[Array], losses: Array, loss: Array) -> Iterator[str]:
+    for way in ways[1:]:
+        if way.name.endswith(ACROSS):
+            yield f"what of {way.name.removesuffix(ACROSS)} lies along {ways[0].name} is left out of it"
     gaps = int(losses.size - np.isfinite(losses).sum())
     if gaps:
         yield f"{gaps} of {losses.size} losses are not finite: gaps"
     finite = losses[np.isfinite(losses)].astype(np.float64)
     rounding = float(np.spacing(np.abs(loss)))
     if len(finite) and finite.max() - finite.min() < _FEW_ULPS * rounding:
-        yield f"all losses lie within {_FEW_ULPS} roundings of {losses.dtype}: what is seen is rounding; look farther, or with set dtype float64"
+        yield f"all losses lie within {_FEW_ULPS} roundings of {losses.dtype}, which is what is seen; look farther off"
     for way, each in zip(ways, places):
         largest = int(np.argmax(np.abs(way.vector)))
         moved = float(each[-1] - each[0]) * way.unit * abs(float(way.vector[largest]))

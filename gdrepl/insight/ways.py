@@ -1,9 +1,10 @@
-"""Directions through the point where the descent stands, by the names that `slice` knows: grad, update, next, v1, vmin, W[0,1]."""
+"""Directions through the point where the descent stands, by name: grad, update, next, v1, vmin, W[0,1]."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,12 +13,18 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.insight.products import Tick, flat
-from gdrepl.insight.spectrum import Spectrum, spectrum
+from gdrepl.insight.spectrum import ENDS, Spectrum, spectrum
 
 GRAD, UPDATE, NEXT = "grad", "update", "next"
+ACROSS = ", across"
+"""Behind the name of a direction of which only the part across another one is taken."""
+_ENDS = ("v1", "vmax", "vmin")
 _VECTOR = re.compile(r"v(?:[1-9]\d*|min|max)")
 _COORDINATE = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?")
 _INDICES = re.compile(r"\s*-?\d{1,9}\s*(?:,\s*-?\d{1,9}\s*)*")
+_NEXT, _LAST = "the length of the next update", "the length of the last update"
+_APART = 1e-3
+"""The cosine up to which two directions count as orthogonal, as those of Lanczos are but for their residual."""
 _SMALL = 1e-2
 """A unit where nothing moves: this part of the parameters' norm, or of 1."""
 
@@ -48,12 +55,14 @@ class Compass:
 
     Args:
         debugger: which stands there.
+        names: of the directions that will be asked for.
         tick: called before each Hessian-vector product; what it raises ends the work.
     """
 
-    def __init__(self, debugger: Debugger, tick: Tick) -> None:
+    def __init__(self, debugger: Debugger, names: Iterable[str], tick: Tick) -> None:
         here = debugger.snapshot()
         self._debugger = debugger
+        self._only_ends = not any(_VECTOR.fullmatch(name) and name not in _ENDS for name in names)
         self._tick = tick
         self._spectrum: Spectrum | None = None
         self.at = flat(here.parameters)
@@ -83,7 +92,7 @@ class Compass:
     @property
     def reach(self) -> tuple[float, str]:
         """A length that suits this point, and what it is."""
-        for step, says in ((self.step, "the length of the next update"), (self.last, "the length of the last update")):
+        for step, says in ((self.step, _NEXT), (self.last, _LAST)):
             length = 0.0 if step is None else float(np.linalg.norm(step))
             if length > 0 and np.isfinite(length):
                 return length, says
@@ -98,16 +107,18 @@ class Compass:
         if self.last is None:
             raise CommandError("no update has led here", "slice next is along the coming one, slice grad along the gradient")
         vector = self._unit(self.last, "the last update")
-        return Way("the last update", vector, float(np.linalg.norm(self.last)), says="its length", downhill=True)
+        return Way("last update", vector, float(np.linalg.norm(self.last)), says=_LAST, downhill=True)
 
     def _along_next(self) -> Way:
         vector = self._unit(self.step, "the next update")
-        return Way("the next update", vector, float(np.linalg.norm(self.step)), says="its length", downhill=True)
+        return Way("next update", vector, float(np.linalg.norm(self.step)), says=_NEXT, downhill=True)
 
     def _eigenvector(self, name: str) -> Way:
         found, debugger = self._spectrum, self._debugger
         if found is None:
-            found = self._spectrum = spectrum(debugger.problem, debugger.snapshot().parameters, tick=self._tick)
+            ends = 1 if self._only_ends else ENDS
+            found = spectrum(debugger.problem, debugger.snapshot().parameters, ends=ends, tick=self._tick)
+            self._spectrum = found
         if not found.is_finite:
             raise CommandError("the second derivatives are not finite here", "slice grad needs none")
         place = {"vmin": len(found.values), "vmax": 1}.get(name) or int(name[1:])
@@ -115,7 +126,7 @@ class Compass:
             raise CommandError(f"{name} is not known: of so many numbers only the ends are", f"v1 to v{_top(found)}, and vmin")
         if place > len(found.values):
             raise CommandError(
-                f"there is no {name}: the problem has {len(found.values)} numbers", "v1 is the steepest, vmin the last"
+                f"there is no {name}: there are {len(found.values)} eigenvectors", "v1 is the steepest, vmin the last"
             )
         vector = found.vectors[place - 1]
         vector = -vector if vector @ self.gradient > 0 else vector
@@ -180,7 +191,7 @@ def across(first: Way, second: Way) -> Way:
         raise CommandError(
             f"{first.name} and {second.name} are the same line", "name another direction, such as v1 or a coordinate"
         )
-    if abs(along) < 1e-12:
-        return second
+    if abs(along) < _APART:
+        return replace(second, vector=rest / size)
     says = second.says or "a change of 1"
-    return Way(f"{second.name} across {first.name}", rest / size, second.unit, 0.0, says, second.downhill)
+    return Way(f"{second.name}{ACROSS}", rest / size, second.unit, 0.0, says, second.downhill)
