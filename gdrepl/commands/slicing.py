@@ -97,10 +97,10 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
     least and 10 at most.
 
     The triangle is the current point, the square the next update: its loss is that of the whole update, wherever it leads.
-    Where that is not into the slice, its shadow is marked, and how much of it lies in the slice is told. The dashed quadratic is
-    what gradient and Hessian foretell: loss + slope*s + curvature*s**2/2. Where it parts from the curve, the step is too long for
-    what is known here; a square beyond its lowest point has overshot. On a plane, the line where it is as high as the loss here
-    is drawn. Losses that are not finite are gaps; the axis is logarithmic where losses span decades.
+    Where that is not into the slice, its shadow is marked, and how much of it lies in the slice is told. The dashed quadratic
+    is what gradient and Hessian foretell: loss + slope*s + curvature*s**2/2. Where it parts from the curve, the step is too
+    long for what is known here; a square beyond its lowest point has overshot. On a plane, the line where it is as high as the
+    loss here is drawn. Losses that are not finite are gaps; the axis is logarithmic where losses span decades.
 
     Losses are computed in the problem's own type, slope and curvature in float64 by Hessian-vector products (Pearlmutter 1994,
     Fast exact multiplication by the Hessian). Slices as such are those of Li et al., Visualizing the Loss Landscape of Neural

@@ -197,7 +197,7 @@ def _notes(compass: Compass, ways: Sequence[Way], places: Sequence[Array], losse
         yield f"{gaps} of {losses.size} losses are not finite: gaps"
     finite = losses[np.isfinite(losses)].astype(np.float64)
     rounding = float(np.spacing(np.abs(loss)))
-    if len(finite) and finite.max() - finite.min() < _FEW_ULPS * rounding:
+    if len(finite) > 1 and finite.max() - finite.min() < _FEW_ULPS * rounding:
         yield f"all losses lie within {_FEW_ULPS} roundings of {losses.dtype}, which is what is seen; look farther off"
     for way, each in zip(ways, places):
         largest = int(np.argmax(np.abs(way.vector)))

@@ -125,9 +125,7 @@ class Compass:
         if place > len(found.values) and not found.exact:
             raise CommandError(f"{name} is not known: of so many numbers only the ends are", f"v1 to v{_top(found)}, and vmin")
         if place > len(found.values):
-            raise CommandError(
-                f"there is no {name}: there are {len(found.values)} eigenvectors", "v1 is the steepest, vmin the last"
-            )
+            raise CommandError(f"there is no {name} here", f"v{len(found.values)} is the last, which vmin names too")
         vector = found.vectors[place - 1]
         vector = -vector if vector @ self.gradient > 0 else vector
         unit, says = self.reach
