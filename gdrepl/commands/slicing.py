@@ -90,7 +90,8 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
       update      along the last update; `next` along the coming one
       v1, v2 ...  along an eigenvector of the Hessian, v1 that of the largest eigenvalue;
                   vmin that of the smallest, the way out of a saddle
-      x, W[0,1]   along a coordinate, whose own values are then on the axis
+      x, W[0,1]   along a coordinate, whose own values are then on the axis;
+                  a parameter of two numbers alone is the plane of both
     Alone it is along grad. Two directions, as in `slice v1 v2`, span a plane, the second made orthogonal to the first. A place
     on the axis is counted in steps from here: 1 is as long as the next update, or for `update` as the last one. `from A to B`
     chooses the ends, in what the axis counts; else they are twice as far as the lowest point of the quadratic, but 2 steps at

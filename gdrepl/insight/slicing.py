@@ -16,7 +16,7 @@ from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, frozen
 from gdrepl.errors import CommandError
 from gdrepl.insight.landscape import grid, landscape_of
 from gdrepl.insight.products import Tick, products_of
-from gdrepl.insight.ways import ACROSS, Compass, Way, across
+from gdrepl.insight.ways import ACROSS, Compass, Way, across, spelled_out
 
 LINE, SIDE = 205, 41
 """Places along a line, and along each side of a plane."""
@@ -115,6 +115,7 @@ def slices(debugger: Debugger, names: Sequence[str], ends: tuple[float, float] |
             debugger.interrupt.clear()
             raise CommandError("slice was interrupted", "nothing has changed")
 
+    names = spelled_out(debugger.problem, names)
     compass = Compass(debugger, names, tick)
     ways = [compass.way(name) for name in names]
     ways = [ways[0], *(across(ways[0], each) for each in ways[1:])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -174,6 +174,14 @@ def _indices(text: str, owner: str) -> tuple[int, ...]:
     if not _INDICES.fullmatch(text):
         raise CommandError(f"{owner}[{text[:40]}] is not one number of {owner}", "an index is made of whole numbers, as W[0,1]")
     return tuple(int(each) for each in text.split(","))
+
+
+def spelled_out(problem: Problem, names: Sequence[str]) -> list[str]:
+    """The names; a parameter of two numbers that stands alone becomes both of them, which is the plane of it."""
+    value = problem.parameters.get(names[0]) if len(names) == 1 else None
+    if value is None or value.size != 2:
+        return list(names)
+    return [f"{names[0]}[{','.join(str(at) for at in place)}]" for place in np.ndindex(value.shape)]
 
 
 def across(first: Way, second: Way) -> Way:

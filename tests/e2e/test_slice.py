@@ -245,6 +245,14 @@ def test_what_is_no_slice_is_refused_in_one_line(valley, line, said):
     assert error.hint
 
 
+def test_a_parameter_of_two_numbers_alone_is_the_plane_of_both():
+    session = started("sum(w*w)", values={"w": "[1, 2]"})
+    found = do(session, "slice w from 0 to 4")
+    assert [along["name"] for along in found["directions"]] == ["w[0]", "w[1]"]
+    assert (found["losses"][0][-1], found["losses"][-1][0]) == (16, 16)
+    assert found["losses"][10][20] == pytest.approx(2**2 + 1**2)
+
+
 def test_an_index_that_does_not_fit_names_one_that_does():
     session = started("sum(W*W)", values={"W": "[[1,2],[3,4]]"})
     for line in ("slice W", "slice W[2,0]", "slice W[0]", "slice W[a]"):
