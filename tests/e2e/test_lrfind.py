@@ -39,6 +39,15 @@ def test_the_losses_are_those_of_updates_at_rising_rates_until_one_is_above_four
     assert (found["step"], found["loss"], found["learning_rate"]) == (0, 2209, 0.1)
 
 
+def test_four_times_the_lowest_loss_so_far_is_allowed_and_no_more(precise):
+    rates = np.geomspace(1.01, 1.1, 100)  # too large from the first on, and slowly so
+    losses = hill_losses(rates)
+    end = int(np.argmax(losses > 4 * 2209))
+    found = do(precise, "lrfind 1.01 1.1")
+    assert len(found["losses"]) == end + 1 <= int(np.argmax(losses > 5 * 2209))
+    assert found["verdict"] == "rising"
+
+
 def test_the_rates_suggested_are_that_of_the_steepest_fall_and_a_tenth_of_that_of_the_lowest_loss(precise):
     found = do(precise, "lrfind")
     fine = np.geomspace(1e-6, 10, 100 * 50)  # in so fine a sweep the slope needs neither smoothing nor neighbours
