@@ -94,17 +94,18 @@ def lrfind(session: Session, rates: Range = Rates()) -> LearningRateRange:
     of it stays. `lrfind 1e-4 1` has other ends, `in 200` more rates; a schedule gives way to them, and where gradients are
     accumulated each rate gets as many updates as make one.
 
-    The chart shows the loss after each update over the rate, smoothed over five of them. It begins to fall where rates are
-    large enough to matter, and rises where they are too large. The test ends with a loss that has diverged: above four times
-    the lowest so far (one below zero may rise by three times its size), or not finite. Two rates are suggested:
-      steepest   where the loss falls fastest over the logarithm of the rate
+    The chart shows the loss after each update over its rate. It begins to fall where rates are large enough to matter, and rises
+    where they are too large. The test ends with a loss that has diverged: above four times the lowest so far (one below zero may
+    rise by three times its size), or not finite. Two rates are suggested:
+      steepest   where the lowest loss so far, smoothed over five rates, falls fastest
+                 over the logarithm of the rate
       min/10     a tenth of the rate of the lowest loss, with room below what diverges
     Both are for a start: the rates before have moved the parameters already, so that what is seen at a rate is not what many
     updates at that rate do. `whatif lr 0.1 0.3` tries them for longer.
 
     Nothing is suggested of a loss that hardly falls, only rises, or falls so far below zero that it may have no floor. The test
     is that of Smith, Cyclical Learning Rates for Training Neural Networks (2015), the exponential rise and both suggestions
-    those of fastai's LRFinder (fastai/callback/schedule.py).
+    are after fastai's LRFinder (fastai/callback/schedule.py).
 
     Example: lrfind 1e-4 10
     """

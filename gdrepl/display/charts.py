@@ -25,7 +25,7 @@ MOST_WIDTH, MOST_HEIGHT = 500, 200  # no terminal is larger, and plotext takes s
 _LEAST_BODY = 4  # two rows of canvas, the x axis and its labels
 _CYCLE = ("green", "magenta", "cyan", "orange", "blue", "red")
 _POINT_GLYPHS, _ASCII_POINT_GLYPHS = "•◆▲■○◇", "o@#%&O"
-_LINE_GLYPHS = ".+x*=~#o"  # where there is no braille, or no colour to tell two braille lines apart
+_LINE_GLYPHS = ".+x*=~:,"  # where there is no braille, or no colour to tell two braille lines apart; none is a mark's
 _TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼", "-|+++++++++")
 # The C++ kernel behind plotext makes no promise about threads, and ctypes lets go of the GIL.
 _LOCK = Lock()

@@ -49,8 +49,8 @@ class LearningRateRange:
         verdict: "suggested"; "falling" where the lowest loss is that of the largest rate, so that only the steepest descent
             can be told; "no floor" where it is so far below the first loss that it may have none; "flat" where the loss
             hardly fell; "rising" where it only rose.
-        steepest: the rate at which the loss, smoothed over five rates, falls fastest over log10(rate); None where that is not
-            told.
+        steepest: the rate at which the lowest loss so far, smoothed over five rates, falls fastest over log10(rate); None where
+            that is not told.
         lowest: the rate of the lowest loss; None as above.
         suggested: a tenth of `lowest`, which is fastai's other suggestion; None as above.
         diverged_at: the first rate whose loss was above four times the lowest so far, or not finite; None when there was none.
@@ -170,7 +170,9 @@ def _suggestions(first: float, rates: Array, kept: Array, ended_by: Rung | None)
     if not fall > _FLAT * abs(first):
         rose = ended_by is not None or kept.max() - first > _FLAT * abs(first)
         return RISING if rose else FLAT, None, None
-    steepest = _steepest(np.log10(rates[: place + 1]), smooth(kept)[: place + 1])
+    # Of the lowest loss so far: a lively optimizer bounces, and falls fastest of all from the top of a bounce.
+    falling = np.minimum.accumulate(np.minimum(kept, first))
+    steepest = _steepest(np.log10(rates[: place + 1]), smooth(falling)[: place + 1])
     if is_last and ended_by is None:
         return FALLING, None if steepest is None or steepest >= place - 1 else float(rates[steepest]), None
     return SUGGESTED, None if steepest is None else float(rates[steepest]), float(rates[place])
