@@ -94,9 +94,9 @@ def lrfind(session: Session, rates: Range = Rates()) -> LearningRateRange:
     of it stays. `lrfind 1e-4 1` has other ends, `in 200` more rates; a schedule gives way to them, and where gradients are
     accumulated each rate gets as many updates as make one.
 
-    The chart shows the loss after each update over its rate. It begins to fall where rates are large enough to matter, and rises
-    where they are too large. The test ends with a loss that has diverged: above four times the lowest so far (one below zero may
-    rise by three times its size), or not finite. Two rates are suggested:
+    The chart shows the loss after each update over its rate. It begins to fall where rates are large enough to matter, and
+    rises where they are too large. The test ends with a loss that has diverged: above four times the lowest so far (one below
+    zero may rise by three times its size), or not finite. Two rates are suggested:
       steepest   where the lowest loss so far, smoothed over five rates, falls fastest
                  over the logarithm of the rate
       min/10     a tenth of the rate of the lowest loss, with room below what diverges

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from gdrepl.engine import edits
 from gdrepl.engine.asking import Asking
 from gdrepl.engine.backwards import Backwards
@@ -21,7 +19,7 @@ from gdrepl.engine.flag import Flag
 from gdrepl.engine.here import Here
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
-from gdrepl.engine.optimizer import OptimizerSpec, accumulation
+from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.past import Past
 from gdrepl.engine.places import Places
 from gdrepl.engine.problem import Problem
@@ -364,22 +362,6 @@ class Debugger:
     def next_move(self) -> Snapshot:
         """What the next update that moves the parameters leads to, made aside; we stay where we are."""
         return moved(self._programs, self.recipe, self.snapshot())
-
-    def last_move(self) -> Mapping[str, Array] | None:
-        """What the latest update that moved the parameters added to each, in float64; None where no update led here."""
-        branch = self.arrived()
-        after = self.past.reach(branch.stretches[-1].segment, self.step)
-        for back in range(1, accumulation(self.recipe.spec) + 1):
-            if self.step - back < branch.start:
-                return None
-            before = self.snapshot_at(self.step - back)
-            change = {
-                name: value.astype(np.float64) - before.parameters[name].astype(np.float64)
-                for name, value in after.parameters.items()
-            }
-            if any(each.any() for each in change.values()):
-                break
-        return change
 
     def warnings(self) -> tuple[str, ...]:
         """The enabled stops that will end the next run since they cannot be computed here, a line each."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
@@ -69,8 +70,7 @@ class Compass:
         self.gradient = flat(here.gradient)
         self.next = debugger.next_move()
         self.step = flat(self.next.parameters) - self.at
-        last = debugger.last_move()
-        self.last = None if last is None else flat(last)
+        self.last = last_move(debugger)
 
     def way(self, name: str) -> Way:
         """The direction of a name; a parameter that is called so comes first.
@@ -145,6 +145,22 @@ class Compass:
                 f"{says} {why}, and has no direction", "slice v1 is along the steepest curvature, slice x along x"
             )
         return vector / size
+
+
+def last_move(debugger: Debugger) -> Array | None:
+    """What the latest update that moved the parameters added to them, laid end to end; None where no update led here.
+
+    An edit of this step is no part of it.
+    """
+    branch = debugger.arrived()
+    after = flat(debugger.past.reach(branch.stretches[-1].segment, debugger.step).parameters)
+    for back in range(1, accumulation(debugger.recipe.spec) + 1):
+        if debugger.step - back < branch.start:
+            return None
+        move = after - flat(debugger.snapshot_at(debugger.step - back).parameters)
+        if move.any():
+            break
+    return move
 
 
 def _top(found: Spectrum) -> int:

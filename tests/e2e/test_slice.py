@@ -114,6 +114,15 @@ def test_update_is_the_last_one_and_one_step_back_is_where_it_came_from(valley):
     assert "no update has led here" in error_of(valley, "slice update").message
 
 
+def test_an_edit_is_no_part_of_the_last_update():
+    session = started("(x-50)**2", values={"x": "3"}, rate="0.1")
+    do(session, "step 2", "set x 7")  # 9.4, then 0.8 of that
+    [along] = do(session, "slice update")["directions"]
+    assert along["unit"] == pytest.approx(0.8 * 9.4)
+    do(session, "goto 0", "set x 7")
+    assert "no update has led here" in error_of(session, "slice update").message
+
+
 def test_the_second_direction_is_made_orthogonal_to_the_first(valley):
     whole = result(valley, "slice grad x")
     g = gradient(*START)
