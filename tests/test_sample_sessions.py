@@ -302,6 +302,25 @@ def test_each_update_explained_follows_from_its_terms():
             assert terms["parameter"]["value"] == pytest.approx(before + moved, rel=1e-5, abs=1e-5)
 
 
+def test_the_landscape_has_a_range_test_and_slices_of_rosenbrock():
+    told = dict(commands("landscape"))
+    rates, x = np.geomspace(1e-6, 10, 100), np.array([-1.2, 1.0])
+    losses = []
+    for rate in rates:  # by gradient descent, each update at the next rate
+        slope = np.array([-2 * (1 - x[0]) - 400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)])
+        x = x - rate * slope
+        losses.append((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2)
+        if losses[-1] > 4 * min([24.2, *losses]):
+            break
+    assert told["lrfind"]["losses"] == pytest.approx(losses, rel=1e-6)
+    assert told["lrfind"]["diverged_at"] == pytest.approx(rates[len(losses) - 1])
+    (body,) = [record for record in records("landscape") if record["kind"] == "points"]
+    ahead = told["slice update from -1 to 3"]
+    assert ahead["losses"][0] == pytest.approx(body["columns"]["loss"][28], rel=1e-6)
+    assert ahead["losses"][51] == pytest.approx(body["columns"]["loss"][29], rel=1e-6)
+    assert np.shape(told["slice v1 vmin"]["losses"]) == (41, 41)
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 

@@ -59,6 +59,7 @@ from gdrepl.commands.results import (
     Variant,
     WhatIf,
 )
+from gdrepl.display import insights
 from gdrepl.display.futures import futures_chart
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
@@ -70,7 +71,9 @@ from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient import Term
 from gdrepl.insight.phases import Change, Made
+from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.sheet import UpdateTerm
+from gdrepl.insight.slicing import Along, Sliced
 from gdrepl.insight.stability import RateLimit
 
 PLAIN = Style(color=False)
@@ -185,12 +188,49 @@ DISPLAYS = (Displayed(1, "norm(grad)", f32(92)), Displayed(2, "slot.m", None, "t
 CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f32(-94)))
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
 
+RISING = LearningRateRange(
+    3,
+    f32(2209),
+    f32(0.1),
+    f32(np.geomspace(1e-6, 2.3, 30)),
+    f32([*np.geomspace(2209, 1e-9, 28), 1e-5, np.inf]),
+    "suggested",
+    0.039,
+    0.87,
+    0.087,
+    2.3,
+    "SGD",
+    4,
+    ("the rates took the place of exponential_decay(0.1, decay_steps=100, decay_rate=0.9), which stays in force",),
+)
+NO_FLOOR = LearningRateRange(
+    0, f32(-9), f32(0.1), f32([1e-6, 1]), f32([-9, -np.inf]), "no floor", None, None, None, 1.0, "Adafactor"
+)
+LINE = Along("-grad", 0.0147, 0.0, -0.4476, 0.2433, 0.97, 1.84, "the length of the next update")
+ACROSS = Along("W[0,1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
+CUT = Sliced((LINE,), (np.linspace(-1, 4, 205),), f32(np.linspace(-1, 4, 205) ** 2), 20, f32(4.562318), f32(4.24), 0.97)
+PLANE = Sliced(
+    (LINE, ACROSS),
+    (np.linspace(-1, 4, 15), np.linspace(0, 3, 15)),
+    f32(np.where(np.arange(15) > 11, np.nan, np.add.outer(np.arange(15) ** 2, np.arange(15)))),
+    0,
+    f32(0),
+    f32(np.nan),
+    None,
+    0.5,
+    ("410 of 1681 losses are not finite: gaps",),
+)
+
 SAMPLES = {
     "explained": explained(),
     "explained with rounding": explained(tolerance_ulps=4e9),
     "explained wrong": explained(False),
     "explained in vain": explained(False, tolerance_ulps=np.inf),
     "explained unknown": explained(False, known=False, worst_ulps=None),
+    "rate range": RISING,
+    "rates without a floor": NO_FLOOR,
+    "slice": CUT,
+    "contours": PLANE,
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
     "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),
@@ -426,6 +466,7 @@ def fields(text):
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
     assert classes - PARTS == {view for view in VIEWS if view.__module__ == results.__name__} | {Plotted}
+    assert (classes - PARTS) | {*insights.VIEWS} == {*VIEWS, Plotted}
 
 
 def test_every_view_has_a_sample():
@@ -465,14 +506,21 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
     check(drawn(SAMPLES[name], style), style)
 
 
+WITH_CHARTS = (
+    "plotted",
+    "diff with a chart",
+    "what if",
+    "hessian of many",
+    "rate range",
+    "rates without a floor",
+    "slice",
+    "contours",
+)
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in (
-        "plotted",
-        "diff with a chart",
-        "what if",
-        "hessian of many",
-    ):  # without colour a chart tells its series apart by other glyphs
+    if name not in WITH_CHARTS:  # without colour a chart tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.commands.results import Phased
-from gdrepl.display import curvature, explained, phases
+from gdrepl.display import curvature, explained, phases, rate_range, slices
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.explain import Explained
+from gdrepl.insight.rate_range import LearningRateRange
+from gdrepl.insight.slicing import Sliced
 from gdrepl.insight.stability import RateLimit
 
 
@@ -35,7 +37,11 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     RateLimit: curvature.limit,
     Phased: phases.phased,
     Explained: explained.explained,
+    LearningRateRange: rate_range.rate_range_lines,
+    Sliced: slices.sliced,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
+    LearningRateRange: Below(rate_range.rate_range_chart, least_width=30, least_rows=8),
+    Sliced: Below(slices.slice_chart, least_width=30, least_rows=8),
 }

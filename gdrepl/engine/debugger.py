@@ -7,7 +7,7 @@ what they are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gdrepl.engine import edits
@@ -32,6 +32,7 @@ from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop
 from gdrepl.engine.stops import Stops
+from gdrepl.engine.sweep import Rung, moved, sweep
 from gdrepl.engine.timeline import Branch, Position, Timeline
 from gdrepl.expression import Expression, Scope
 
@@ -356,6 +357,14 @@ class Debugger:
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
         return self.past.columns(self.timeline.branch(branch or self.position.branch), first, last)
+
+    def sweep(self, rates: Array) -> Iterator[Rung]:
+        """Updates made aside from here, the k-th at the learning rate `rates[k]`; we stay where we are."""
+        return sweep(self._programs, self.recipe, self.snapshot(), rates)
+
+    def next_move(self) -> Snapshot:
+        """What the next update that moves the parameters leads to, made aside; we stay where we are."""
+        return moved(self._programs, self.recipe, self.snapshot())
 
     def warnings(self) -> tuple[str, ...]:
         """The enabled stops that will end the next run since they cannot be computed here, a line each."""
