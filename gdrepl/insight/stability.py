@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -156,7 +157,7 @@ def _limit(seen: _Seen, coming: Coming, known: Rule, found: Spectrum, scale: np.
     return RateLimit(
         seen.rate,
         limit,
-        None if limit is None else seen.rate / limit,
+        None if limit is None else seen.rate / limit if limit > 0 else math.inf,
         known.formula,
         seen.snapshot.step,
         seen.spec.name,
