@@ -96,6 +96,11 @@ def spectrum(
     Raises:
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
+    with np.errstate(all="ignore"):  # what overflows is found not to be finite
+        return _spectrum(problem, parameters, scale, ends, tick)
+
+
+def _spectrum(problem: Problem, parameters: Mapping[str, Array], scale: Array | None, ends: int, tick: Tick) -> Spectrum:
     products = products_of(problem)
     if products.numbers <= MOST_EXACT:
         matrix = products.matrix(parameters, tick)
@@ -118,7 +123,7 @@ def _exact(matrix: Array) -> Spectrum:
         return not_finite(size)
     largest = float(np.max(np.abs(matrix)))
     asymmetry = float(np.max(np.abs(matrix - matrix.T))) / largest if largest > 0 else 0.0
-    symmetric = (matrix + matrix.T) / 2
+    symmetric = matrix / 2 + matrix.T / 2
     values, columns = np.linalg.eigh(symmetric)
     values, vectors = values[::-1], canonical(values[::-1], columns.T[::-1])
     residuals = np.linalg.norm(vectors @ symmetric - values[:, None] * vectors, axis=1)

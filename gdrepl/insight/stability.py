@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -103,11 +104,11 @@ def rate_limit(debugger: Debugger, step: int | None = None, tick: Tick = no_tick
     known = rule_of(seen.spec.name, coming := _coming(seen))
     if known is None:
         return _without(seen, UNKNOWN, f"no limit is known for {seen.spec.name}: lrfind and whatif lr try rates out")
+    if not seen.snapshot.is_finite():
+        return _without(seen, known.formula, "the loss or its gradient is not finite here")
     scale = _scale(known, seen)
-    if not seen.snapshot.is_finite() or (scale is not None and not np.isfinite(scale).all()):
-        return _without(
-            seen, known.formula, "the loss, its gradient or a denominator is not finite here, or a denominator is 0"
-        )
+    if scale is not None and not np.isfinite(scale).all():
+        return _without(seen, known.formula, "a denominator of the coming update is 0 or not finite")
     found = spectrum(seen.problem, seen.snapshot.parameters, scale, ends=1, tick=tick)
     if not found.is_finite:
         return _without(seen, known.formula, "the second derivatives are not finite here")
@@ -156,7 +157,7 @@ def _limit(seen: _Seen, coming: Coming, known: Rule, found: Spectrum, scale: np.
     return RateLimit(
         seen.rate,
         limit,
-        None if limit is None else seen.rate / limit,
+        None if limit is None else seen.rate / limit if limit > 0 else math.inf,
         known.formula,
         seen.snapshot.step,
         seen.spec.name,

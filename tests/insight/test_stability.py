@@ -12,6 +12,7 @@ from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import make_problem
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.insight.curvature import hessian
 from gdrepl.insight.recursion import RULES, Recursion
 from gdrepl.insight.stability import rate_limit
 
@@ -289,6 +290,15 @@ def test_a_denominator_of_zero_is_no_error():
     found = rate_limit(begun(problem, "adam", {"epsilon": 0.0}))
     assert found.limit is None
     assert "denominator of the coming update is 0" in found.notes[0]
+
+
+@pytest.mark.parametrize(("optimizer", "hyper"), [("sgd", {}), ("sgd", {"momentum": 0.9}), ("adam", {"clipnorm": 1.0})])
+def test_numbers_that_overflow_are_no_error(optimizer, hyper):
+    for loss in ("1e300*x**2 + y**2", "8e307*x**2 + y**2", "1e160*x**2 + y*y", "1e-320*x**2", "exp(800*x)", "1/(x - 2)"):
+        problem = make_problem(loss, {"x": 2.0, "y": 1.0}, dtype="float64")
+        found = rate_limit(begun(problem, optimizer, hyper))
+        assert found.limit is None or found.ratio >= 0
+        hessian(problem, problem.parameters)
 
 
 def test_a_large_problem_has_its_limit_by_lanczos():
