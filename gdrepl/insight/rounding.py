@@ -54,15 +54,15 @@ class Rounded:
     def _with(self, other: Rounded | float) -> Rounded:
         return other if isinstance(other, Rounded) else Rounded.of(other, self.dtype)
 
-    def _made(self, native: Array, exact: Array, bound: Array, roundings: float | Array = 1.0) -> Rounded:
+    def _made(self, native: Array, exact: Array, bound: Array | float, roundings: float | Array = 1.0) -> Rounded:
         """The outcome of an operation, its own rounding added to the `bound` of what it was given."""
         size = np.abs(exact)
         epsilon, tiny = _limits(self.native.dtype)
-        whole = bound + size * (roundings * epsilon)
-        if size.size and not size.min() >= tiny:
-            # Processors may put zero in place of what is less than the least normal number.
-            whole = whole + np.where((size < tiny) & ((size > 0) | (bound > 0)), tiny, 0.0)
-        return Rounded(native, exact, whole)
+        # Processors may put zero in place of what is less than the least normal number.
+        low = bool(np.size(size)) and not size.min() >= tiny
+        lost = np.where((size < tiny) & ((size > 0) | (bound > 0)), tiny, 0.0) if low else 0.0
+        size *= roundings * epsilon
+        return Rounded(native, exact, size + bound if _is_none(lost) else size + bound + lost)
 
     def __add__(self, other: Rounded | float) -> Rounded:
         it = self._with(other)
@@ -77,12 +77,18 @@ class Rounded:
 
     def __mul__(self, other: Rounded | float) -> Rounded:
         it = self._with(other)
-        bound = np.abs(self.exact) * it.bound + (np.abs(it.exact) + it.bound) * self.bound
+        bound: Array | float = 0.0
+        if not _is_none(it.bound):
+            bound = (np.abs(self.exact) + self.bound) * it.bound
+        if not _is_none(self.bound):
+            bound = bound + np.abs(it.exact) * self.bound
         return self._made(self.native * it.native, self.exact * it.exact, bound)
 
     def __truediv__(self, other: Rounded | float) -> Rounded:
         it = self._with(other)
         quotient = self.exact / it.exact
+        if _is_none(it.bound):
+            return self._made(self.native / it.native, quotient, self.bound / np.abs(it.exact))
         least = np.abs(it.exact) - it.bound
         bound = np.where(least > 0, (self.bound + np.abs(quotient) * it.bound) / least, np.inf)
         return self._made(self.native / it.native, quotient, bound)
@@ -153,6 +159,11 @@ class Rounded:
         bound = self.bound if np.shape(self.bound) == self.exact.shape else np.broadcast_to(self.bound, self.exact.shape)
         bound = bound.reshape(-1)[places]
         return Rounded(self.native.reshape(-1)[places], self.exact.reshape(-1)[places], bound)
+
+
+def _is_none(bound: Array | float) -> bool:
+    """Whether there is no error at all, of whatever number."""
+    return not np.ndim(bound) and bound == 0
 
 
 @functools.cache
