@@ -69,7 +69,8 @@ def _number(text: str) -> float:
 
 
 def _choices(session: Session) -> Iterable[str]:
-    coordinates = [name for name, value in session.debugger.problem.parameters.items() if value.ndim == 0]
+    parameters = session.debugger.problem.parameters if session.ready else {}
+    coordinates = [name for name, value in parameters.items() if value.ndim == 0]
     return [GRAD, UPDATE, NEXT, "v1", "vmin", *coordinates]
 
 
