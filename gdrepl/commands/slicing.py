@@ -108,6 +108,6 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
     Fast exact multiplication by the Hessian). Slices as such are those of Li et al., Visualizing the Loss Landscape of Neural
     Nets (2018).
 
-    Example: slice v1 vmin
+    Example: slice grad from -2 to 2
     """
     return slices(session.debugger, what.names, what.ends)
