@@ -69,7 +69,8 @@ def _number(text: str) -> float:
 
 
 def _choices(session: Session) -> Iterable[str]:
-    coordinates = [name for name, value in session.debugger.problem.parameters.items() if value.ndim == 0]
+    parameters = session.debugger.problem.parameters if session.ready else {}
+    coordinates = [name for name, value in parameters.items() if value.ndim == 0]
     return [GRAD, UPDATE, NEXT, "v1", "vmin", *coordinates]
 
 
@@ -107,6 +108,6 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
     Fast exact multiplication by the Hessian). Slices as such are those of Li et al., Visualizing the Loss Landscape of Neural
     Nets (2018).
 
-    Example: slice v1 vmin
+    Example: slice grad from -2 to 2
     """
     return slices(session.debugger, what.names, what.ends)
