@@ -147,8 +147,8 @@ AT_THE_START = {
 }
 
 
-def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
-    """The eigenvalues of P**-0.5 H P**-0.5, largest first, where the next update subtracts rate * weight * gradient / P."""
+def scales(debugger: Debugger, weight: float) -> np.ndarray:
+    """1/P, where the next update subtracts rate * weight * gradient / P."""
     here = debugger.snapshot()
     gradient, hyper = here.gradient["x"], debugger.spec.hyperparameters
     if (most := hyper["clipnorm"]) is not None:
@@ -156,7 +156,12 @@ def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
     debugger.run(int(hyper["gradient_accumulation_steps"] or 1))
     moved = here.parameters["x"] - debugger.snapshot().parameters["x"]
     debugger.goto(here.step)
-    scale = np.sqrt(moved / (float(here.learning_rate) * weight * gradient))
+    return moved / (float(here.learning_rate) * weight * gradient)
+
+
+def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
+    """The eigenvalues of P**-0.5 H P**-0.5, largest first."""
+    scale = np.sqrt(scales(debugger, weight))
     return np.linalg.eigvalsh(scale[:, None] * H * scale)[::-1]
 
 
@@ -168,6 +173,13 @@ def test_the_denominators_are_those_of_the_coming_update(name):
         assert found.eigenvalue == pytest.approx(wanted[0], rel=1e-5)
         assert found.lowest == pytest.approx(wanted[-1], rel=1e-5)
         debugger.run(3)
+
+
+def test_the_direction_is_the_one_that_an_update_multiplies_by_the_eigenvalue():
+    debugger = begun(FAR, "rmsprop", {}, 0.05)
+    found = rate_limit(debugger)
+    v = np.array([found.direction.get(f"x[{place}]", 0.0) for place in range(3)])
+    np.testing.assert_allclose(scales(debugger, 1.0) * (H @ v), found.eigenvalue * v, atol=0.02 * found.eigenvalue)
 
 
 @pytest.mark.parametrize("name", AT_THE_START)
