@@ -541,3 +541,44 @@ def test_five_thousand_random_charts_neither_abort_nor_overflow():
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, f"drawn {FUZZED}\n"), done.stderr[-3000:]
+
+
+# --- log x axes, outlines, hidden marks -----------------------------------------------------------------------------------
+
+
+def test_a_log_x_axis_has_powers_of_ten_evenly_spaced_and_leaves_out_what_is_not_positive():
+    rates = np.geomspace(1e-6, 1, 61)
+    across = np.concatenate([[-1.0, 0.0], rates])
+    text = draw(Chart("", "rate", "loss", (Series("", across, np.arange(63.0)),), log_x=True), color=False)
+    assert x_labels(text) == [f"1e{power}" for power in range(-6, 1)]
+    assert "2 values <= 0 not drawn" in text
+    assert "rate (log)" in text
+    rising = [row.rstrip() for row in canvas(text)]  # y rises evenly with the logarithm: a straight line
+    ends = [len(row) for row in rising[::-1] if row]
+    assert set(np.diff(ends)[1:-1]) <= {4, 5}
+
+
+def test_an_outline_keeps_its_pieces_apart_and_joins_what_belongs_together():
+    pieces = []  # forty slim towers, each in two storeys, of two corners and a gap
+    for across in np.linspace(0, 1, 40):
+        for low, high in ((0.0, 0.4), (0.6, 1.0)):
+            pieces.append(np.array([[across, low], [across, high], [np.nan, np.nan]]))
+    whole = np.concatenate(10 * pieces)  # more corners than a line would keep
+    text = draw(Chart("", "", "", (Series("", whole[:, 0], whole[:, 1], "outline", sampled=True),)), 200, 40, color=False)
+    rows = canvas(text)
+    assert rows[len(rows) // 2].strip() == ""
+    assert len(rows[len(rows) // 4].split()) == 40
+
+
+def marks(*places: tuple[float, float]) -> str:
+    names = ("one", "two", "three")
+    series = [Series(name, np.array([x]), np.array([y]), "points") for name, (x, y) in zip(names, places)]
+    text = draw(chart(line([0.0, 10.0]), *series), color=False)
+    return text.splitlines()[-1]
+
+
+def test_the_legend_says_under_which_mark_one_lies_that_cannot_be_seen():
+    assert "one (under ◆)" in marks((0.5, 5.0), (0.5, 5.0))
+    assert "under" not in marks((0.0, 5.0), (1.0, 5.0))
+    assert "one (under ▲)" in marks((0.5, 5.0), (0.5, 5.0), (0.5, 5.0))
+    assert "two (under ▲)" in marks((0.5, 5.0), (0.5, 5.0), (0.5, 5.0))

@@ -302,6 +302,25 @@ def test_each_update_explained_follows_from_its_terms():
             assert terms["parameter"]["value"] == pytest.approx(before + moved, rel=1e-5, abs=1e-5)
 
 
+def test_the_landscape_has_a_range_test_and_slices_of_rosenbrock():
+    told = dict(commands("landscape"))
+    rates, x = np.geomspace(1e-6, 10, 100), np.array([-1.2, 1.0])
+    losses = []
+    for rate in rates:  # by gradient descent, each update at the next rate
+        slope = np.array([-2 * (1 - x[0]) - 400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)])
+        x = x - rate * slope
+        losses.append((1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2)
+        if losses[-1] > 4 * min([24.2, *losses]):
+            break
+    assert told["lrfind"]["losses"] == pytest.approx(losses, rel=1e-6)
+    assert told["lrfind"]["diverged_at"] == pytest.approx(rates[len(losses) - 1])
+    (body,) = [record for record in records("landscape") if record["kind"] == "points"]
+    ahead = told["slice update from -1 to 3"]
+    assert ahead["losses"][0] == pytest.approx(body["columns"]["loss"][28], rel=1e-6)
+    assert ahead["losses"][51] == pytest.approx(body["columns"]["loss"][29], rel=1e-6)
+    assert np.shape(told["slice v1 vmin"]["losses"]) == (41, 41)
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 
@@ -311,3 +330,48 @@ def test_every_recorded_number_is_finite_or_says_what_it_is():
         for line in lines(path):
             json.loads(line, parse_constant=refuse)
     assert math.isnan(float(str(printed("divergence")["loss"])))
+
+
+def test_the_curvature_of_a_double_well_is_that_of_its_formula_at_the_saddle_and_in_the_well():
+    hessians = [result for _, result in commands("curvature") if result["type"] == "Hessian"]
+    assert [result["kind"] for result in hessians] == ["saddle", "minimum"]
+    assert hessians[0]["eigenvalues"] == [4.0, -1.0]  # 4 along y, 3x^2 - 1 along x
+    assert hessians[0]["escape"][0]["coordinates"] == {"x": 1.0}
+    np.testing.assert_allclose(hessians[1]["eigenvalues"], [4.0, 2.0], rtol=1e-5)
+
+
+def test_in_the_well_a_rate_above_half_a_quarter_of_the_curvature_is_above_the_limit_and_diverges():
+    limits = [result for _, result in commands("curvature") if result["type"] == "RateLimit"]
+    assert [round(result["ratio"], 3) for result in limits[:3]] == [0.9, 0.9, 1.2]
+    assert all(math.isclose(result["limit"], 2 / 4, rel_tol=1e-6) for result in limits[:3])
+    assert limits[3]["rule"].startswith("2(1+b)/lambda")
+    assert math.isclose(limits[3]["limit"], 2 * 1.5 / 4, rel_tol=1e-3)
+    assert printed("curvature")["abs(y)"] > 1e-3
+
+
+def changes_of(name: str) -> list[dict[str, tuple[object, object]]]:
+    """What each phase of a session made, in order: (before, after) by name."""
+    made = [one for _, result in commands(name) if result["type"] == "Phased" for one in result["made"]]
+    return [{each["name"]: (each["before"], each["after"]) for each in one["changes"]} for one in made]
+
+
+def test_an_update_by_its_phases_has_the_numbers_of_the_closed_form():
+    # -94 is clipped to -10; x is 3 less a half of a half of it; half of no momentum and half of 10; and the sum
+    assert changes_of("phases")[:6] == [
+        {"loss": (None, 2209), "x - 50": (None, -47)},
+        {"grad(x)": (None, -94)},
+        {"grad(x)": (-94, -10)},
+        {"x": (3, 2.25)},
+        {"slot.momentum(x)": (0, 5)},
+        {"x": (2.25, 7.25)},
+    ]
+    assert printed("phases") == {"grad": -10, "x": 2.25, "slot.momentum(x)": 5, "update(x)": 4.25}
+    assert next(run["point"]["parameters"]["x"] for run in runs("phases")) == 7.25  # finish
+
+
+def test_an_update_is_given_up_gathered_and_left_half_done():
+    told = [note for _, result in commands("phases") for note in result.get("notes", ())]
+    assert "the update from step 1, begun up to clip, is given up" in told
+    assert {"slot.gradient_accumulator(x)": (0, -77.3125)} in changes_of("phases")
+    (state,) = [record for record in records("phases") if record["kind"] == "state"]
+    assert (state["branch"], state["step"], state["phase"]) == ("inside", 4, 4)

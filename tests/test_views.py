@@ -41,6 +41,7 @@ from gdrepl.commands.results import (
     OptimizerInfo,
     OwnCommands,
     ParameterInfo,
+    Phased,
     Plotted,
     Printed,
     ProblemInfo,
@@ -66,9 +67,14 @@ from gdrepl.display.views import VIEWS, Style, make_console, render, render_erro
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.phases import Change, Made
+from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.sheet import UpdateTerm
+from gdrepl.insight.slicing import Along, Sliced
+from gdrepl.insight.stability import RateLimit
 
 PLAIN = Style(color=False)
 WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)
@@ -182,14 +188,67 @@ DISPLAYS = (Displayed(1, "norm(grad)", f32(92)), Displayed(2, "slot.m", None, "t
 CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f32(-94)))
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
 
+RISING = LearningRateRange(
+    3,
+    f32(2209),
+    f32(0.1),
+    f32(np.geomspace(1e-6, 2.3, 30)),
+    f32([*np.geomspace(2209, 1e-9, 28), 1e-5, np.inf]),
+    "suggested",
+    0.039,
+    0.87,
+    0.087,
+    2.3,
+    "SGD",
+    4,
+    ("the rates took the place of exponential_decay(0.1, decay_steps=100, decay_rate=0.9), which stays in force",),
+)
+NO_FLOOR = LearningRateRange(
+    0, f32(-9), f32(0.1), f32([1e-6, 1]), f32([-9, -np.inf]), "no floor", None, None, None, 1.0, "Adafactor"
+)
+LINE = Along("-grad", 0.0147, 0.0, -0.4476, 0.2433, 0.97, 1.84, "the length of the next update")
+ACROSS = Along("W[0,1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
+CUT = Sliced((LINE,), (np.linspace(-1, 4, 205),), f32(np.linspace(-1, 4, 205) ** 2), 20, f32(4.562318), f32(4.24), 0.97)
+PLANE = Sliced(
+    (LINE, ACROSS),
+    (np.linspace(-1, 4, 15), np.linspace(0, 3, 15)),
+    f32(np.where(np.arange(15) > 11, np.nan, np.add.outer(np.arange(15) ** 2, np.arange(15)))),
+    0,
+    f32(0),
+    f32(np.nan),
+    None,
+    0.5,
+    ("410 of 1681 losses are not finite: gaps",),
+)
+
 SAMPLES = {
     "explained": explained(),
     "explained with rounding": explained(tolerance_ulps=4e9),
     "explained wrong": explained(False),
     "explained in vain": explained(False, tolerance_ulps=np.inf),
     "explained unknown": explained(False, known=False, worst_ulps=None),
+    "rate range": RISING,
+    "rates without a floor": NO_FLOOR,
+    "slice": CUT,
+    "contours": PLANE,
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
+    "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),
+    "seven phases": Phased(
+        4,
+        "clip",
+        (
+            Made("moments", 3, (Change("slot.momentum(x)", f32(1), f32(2)), Change("slot.u_product", f32(1), f32(np.nan)))),
+            Made("apply", 3, (Change("W", f32(9), f32(8.5), (100, 3), 0.5), Change("w", f32([1, 2]), f32([2, 2]))), "applied"),
+            Made("decay", 3, (), "no weight decay"),
+            Made("forward", 4, (Change("loss", None, f32(np.inf)),)),
+        ),
+        Stepped(1, ONE, (Stop("non-finite", None, "loss is inf"),), START, "main"),
+        displays=(Displayed(1, "x", f32(4), changed=True),),
+        notes=("the update from step 3, begun up to clip, is given up",),
+    ),
+    "phases back": Phased(2, "", (), back=3, notes=("at the start",)),
+    "no phase": Phased(2, "", ()),
     "vector": Stepped(40, MOVED, (Stop("interrupt", None, "after 40 steps"), Stop("until", None, "loss < 1")), VECTOR, "b1"),
     "large": Stepped(0, LARGE, (), LARGE, "main"),
     "sixty parameters": Stepped(5, dataclasses.replace(MANY, step=5), (), MANY, "main"),
@@ -278,6 +337,72 @@ SAMPLES = {
         f32(9),
         f32(0.1),
     ),
+    "hessian": Hessian(
+        np.array([9.5, -2.0]),
+        4.75,
+        "saddle",
+        "indefinite",
+        3,
+        2,
+        1e-7,
+        1e-4,
+        True,
+        np.zeros(2),
+        2,
+        (Direction(-2.0, {"y": 1.0}),),
+        (),
+        ("x", "y"),
+        np.eye(2),
+        np.array([[9.5, 0], [0, -2.0]]),
+        ("a note",),
+    ),
+    "hessian of many": Hessian(
+        np.linspace(9, -1, 40),
+        np.inf,
+        "not stationary",
+        "indefinite",
+        3,
+        40,
+        2.5,
+        1e-4,
+        True,
+        np.zeros(40),
+        40,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
+    ),
+    "hessian by its ends": Hessian(
+        np.array([9.0, 8, -1, -2]),
+        None,
+        "not stationary",
+        "indefinite",
+        3,
+        90000,
+        2.5,
+        1e-4,
+        False,
+        np.full(4, 1e-9),
+        300,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
+    ),
+    "rate limit": RateLimit(
+        1.3,
+        1.0,
+        1.3,
+        "2/lambda_P, P the denominators",
+        3,
+        "RMSprop",
+        2.0,
+        -0.5,
+        1e-9,
+        True,
+        0.5,
+        {"x": 0.8, "W[0,1]": -0.6},
+        "half of the limit",
+        ("a note",),
+    ),
+    "no rate limit": RateLimit(
+        1.3, None, None, "none known", 3, "Lion", None, None, None, False, None, {}, "", ("none is known",)
+    ),
     "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),
     "sourced": Sourced("steps.gd", 3),
     "variables": Variables(
@@ -340,7 +465,8 @@ def fields(text):
 
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
-    assert classes - PARTS == {*VIEWS, Plotted} - set(insights.VIEWS)
+    assert classes - PARTS == {view for view in VIEWS if view.__module__ == results.__name__} | {Plotted}
+    assert (classes - PARTS) | {*insights.VIEWS} == {*VIEWS, Plotted}
 
 
 def test_every_view_has_a_sample():
@@ -380,9 +506,21 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
     check(drawn(SAMPLES[name], style), style)
 
 
+WITH_CHARTS = (
+    "plotted",
+    "diff with a chart",
+    "what if",
+    "hessian of many",
+    "rate range",
+    "rates without a floor",
+    "slice",
+    "contours",
+)
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in ("plotted", "diff with a chart", "what if"):  # without colour a chart tells its series apart by other glyphs
+    if name not in WITH_CHARTS:  # without colour a chart tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 
@@ -961,3 +1099,53 @@ def test_narrow_losses_of_two_branches_are_whole(width):
 def test_narrow_checkpoints_keep_number_name_and_step(width):
     listed = Checkpoints((CheckpointInfo(1, "before-lr", "b1", 15, f32(0.002670585), True, "SGD(learning_rate=0.3)"),))
     assert re.search(r"\* 1 before-lr 15( 0.002670585)?$", words_of(listed, width))
+
+
+# --- the curvature ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hessian_shows_kind_matrix_eigenvalues_and_where_a_saddle_is_left():
+    assert fields(drawn(SAMPLES["hessian"])) == [
+        ["hessian at step 3: saddle, indefinite"],
+        ["gradient", "1e-7 in norm; stationary up to 0.0001"],
+        ["condition", "4.75"],
+        ["x", "y"],
+        ["x", "9.5", "0"],
+        ["y", "0", "-2"],
+        ["v1", "9.5", "x"],
+        ["v2", "-2", "y"],
+        ["escape: down both ways along y"],
+        ["a note"],
+    ]
+
+
+def test_of_many_eigenvalues_those_at_both_ends_are_shown_and_a_chart_of_all_on_one_screen():
+    lines = drawn(SAMPLES["hessian of many"]).splitlines()
+    assert len(lines) <= 22
+    shown = fields("\n".join(lines[:10]))
+    assert [row[0] for row in shown[3:10]] == ["v1", "v2", "v3", "…", "v38", "v39", "v40"]
+    assert shown[3][-1] == "-0.8 b + 0.6 W[0,1]"
+    assert any("negative" in line and "positive" in line for line in lines)
+
+
+def test_the_ends_of_a_large_spectrum_are_numbered_from_the_last_and_have_their_errors():
+    shown = fields(drawn(SAMPLES["hessian by its ends"]))
+    assert [row[:3] for row in shown[-5:]] == [
+        ["v1", "9", "+- 1e-9"],
+        ["v2", "8", "+- 1e-9"],
+        ["…", "89996 more"],
+        ["v89999", "-1", "+- 1e-9"],
+        ["v90000", "-2", "+- 1e-9"],
+    ]
+    assert ["by Lanczos", "300 products, residuals up to 1e-9"] in shown
+
+
+def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
+    shown = fields(drawn(SAMPLES["rate limit"]))
+    assert " ".join(cell for row in shown[:2] for cell in row) == (
+        "learning rate at step 3: 1.3x the limit: expect it to grow along v1 until the denominators have"
+    )
+    assert ["limit", "1", "2/lambda_P, P the denominators"] in shown
+    assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
+    assert ["try", "set lr 0.5", "half of the limit"] in shown
+    assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]

@@ -197,6 +197,7 @@ class Executor:
         with self._telling(_recorded(command, rest)) if command.runs else nullcontext():
             result = command.function(session, **arguments, **lines)
         if not command.instant:
+            result = _with_notes(result, session.debugger.inside.take_given_up())
             session.debugger.places = session.debugger.places.visit(session.debugger.position)
         if command.recorded:
             session.record(_recorded(command, rest) if block is None else block.text, result)
@@ -258,6 +259,11 @@ class Executor:
 def _recorded(command: Command, rest: str) -> str:
     """A line as it is recorded: by the command's full name."""
     return f"{command.name} {rest}".strip()
+
+
+def _with_notes(result: Any, notes: tuple[str, ...]) -> Any:
+    """A result that tells of updates that were given up, if it is one that has notes."""
+    return replace(result, notes=(*result.notes, *notes)) if notes and hasattr(result, "notes") else result
 
 
 def _place(here: str, inner: str) -> str:

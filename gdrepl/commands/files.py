@@ -112,6 +112,7 @@ def load(session: Session, path: FilePath) -> Loaded:
         f"{name}: the file of {then.text} {'has changed' if now else 'cannot be read'}; the session's values are used"
         for name, then, now in changed_data(session.definitions.origins, session.seed, session.folders)
     ]
+    notes += [f"inside the update from here, behind {debugger.inside.phase}"] if debugger.inside.made else []
     return Loaded(str(target), len(session.events), len(debugger.timeline.branches), debugger.point(), tuple(notes))
 
 

@@ -23,6 +23,7 @@ from gdrepl.commands.stop_info import stops_from_plain
 from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.phases import PHASES
 from gdrepl.engine.places import MOST_PLACES, Places
 from gdrepl.engine.problem import Origin, Problem, make_problem
 from gdrepl.engine.segment import Recipe, Segment
@@ -259,6 +260,10 @@ def _restore_state(session: Session, body: Mapping[str, Any]) -> None:
     restore_own(session, body)
     session.definitions = _definitions(body, debugger.problem)
     _checkpoints(session, body)
+    phase = whole_of(body.get("phase", 0))
+    if phase >= len(PHASES):
+        raise ValueError(f"an update has {len(PHASES)} phases")
+    debugger.inside.made = phase
 
 
 def _definitions(body: Mapping[str, Any], problem: Problem) -> Definitions:

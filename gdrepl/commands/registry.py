@@ -172,9 +172,18 @@ class Registry:
         return register
 
     def candidates(self, word: str) -> list[Command]:
-        """The commands that `word` may mean: the one that is called so, or those whose names begin so."""
+        """The commands that `word` may mean: the one that is called so, or those whose names begin so.
+
+        Where one of these is the beginning of all others, as step is of stepi, it alone is meant.
+        """
         exact = self.commands.get(word) or self.short.get(word)
-        return [exact] if exact is not None else [command for command in self if command.name.startswith(word)]
+        if exact is not None:
+            return [exact]
+        found = [command for command in self if command.name.startswith(word)]
+        shortest = min(found, key=lambda command: len(command.name), default=None)
+        if shortest is not None and all(command.name.startswith(shortest.name) for command in found):
+            return [shortest]
+        return found
 
     def find(self, word: str) -> Command:
         """The command that `word` names, by itself, a short form or a unique prefix.

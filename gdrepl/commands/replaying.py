@@ -146,6 +146,8 @@ def recorded_command(record: Record) -> tuple[str, Mapping[str, Any]]:
 
 def rerun(session: Session, line: str, result: Mapping[str, Any]) -> GdreplError | None:
     """Run one recorded command, interrupted where it was interrupted then; returns its error, if any."""
+    inner = result.get("stepped")  # stepi tells of the updates on its way
+    result = inner if isinstance(inner, Mapping) else result
     stops = result.get("stops")
     interrupted = isinstance(stops, list) and any(
         isinstance(stop, Mapping) and stop.get("kind") == "interrupt" for stop in stops

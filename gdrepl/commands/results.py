@@ -9,6 +9,7 @@ from typing import Any
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Point, Stop
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.phases import Made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,33 @@ class Stepped:
     last_finite: Point | None = None
     came_from: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phased:
+    """A walk by phases of updates.
+
+    Attributes:
+        step: where we stand.
+        phase: the latest phase of the update from there; "" between two updates.
+        made: the phases that were made; after going back, the one that we stand behind.
+        stepped: what the updates came to that were finished on the way.
+        back: how many phases it went back.
+        displays: inside an update, as things stand.
+    """
+
+    step: int
+    phase: str
+    made: tuple[Made, ...]
+    stepped: Stepped | None = field(default=None, metadata=OPTIONAL)
+    back: int = field(default=0, metadata=OPTIONAL)
+    displays: tuple[Displayed, ...] = field(default=(), metadata=OPTIONAL)
+    notes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """Why the updates on the way ended."""
+        return () if self.stepped is None else self.stepped.stops
 
 
 @dataclass(frozen=True, slots=True, eq=False)

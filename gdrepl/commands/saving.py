@@ -178,6 +178,7 @@ def _state(session: Session) -> dict[str, Any]:
         **({"undefined": undefined} if undefined else {}),
         **own_to_plain(session),
         **_marks(debugger),
+        **({"phase": debugger.inside.made} if debugger.inside.made else {}),
     }
 
 

@@ -246,7 +246,7 @@ class Session:
         shown = []
         for display in self.displays:
             try:
-                shown.append(Displayed(display.id, display.expression.text, self.debugger.ask(display.expression)))
+                shown.append(Displayed(display.id, display.expression.text, self.debugger.inside.look(display.expression)))
             except ExpressionError as error:
                 shown.append(Displayed(display.id, display.expression.text, None, error.message))
         return tuple(shown)
@@ -259,7 +259,7 @@ class Session:
 
     def ask(self, expression: Expression) -> Array:
         """The value of an expression here; it may read what waits for a loss and convenience values, too."""
-        return self.debugger.ask(expression, others=self.others(expression))
+        return self.debugger.inside.look(expression, self.others(expression))
 
     def others(self, expression: Expression) -> dict[str, Array]:
         """What an expression reads that no problem holds: what waits for a loss, and convenience values."""

@@ -17,7 +17,7 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 
 from gdrepl.display.axis import Axis, Tick, fit
-from gdrepl.display.series import Drawable, drawable, left_out, thin_line, thin_points, why_nothing
+from gdrepl.display.series import Drawable, Indices, cells, drawable, left_out, thin_line, thin_points, why_nothing
 from gdrepl.insight.chart import Chart, Series
 
 LEAST_WIDTH, LEAST_HEIGHT = 10, 5
@@ -25,7 +25,7 @@ MOST_WIDTH, MOST_HEIGHT = 500, 200  # no terminal is larger, and plotext takes s
 _LEAST_BODY = 4  # two rows of canvas, the x axis and its labels
 _CYCLE = ("green", "magenta", "cyan", "orange", "blue", "red")
 _POINT_GLYPHS, _ASCII_POINT_GLYPHS = "•◆▲■○◇", "o@#%&O"
-_LINE_GLYPHS = ".+x*=~#o"  # where there is no braille, or no colour to tell two braille lines apart
+_LINE_GLYPHS = ".+x*=~:,"  # where there is no braille, or no colour to tell two braille lines apart; none is a mark's
 _TO_ASCII = str.maketrans("─│┌┐└┘├┤┬┴┼", "-|+++++++++")
 # The C++ kernel behind plotext makes no promise about threads, and ctypes lets go of the GIL.
 _LOCK = Lock()
@@ -62,6 +62,17 @@ class _Pen:
     color: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The axes of a body, the ticks of the y axis, and how many cells the canvas has."""
+
+    x_axis: Axis
+    y_axis: Axis
+    y_ticks: list[Tick]
+    columns: int
+    rows: int
+
+
 def draw(chart: Chart, width: int = 80, height: int = 22, color: bool = True, ascii_only: bool = False) -> str:
     """The chart as lines of text, never wider than `width` cells, never more than `height` lines.
 
@@ -80,16 +91,19 @@ def draw(chart: Chart, width: int = 80, height: int = 22, color: bool = True, as
         return ""
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return screen.line(f"a chart needs {LEAST_WIDTH}x{LEAST_HEIGHT}")
-    drawables = [drawable(series, chart.log) for series in chart.series]
+    drawables = [drawable(series, chart.log, chart.log_x) for series in chart.series]
     if not any(one.x.size for one in drawables):
         return screen.line(why_nothing(drawables, chart.x_label, chart.y_label or "the chart"))
-    axes = fit([one.x for one in drawables]), fit([one.y for one in drawables], chart.log)
+    axes = fit([one.x for one in drawables], chart.log_x), fit([one.y for one in drawables], chart.log)
     pens = _pens(chart.series, screen)
     with _LOCK:
-        drawn = [pair for pair, one in zip(zip(chart.series, pens), drawables) if one.x.size]
         notes = [note for note in (chart.note, left_out(drawables)) if note]
-        header, footer = _around(chart, axes, drawn, notes, screen)
-        body = _body(drawables, pens, axes, height - len(header) - len(footer), screen)
+        labels = [one.label for one in chart.series]
+        header, footer = _around(chart, axes, _entries(drawables, pens, labels), notes, screen)
+        frame = _frame(axes, height - len(header) - len(footer), screen)
+        labels = _with_what_hides(drawables, pens, labels, frame)
+        header, footer = _around(chart, axes, _entries(drawables, pens, labels), notes, screen)
+        body = _body(drawables, pens, _frame(axes, height - len(header) - len(footer), screen), screen)
     return "\n".join([*header, *body, *footer])
 
 
@@ -101,7 +115,8 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
     counts = {"line": 0, "points": 0, "free": 0}
     pens = []
     for one in series:
-        rank = counts[one.style]
+        kind = "points" if one.style == "points" else "line"
+        rank = counts[kind]
         if one.style == "points":
             marker = points[(one.marker if one.marker >= 0 else rank) % len(points)]
         elif not screen.ascii_only and (screen.color or rank == 0):
@@ -109,13 +124,34 @@ def _pens(series: Sequence[Series], screen: _Screen) -> list[_Pen]:
         else:
             marker = _LINE_GLYPHS[rank % len(_LINE_GLYPHS)]
         pens.append(_Pen(marker, one.color or free[counts["free"] % len(free)]))
-        counts[one.style] += 1
+        counts[kind] += 1
         counts["free"] += not one.color
     return pens
 
 
+def _entries(drawables: list[Drawable], pens: list[_Pen], labels: list[str]) -> list[tuple[str, bool, _Pen]]:
+    """Label, whether it is a line, and pen of each series of which something is drawn."""
+    whole = zip(drawables, pens, labels)
+    return [(label, one.series.style != "points", pen) for one, pen, label in whole if one.x.size]
+
+
+def _with_what_hides(drawables: list[Drawable], pens: list[_Pen], labels: list[str], frame: _Frame) -> list[str]:
+    """The labels; that of a single point which cannot be seen says under which other one it lies."""
+    said, above = list(labels), dict[int, str]()
+    for place in reversed(range(len(drawables))):
+        one = drawables[place]
+        if one.series.style != "points" or not one.x.size:
+            continue
+        u, v = frame.x_axis.place(one.x), frame.y_axis.place(one.y)
+        taken = (cells(u, frame.columns) * frame.rows + cells(v, frame.rows)).tolist()
+        if len(taken) == 1 and taken[0] in above and labels[place]:
+            said[place] = f"{labels[place]} (under {above[taken[0]]})"
+        above = {**dict.fromkeys(taken, pens[place].marker), **above}
+    return said
+
+
 def _around(
-    chart: Chart, axes: tuple[Axis, Axis], drawn: list[tuple[Series, _Pen]], notes: list[str], screen: _Screen
+    chart: Chart, axes: tuple[Axis, Axis], drawn: list[tuple[str, bool, _Pen]], notes: list[str], screen: _Screen
 ) -> tuple[list[str], list[str]]:
     """The lines above and below the body, as many as there is room for: what the reader would miss most comes first."""
     spare = screen.height - _LEAST_BODY
@@ -138,15 +174,15 @@ def _header(name: str, title: str, screen: _Screen) -> list[str]:
     return [name + " " * gap + title if gap >= 2 else screen.line(f"{name}  {title}")]
 
 
-def _legend(drawn: list[tuple[Series, _Pen]], rows: int, screen: _Screen) -> list[str]:
+def _legend(drawn: list[tuple[str, bool, _Pen]], rows: int, screen: _Screen) -> list[str]:
     """Glyph and label of each labelled series that is drawn, packed into at most `rows` lines."""
     lines: list[str] = []
     used = screen.width
-    for one, pen in drawn:
-        label = _printable(one.label[: 8 * screen.width], screen.ascii_only).strip()
+    for text, is_line, pen in drawn:
+        label = _printable(text[: 8 * screen.width], screen.ascii_only).strip()
         if not label:
             continue
-        glyph = "──" if pen.marker == "braille" else pen.marker * 2 if one.style == "line" else pen.marker
+        glyph = "──" if pen.marker == "braille" else pen.marker * 2 if is_line else pen.marker
         entry = screen.line(f"  {glyph} {label}")
         room = cell_len(entry)
         entry = entry.replace(glyph, _painted(glyph, pen.color, screen), 1)
@@ -165,8 +201,8 @@ def _painted(text: str, color: str, screen: _Screen) -> str:
     return str(plotext.colorize(text, color).string()) if screen.color else text
 
 
-def _body(drawables: list[Drawable], pens: list[_Pen], axes: tuple[Axis, Axis], height: int, screen: _Screen) -> list[str]:
-    """The canvas with its axes and tick labels, `height` lines. The caller holds the lock."""
+def _frame(axes: tuple[Axis, Axis], height: int, screen: _Screen) -> _Frame:
+    """How a body of `height` lines is laid out."""
     x_axis, y_axis = axes
     rows = height - 2
     tick_count = max(1, rows // 3)
@@ -175,14 +211,18 @@ def _body(drawables: list[Drawable], pens: list[_Pen], axes: tuple[Axis, Axis], 
     if max((len(tick.label) for tick in y_ticks), default=0) > screen.width // 2:
         y_ticks = []
     columns = screen.width - 1 - max((len(tick.label) for tick in y_ticks), default=0)
+    return _Frame(x_axis, y_axis, y_ticks, columns, rows)
 
-    figure = _figure(screen.width, height)
-    _set_ticks(figure, 0, _x_ticks(x_axis, columns))
-    _set_ticks(figure, 1, y_ticks)
+
+def _body(drawables: list[Drawable], pens: list[_Pen], frame: _Frame, screen: _Screen) -> list[str]:
+    """The canvas with its axes and tick labels. The caller holds the lock."""
+    figure = _figure(screen.width, frame.rows + 2)
+    _set_ticks(figure, 0, _x_ticks(frame.x_axis, frame.columns))
+    _set_ticks(figure, 1, frame.y_ticks)
     # Points after lines, so that they stay visible on top.
-    for one, pen in sorted(zip(drawables, pens), key=lambda pair: pair[0].series.style != "line"):
+    for one, pen in sorted(zip(drawables, pens), key=lambda pair: pair[0].series.style == "points"):
         if one.x.size:
-            _stroke(figure, one, pen, (x_axis, y_axis), (columns, rows))
+            _stroke(figure, one, pen, frame)
     lines = str(figure.build().string(colorless=not screen.color)).splitlines()
     if screen.ascii_only:
         lines = [line.translate(_TO_ASCII) for line in lines]
@@ -219,16 +259,19 @@ def _x_ticks(axis: Axis, columns: int) -> list[Tick]:
     return []
 
 
-def _stroke(figure: Any, one: Drawable, pen: _Pen, axes: tuple[Axis, Axis], size: tuple[int, int]) -> None:
+def _stroke(figure: Any, one: Drawable, pen: _Pen, frame: _Frame) -> None:
     """Draw one series, thinned to what can be seen on a canvas of columns x rows."""
     import plotext
 
-    u, v = axes[0].place(one.x), axes[1].place(one.y)
-    is_line = one.series.style == "line"
-    if is_line:
-        kept, piece = thin_line(u, v, one.piece, size[0])
-    else:
-        kept, piece = thin_points(u, v, *size), None
+    u, v = frame.x_axis.place(one.x), frame.y_axis.place(one.y)
+    piece: Indices | None = None
+    match one.series.style:
+        case "line":
+            kept, piece = thin_line(u, v, one.piece, frame.columns)
+        case "outline":
+            kept, piece = np.arange(u.size), one.piece
+        case _:
+            kept = thin_points(u, v, frame.columns, frame.rows)
     signal = figure.signal(u[kept].tolist(), v[kept].tolist(), marker=plotext.marker(pen.marker, pen.color))
     if piece is not None:
         signal.lines(True)

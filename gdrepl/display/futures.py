@@ -8,12 +8,9 @@ from gdrepl.commands.results import Variant, WhatIf
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, table, without_columns
-from gdrepl.engine.snapshot import Array
-from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.chart import Chart, Series, spans_decades
 
 MOST_DRAWN = 8
-_LOG_FROM = 100.0
-"""Losses that span more than this are drawn on a log axis."""
 _FAR = 1e3
 """Losses above so many times the largest one that a future began with are not drawn: they would flatten all others."""
 
@@ -67,13 +64,7 @@ def futures_chart(result: WhatIf) -> Chart | None:
     notes = [f"losses above {numbers.show(far, 3)} are not drawn"] if hidden else []
     notes += [f"the first {MOST_DRAWN} of {len(result.variants)} are drawn"] if len(result.variants) > MOST_DRAWN else []
     series = tuple(Series(variant.label, variant.curve_steps, each, sampled=True) for variant, each in zip(drawn, near))
-    return Chart("", "step", "loss", series, _spans_decades(seen), ", ".join(notes))
-
-
-def _spans_decades(losses: Array) -> bool:
-    """Whether a log axis shows them better; it leaves out a loss of exactly zero, which float32 comes to."""
-    positive = losses[losses > 0]
-    return bool(losses.min() >= 0 and len(positive) and losses.max() / _LOG_FROM > positive.min())
+    return Chart("", "step", "loss", series, spans_decades(seen), ", ".join(notes))
 
 
 def _best(result: WhatIf) -> Variant | None:

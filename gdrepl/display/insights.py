@@ -6,11 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import explained
+from gdrepl.commands.results import Phased
+from gdrepl.display import curvature, explained, phases, rate_range, slices
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.explain import Explained
+from gdrepl.insight.rate_range import LearningRateRange
+from gdrepl.insight.slicing import Sliced
+from gdrepl.insight.stability import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,15 @@ class Below:
 
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    Hessian: curvature.hessian,
+    RateLimit: curvature.limit,
+    Phased: phases.phased,
     Explained: explained.explained,
+    LearningRateRange: rate_range.rate_range_lines,
+    Sliced: slices.sliced,
 }
-CHARTS: Mapping[type, Below] = {}
+CHARTS: Mapping[type, Below] = {
+    Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
+    LearningRateRange: Below(rate_range.rate_range_chart, least_width=30, least_rows=8),
+    Sliced: Below(slices.slice_chart, least_width=30, least_rows=8),
+}

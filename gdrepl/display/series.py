@@ -20,7 +20,7 @@ class Drawable:
 
     Attributes:
         series: where it comes from.
-        x, y: shape (n,), float64, all finite, y > 0 on a log axis; the order of the series.
+        x, y: shape (n,), float64, all finite, above 0 on a log axis; the order of the series.
         piece: shape (n,), int, rising: neighbours of one piece had no gap between them.
         nan, infinite: how many points were left out for a NaN, or else an Inf, in x or y.
         not_positive: how many finite ones were left out as <= 0 on a log axis.
@@ -35,11 +35,11 @@ class Drawable:
     not_positive: int
 
 
-def drawable(series: Series, log: bool) -> Drawable:
+def drawable(series: Series, log: bool, log_x: bool = False) -> Drawable:
     """Split a series at what cannot be drawn, and count that."""
     x, y = real(series.x), real(series.y)
     finite = np.isfinite(x) & np.isfinite(y)
-    keep: NDArray[np.bool_] = finite & (y > 0) if log else finite
+    keep: NDArray[np.bool_] = finite & ((y > 0) | (not log)) & ((x > 0) | (not log_x))
     if keep.all():
         return Drawable(series, x, y, np.zeros(x.size, dtype=np.intp), 0, 0, 0)
     nan = np.isnan(x) | np.isnan(y)

@@ -7,7 +7,7 @@ what they are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gdrepl.engine import edits
@@ -17,6 +17,7 @@ from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
 from gdrepl.engine.checks import Checks
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.here import Here
+from gdrepl.engine.inside import Inside
 from gdrepl.engine.lookout import Lookout, Memories
 from gdrepl.engine.moves import Move, Progress
 from gdrepl.engine.optimizer import OptimizerSpec
@@ -31,6 +32,7 @@ from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Point, Snapshot, Stop
 from gdrepl.engine.stops import Stops
+from gdrepl.engine.sweep import Rung, moved, sweep
 from gdrepl.engine.timeline import Branch, Position, Timeline
 from gdrepl.expression import Expression, Scope
 
@@ -44,6 +46,7 @@ class Debugger:
         interrupt_after: when a recording is replayed, the number of updates after which its run was interrupted.
         past: any recorded step and its points again.
         checks: whether stops can be computed.
+        inside: the coming update, and how many of its phases are made.
         places: where commands left us; replace it to change it.
         checkpoints: the places that have names; replace it to change it.
         progress: called after each chunk of a run, which takes some 30 ms.
@@ -69,6 +72,7 @@ class Debugger:
         self.checks = Checks(self._programs)
         self._memories = Memories(self.past, self._programs)
         self._asking = Asking(self._here, self.past, self._programs)
+        self.inside = Inside(self._here, self._programs, self._asking)
         self._workings = Workings(self._here, self.past, self._programs, self._memories, self.checks, self._asking)
         self.places, self.checkpoints = Places((self.position,)), Checkpoints()
 
@@ -353,6 +357,14 @@ class Debugger:
     def columns(self, first: int, last: int, branch: str | None = None) -> Columns:
         """The points of `first` to `last` of a branch (by default the one in force); dropped rows are computed again."""
         return self.past.columns(self.timeline.branch(branch or self.position.branch), first, last)
+
+    def sweep(self, rates: Array) -> Iterator[Rung]:
+        """Updates made aside from here, the k-th at the learning rate `rates[k]`; we stay where we are."""
+        return sweep(self._programs, self.recipe, self.snapshot(), rates)
+
+    def next_move(self) -> Snapshot:
+        """What the next update that moves the parameters leads to, made aside; we stay where we are."""
+        return moved(self._programs, self.recipe, self.snapshot())
 
     def warnings(self) -> tuple[str, ...]:
         """The enabled stops that will end the next run since they cannot be computed here, a line each."""

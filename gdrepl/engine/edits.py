@@ -8,12 +8,11 @@ import numpy as np
 
 from gdrepl.engine.live_optimizer import SlotName
 from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.phases import AVERAGE
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.segment import Recipe
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
-
-_AVERAGE = "average"
 
 Edited = tuple[Recipe, Snapshot]
 
@@ -65,7 +64,7 @@ def _reconfigured(programs: Programs, recipe: Recipe, here: Snapshot, spec: Opti
     program = programs.get(recipe)
     fresh = program.fresh(here.parameters, here.step, rate)
     # Keras' moving average begins with zeros, to be filled at iteration 0: begun later, it begins with the parameters.
-    new = {SlotName(_AVERAGE, name): value for name, value in here.parameters.items()}
+    new = {SlotName(AVERAGE, name): value for name, value in here.parameters.items()}
     slots = tuple(
         old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else new.get(name, value)
         for name, value in zip(program.slot_names, fresh.slots)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
+from gdrepl.engine.phases import PHASES
 from gdrepl.engine.segment import Recipe, Segment
 from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.engine.timeline import Branch, Position, Stretch, Timeline
@@ -18,6 +19,8 @@ class Here:
         timeline: all that was ever run.
         position: where we stand on it.
         snapshot: all that is true there.
+        phase: how many phases of the update from there are made; 0 between two updates.
+        given_up: of updates that were begun by phases and left, a line each, until somebody says so.
     """
 
     def __init__(self, timeline: Timeline, recipe: Recipe, start: Snapshot) -> None:
@@ -25,6 +28,8 @@ class Here:
         self.timeline = timeline
         self.position = timeline.begin(recipe, start, "start")
         self.snapshot = start
+        self.phase = 0
+        self.given_up: tuple[str, ...] = ()
 
     @property
     def branch(self) -> Branch:
@@ -60,17 +65,22 @@ class Here:
     def undo(self) -> Callable[[], None]:
         """A function that brings us back to where we stand now, on the timeline as it is now."""
         position, snapshot, undo = self.position, self.snapshot, self.timeline.undo()
+        phase, given_up = self.phase, self.given_up
 
         def back() -> None:
             undo()
             self.position, self.snapshot = position, snapshot
+            self.phase, self.given_up = phase, given_up
 
         return back
 
     # Standing elsewhere
 
     def stand(self, position: Position, snapshot: Snapshot) -> None:
-        """Stand at a position, of which `snapshot` is what is true there."""
+        """Stand at a position, of which `snapshot` is what is true there; an update that was begun is given up."""
+        if self.phase:
+            up_to = f"the update from step {self.step}, begun up to {PHASES[self.phase - 1]}, is given up"
+            self.phase, self.given_up = 0, (*self.given_up, up_to)
         self.position, self.snapshot = position, snapshot
 
     def begin(self, recipe: Recipe, start: Snapshot, label: str, parent: str | None = None) -> None:
@@ -108,11 +118,13 @@ class Here:
         return (f"on branch {made}, from before the edit at step {left.step} of {left.branch}",)
 
     def walk(self, arrived: Snapshot) -> None:
-        """Go on to a later step of the stretch."""
+        """Go on to a later step of the stretch: an update that was begun is finished by that."""
+        self.phase = 0
         self.stand(replace(self.position, step=arrived.step), arrived)
 
     def extend(self, rows: Array, arrived: Snapshot) -> None:
         """Add the rows of new steps to the branch, and stand at the last of them."""
+        self.phase = 0
         if self.segment.last != self.step or self._shared(self.segment):
             # another branch went on with this segment: ours goes on with a new one of the same recipe
             self.edit(self.recipe, self.snapshot, "")

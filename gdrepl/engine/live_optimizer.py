@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gdrepl.engine.optimizer import OptimizerSpec, construct
@@ -61,6 +61,47 @@ def gathered(optimizer: Any, gradients: Sequence[Any]) -> Gathered | None:
     before = [tf.convert_to_tensor(each) for each in optimizer._accumulated_gradients]
     mean = [(gradient + each) / steps for gradient, each in zip(gradients, before)]
     return Gathered(mean, (tf.convert_to_tensor(optimizer._iterations) + 1) % steps == 0)
+
+
+class Parted(NamedTuple):
+    """What Keras makes of an update before its moments; NumPy arrays by parameter.
+
+    Attributes:
+        applied: False where this update only gathers its gradient.
+        clipped: the gradient that the moments and the step are made from: unscaled, the mean where it was gathered, clipped.
+        decayed: the parameters less what weight decay takes from them.
+    """
+
+    applied: bool
+    clipped: Mapping[str, Array]
+    decayed: Mapping[str, Array]
+
+
+def parted(
+    spec: OptimizerSpec, slots: Sequence[Array], parameters: Mapping[str, Array], gradient: Mapping[str, Array]
+) -> Parted:
+    """The beginning of an update by Keras' own functions, eagerly, on an optimizer and variables of its own.
+
+    They are those that `apply` calls, in its order (keras/src/optimizers/base_optimizer.py). An engine that compiles them may
+    round a norm to clip by otherwise in the last bit; what is multiplied and subtracted number by number has the same bits.
+    """
+    import tensorflow as tf
+
+    variables = [tf.Variable(value, name=name) for name, value in parameters.items()]
+    dtype = _dtype_name(variables[0])
+    optimizer = build(spec, variables, dtype)
+    restore(optimizer, slots)
+    scale = optimizer.loss_scale_factor
+    used = [tf.convert_to_tensor(gradient[name]) for name in parameters]
+    used = used if scale is None else [each * scale / scale for each in used]
+    with floatx(dtype):
+        mean = gathered(optimizer, used)
+        applied = mean is None or bool(mean.applied)
+        if applied:
+            used = optimizer._clip_gradients(list(used if mean is None else mean.gradient))
+            optimizer._apply_weight_decay(variables)
+    clipped = {name: frozen(each.numpy()) for name, each in zip(parameters, used)}
+    return Parted(applied, clipped, {name: frozen(each.numpy()) for name, each in zip(parameters, variables)})
 
 
 def current_rate(optimizer: Any, dtype: str) -> Any:

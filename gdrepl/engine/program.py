@@ -170,6 +170,15 @@ class Program:
         self._step = snapshot.step
         self._at = snapshot
 
+    def set_rate(self, rate: Array) -> None:
+        """Make the next updates at another plain rate, shape (); nothing else changes.
+
+        Raises:
+            ValueError: the rate follows a schedule.
+        """
+        self.optimizer.variables[self.rate_place].assign(rate)
+        self._rate_here, self._at = rate, None
+
     def capture(self) -> Snapshot:
         """A snapshot of where the program is."""
         if self._at is None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STYLES = ("line", "points")
+STYLES = ("line", "points", "outline")
 # The terminal's own sixteen colours, so that a chart follows the user's theme; "+" is the bright one.
 HUES = ("red", "green", "orange", "blue", "magenta", "cyan", "gray")
+_LOG_FROM = 100.0
 COLORS = ("", "black", "white", "yellow", *HUES, *(f"{hue}+" for hue in HUES))
 
 
@@ -22,7 +23,8 @@ class Series:
         label: its name in the legend; "" leaves it out of the legend.
         x: shape (n,), real numbers, in the unit of the x axis; need not be sorted.
         y: shape (n,), real numbers, in the unit of the y axis. NaN and Inf, in x or y, are gaps: they are not drawn.
-        style: "line" joins neighbours in the order given, "points" draws a marker at each.
+        style: "line" joins neighbours in the order given, "points" draws a marker at each; "outline" is a line that turns back
+            and goes in pieces, of no more than some thousand points, all of which are drawn.
         color: one of COLORS; "" takes the next of a colour cycle.
         marker: which of the markers of points, from 0; -1 takes the next.
         sampled: True when the points were chosen for the drawing alone: those that cannot be drawn are then not counted.
@@ -65,6 +67,7 @@ class Chart:
         series: drawn in this order, lines before points; may be empty.
         log: whether the y axis is logarithmic (base 10); values <= 0 are then not drawn.
         note: one line under the chart, of what is not in it; "" for none.
+        log_x: the same as `log` for the x axis.
     """
 
     title: str
@@ -73,3 +76,14 @@ class Chart:
     series: tuple[Series, ...]
     log: bool = False
     note: str = ""
+    log_x: bool = False
+
+
+def spans_decades(values: NDArray[Any]) -> bool:
+    """Whether a log axis shows finite values, shape (n,) with n > 0, better than a plain one.
+
+    They do when none is negative and the largest is more than a hundred times the least that is not zero: a log axis leaves
+    out a loss of exactly zero, which float32 comes to.
+    """
+    positive = values[values > 0]
+    return bool(values.min() >= 0 and len(positive) and values.max() / _LOG_FROM > positive.min())

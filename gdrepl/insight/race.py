@@ -110,7 +110,7 @@ def aside(debugger: Debugger, act: Act, keep: str = "", highest: float = -np.inf
         GdreplError: what `act` raises, and CommandError when it was interrupted; nothing is changed then.
     """
     undo, stops, place, here = debugger.undo(), debugger.stops, debugger.position, debugger.snapshot()
-    known = set(debugger.timeline.branches)
+    known, made = set(debugger.timeline.branches), debugger.inside.made
     try:
         debugger.stops = Stops()
         first = debugger.step
@@ -129,6 +129,7 @@ def aside(debugger: Debugger, act: Act, keep: str = "", highest: float = -np.inf
     _keep_only(debugger.timeline, known, name, ended)
     debugger.stops = stops
     debugger.stand(place, here)
+    debugger.inside.made = made
     return replace(future, branch=name)
 
 

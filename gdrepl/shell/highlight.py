@@ -107,11 +107,7 @@ def standing(word: str, own: Collection[str] = ()) -> Standing:
     """How `word` stands; asked at every key, so it looks for no suggestion as `registry.find` does."""
     if word in own:
         return Standing.KNOWN
-    starting = 0
-    for command in registry:
-        if word == command.name or word in command.short:
-            return Standing.KNOWN
-        starting += command.name.startswith(word)
+    starting = len(registry.candidates(word))
     if starting == 1:
         return Standing.KNOWN
     return Standing.OPEN if starting or any(name.startswith(word) for name in own) else Standing.UNKNOWN

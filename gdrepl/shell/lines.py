@@ -21,6 +21,7 @@ from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.crash import internal_error
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
+from gdrepl.shell.status import prompt_text
 
 INTERRUPTED = 130
 
@@ -103,7 +104,7 @@ class LineRunner:
         self.session.confirm, self._prompting = self._confirm, True
         while True:
             try:
-                line = input("> " if self.session.executor.block is not None else "(gd) ")
+                line = input(prompt_text(self.session))
             except EOFError:
                 print()
                 if self.session.executor.block is None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.output import ColorDepth
@@ -33,10 +32,8 @@ from gdrepl.shell.loader import Loader
 from gdrepl.shell.output import make_output
 from gdrepl.shell.progress import Activity
 from gdrepl.shell.signals import Signals
-from gdrepl.shell.status import status
+from gdrepl.shell.status import prompt_text, status
 
-PROMPT: StyleAndTextTuples = [("class:gd.prompt", "(gd) ")]
-IN_BLOCK: StyleAndTextTuples = [("class:gd.prompt", "> ")]
 CANNOT_START = 2
 _LEAVE = " Ctrl-D or quit leaves"
 
@@ -79,7 +76,7 @@ class _Shell:
 
     def _make_prompt(self) -> PromptSession[str]:
         prompt: PromptSession[str] = PromptSession(
-            lambda: IN_BLOCK if self.session.executor.block is not None else PROMPT,
+            lambda: [("class:gd.prompt", prompt_text(self.session))],
             history=self.history or InMemoryHistory(),
             auto_suggest=AutoSuggestFromHistory(),
             completer=LineCompleter(self.session),

@@ -1,4 +1,4 @@
-"""The bottom line of the prompt: branch, step, loss, learning rate, optimizer."""
+"""The prompt, and its bottom line: branch, step and phase, loss, learning rate, optimizer."""
 
 from __future__ import annotations
 
@@ -20,13 +20,27 @@ def status(session: Session, loader: Loader, columns: int = 80) -> str:
         return ""
 
 
+def prompt_text(session: Session) -> str:
+    """What stands before the line that is typed: `(gd) `, inside an update `(gd 3+clip) `, in a block `> `."""
+    if session.executor.block is not None:
+        return "> "
+    debugger = session.built  # which takes no lock: TensorFlow may be loading
+    return f"(gd {debugger.inside.place}) " if debugger is not None and debugger.inside.made else "(gd) "
+
+
 def _where(session: Session, columns: int) -> str:
     from gdrepl.display.numbers import show  # not before the first prompt
 
     debugger, digits = session.debugger, session.settings.print_precision
     here, spec = debugger.snapshot(), debugger.recipe.spec
     rate = show(here.learning_rate, digits) + (f" ({spec.schedule.name})" if spec.schedule is not None else "")
-    facts = [debugger.position.branch, f"step {here.step}", f"loss {show(here.loss, digits)}", f"lr {rate}", spec.name]
+    facts = [
+        debugger.position.branch,
+        f"step {debugger.inside.place}",
+        f"loss {show(here.loss, digits)}",
+        f"lr {rate}",
+        spec.name,
+    ]
     while len(facts) > 1 and len(" | ".join(facts)) >= columns:  # whole facts go, the last first: half a number would mislead
         facts.pop()
     return " " + " | ".join(facts)

@@ -83,7 +83,7 @@ Place = tuple[str, int]
 
 @dataclass
 class Model:
-    """All branches by name, where we stand, the places visited, and the checkpoints by name."""
+    """All branches by name, where we stand and how many phases in, the places visited, and the checkpoints by name."""
 
     rate: float
     momentum: float
@@ -96,6 +96,7 @@ class Model:
     visiting: int = 0
     checkpoints: dict[str, Place] = field(default_factory=dict)
     made: int = 0
+    phase: int = 0
 
     def __post_init__(self) -> None:
         if not self.lines:
@@ -144,6 +145,7 @@ class Model:
 
     def stand(self, place: Place) -> None:
         self.branch, self.at = place
+        self.phase = 0
 
     def run_again(self, count: int) -> None:
         name, here = self.free_name(), self.here
@@ -176,6 +178,7 @@ class Model:
         self.runs += 1
         self.line.states.append(replace(self.here, run=self.runs, **changes))
         self.at += 1
+        self.phase = 0
 
     def fork(self, name: str) -> None:
         """A branch from here; its parent is the eldest of ours that has this very state from before we left it."""

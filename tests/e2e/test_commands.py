@@ -60,6 +60,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Path]:
 
 LAST = ("delete", "undisplay")
 """Their examples take away what others stand on."""
+BEFORE = {"finish": "stepi 2"}
+"""What the examples of these go on from."""
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ LAST = ("delete", "undisplay")
 def test_the_example_of_a_command_runs_and_its_results_are_json(command: Command, lived_in, folder: Path):
     session, home = lived_in
     shutil.copy(home / "hill.gds", folder)
-    do(session, "goto start")
+    do(session, "goto start", *BEFORE.get(command.name, "").splitlines())
     outcomes = list(session.execute(command.example))
     assert [outcome.error for outcome in outcomes if outcome.error] == []
     assert outcomes
@@ -102,6 +104,10 @@ def test_help_lists_every_command_once():
         ("unt", "until"),
         ("adv", "advance"),
         ("rs", "reverse-step"),
+        ("si", "stepi"),
+        ("rsi", "reverse-stepi"),
+        ("ste", "step"),  # the beginning of all that it could be
+        ("reverse-st", "reverse-step"),
         ("b", "break"),
         ("tb", "tbreak"),
         ("p", "print"),

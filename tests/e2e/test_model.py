@@ -22,6 +22,7 @@ from sgd_model import LOSS, START, Model, Place, State
 
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
+from gdrepl.engine.phases import PHASES
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.snapshot import Snapshot
 from gdrepl.engine.timeline import Position
@@ -94,6 +95,7 @@ class Machine(RuleBasedStateMachine):
         assert debugger.places.index == model.visiting
         marks = {each.name: self.place(each.position) for each in debugger.checkpoints}
         assert marks == {name: self.of(place) for name, place in model.checkpoints.items()}
+        assert debugger.inside.made == model.phase
         assert debugger.spec.hyperparameters["momentum"] == model.here.momentum
         assert_same(debugger.snapshot(), model.here)
         self.agreed = True
@@ -181,6 +183,33 @@ class Machine(RuleBasedStateMachine):
         self.model.stand(self.model.checkpoints[name])
         self.type(f"{word} {name}")
 
+    # Inside an update: up to backward, since what comes behind is computed anew, which takes longer than all the rest
+
+    @rule(whole=st.sampled_from([0, 0, 2]), rest=st.integers(0, 2))
+    def stepi(self, whole: int, rest: int) -> None:
+        count = whole * len(PHASES) + rest - self.model.phase
+        if count > 0:
+            if whole:
+                self.model.run(whole)
+            self.model.phase = rest
+            self.type(f"stepi {count}")
+
+    @rule(steps=st.integers(0, 2), rest=st.integers(0, 2))
+    def reverse_stepi(self, steps: int, rest: int) -> None:
+        step = max(0, self.model.here.step - steps)
+        count = (self.model.here.step - step) * len(PHASES) + self.model.phase - rest
+        if count > 0:
+            if step != self.model.here.step:
+                self.model.goto(self.model.branch, step)
+            self.model.phase = rest
+            self.type(f"reverse-stepi {count}")
+
+    @precondition(lambda self: self.model.phase)
+    @rule()
+    def finish(self) -> None:
+        self.model.run(1)
+        self.type("finish")
+
     # Editing and branching
 
     @rule(rate=rates)
@@ -248,12 +277,13 @@ class Machine(RuleBasedStateMachine):
         if name in self.model.lines:
             self.fails(line)
             return
-        place = self.model.branch, self.model.at
+        place, phase = (self.model.branch, self.model.at), self.model.phase
         self.model.fork(name)
         if self.model.here.rate != np.float32(rate):
             self.model.edit(rate=np.float32(rate))
         self.model.run(count)
         self.model.stand(place)
+        self.model.phase = phase
         self.type(line)
 
     # Failing, saving and loading

@@ -18,6 +18,10 @@ SESSIONS, LENGTH = 16, 30
 MOVES = (
     *("step {n}", "step {n}", "continue {n}", "advance {s}", "run {n}", "reverse-step {s}", "until loss < {v}"),
     *(
+        "stepi {n}",
+        "stepi 1{n}",
+        "finish",
+        "reverse-stepi {n}",
         "goto {s}",
         "goto {b}",
         "goto {b}:{s}",
