@@ -54,7 +54,7 @@ class Phased:
         phase: the latest phase of the update from there; "" between two updates.
         made: the phases that were made; after going back, the one that we stand behind.
         stepped: what the updates came to that were finished on the way.
-        back: how many phases it went back.
+        back: how many phases it went back, if that was its way.
         displays: inside an update, as things stand.
     """
 
@@ -62,7 +62,7 @@ class Phased:
     phase: str
     made: tuple[Made, ...]
     stepped: Stepped | None = field(default=None, metadata=OPTIONAL)
-    back: int = field(default=0, metadata=OPTIONAL)
+    back: int | None = field(default=None, metadata=OPTIONAL)
     displays: tuple[Displayed, ...] = field(default=(), metadata=OPTIONAL)
     notes: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 

@@ -72,7 +72,11 @@ def reverse_stepi(session: Session, count: Count = 1) -> Phased:
 
 
 def _phased(
-    session: Session, phases: tuple[Made, ...], stepped: Stepped | None, back: int = 0, notes: tuple[str, ...] = ()
+    session: Session,
+    phases: tuple[Made, ...],
+    stepped: Stepped | None,
+    back: int | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Phased:
     """Where we stand; the displays are told once, with what was done last."""
     phase = session.debugger.inside.phase

@@ -35,7 +35,7 @@ def phased(result: Phased, style: Style) -> list[Line]:
     notes = [line for note in result.notes for line in prose(note, style, "dim", then="  ")]
     begun = [one for one in result.made if result.stepped is not None and one.step == result.step]
     ended = [one for one in result.made if one not in begun]
-    room = style.height - _LINES_BESIDE - len(finished) - len(shown) - len(notes) - bool(result.back)
+    room = style.height - _LINES_BESIDE - len(finished) - len(shown) - len(notes) - (result.back is not None)
     rows = _rows_each(result.made, room, style)
     lines = [line for one in ended for line in _phase(one, rows, style)]
     lines += [*finished, *(line for one in begun for line in _phase(one, rows, style))]
@@ -43,11 +43,11 @@ def phased(result: Phased, style: Style) -> list[Line]:
 
 
 def _gone_back(result: Phased, style: Style) -> list[Line]:
-    if not result.back and result.made:
+    if result.back is None and (result.made or result.stepped is not None):
         return []
     place: Line = [(f"step {result.step}", "bold"), (f", behind {result.phase}" if result.phase else "", "")]
-    if not result.back:
-        return [] if result.stepped is not None else [place]
+    if result.back is None:
+        return [place]
     return [[("back to ", ""), *place, (f"   {counted(result.back, 'phase')}", "dim")]]
 
 

@@ -155,7 +155,7 @@ def test_the_moving_average_overwrites_in_the_last_phase_alone(tutorial):
 
 
 def test_a_gathering_update_says_that_it_is_not_applied_and_the_next_takes_the_mean(tutorial):
-    debugger = start(tutorial, "sgd", {"gradient_accumulation_steps": 2, "clipvalue": 40.0}, 0.1)
+    debugger = start(tutorial, "sgd", {"gradient_accumulation_steps": 2, "clipvalue": 85.0}, 0.1)
     told = [made(debugger.inside.update, place) for place in range(WHOLE)]
     assert "gradient 1 of 2 is only gathered" in told[2].note
     assert "not applied" in told[5].note
@@ -163,8 +163,13 @@ def test_a_gathering_update_says_that_it_is_not_applied_and_the_next_takes_the_m
         [], [], ["slot.gradient_accumulator(x)"], [], ["slot.iteration"]
     ]  # fmt: skip
     debugger.run(1)
-    (clipped,) = made(debugger.inside.update, 2).changes
-    assert (clipped.before, clipped.after) == (-100, -40)
+    debugger.set_parameter("x", np.float32(10))  # else both gradients are the same
+    update = debugger.inside.update
+    (clipped,) = made(update, 2).changes
+    assert (clipped.before, clipped.after) == (-80, -85)  # the mean with -100 is -90
+    assert update.state(6).parameters["x"] == 18.5
+    debugger.run(1)
+    assert debugger.snapshot().parameters["x"] == 18.5
 
 
 def test_a_schedule_moves_in_the_last_phase(tutorial):
@@ -218,6 +223,18 @@ def test_step_counts_the_update_that_is_begun_as_its_first(tutorial, assert_same
     assert one.inside.take_given_up() == ()
     assert_same_bits(one.snapshot(), other.snapshot())
     assert rows(one) == rows(other)
+
+
+def test_so_it_does_where_the_future_is_recorded_which_is_walked_again(tutorial, assert_same_bits):
+    debugger = start(tutorial)
+    debugger.run(3)
+    end = debugger.snapshot()
+    debugger.goto(1)
+    advance(debugger, 6)
+    move = debugger.run(2)
+    assert (move.taken, move.notes, debugger.inside.take_given_up(), debugger.inside.place) == (2, (), (), "3")
+    assert_same_bits(debugger.snapshot(), end)
+    assert (debugger.timeline.points(), len(debugger.timeline.branches)) == (4, 1)
 
 
 def test_many_phases_run_whole_updates_and_begin_the_next(tutorial, assert_same_bits):
