@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.display import frames
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
+from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
 
 
@@ -25,5 +27,9 @@ class Below:
     least_rows: int
 
 
-VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    backtrace.Backtrace: frames.backtrace,
+    backtrace.Frame: frames.frame,
+    backtrace.Listing: frames.listing,
+}
 CHARTS: Mapping[type, Below] = {}
