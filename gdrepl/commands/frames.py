@@ -41,7 +41,7 @@ def parse_part(text: str, session: Session) -> Part:
 
 def parse_frame(text: str, session: Session) -> int:
     """The number of a frame."""
-    number = whole_value(text.removeprefix("#"), session)
+    number = whole_value(text, session)
     if number is None or number < 0:
         raise CommandError(f"'{text[:40]}' is not the number of a frame", "backtrace lists them: frame 0 is the loss")
     return number

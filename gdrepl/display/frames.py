@@ -10,8 +10,8 @@ from gdrepl.display.text import Line, Span, crop, prose, safe, table, without_co
 from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
 from gdrepl.insight.summary import Summary, Value
 
-_MOST_CELLS = 26
-"""Of a value in the table."""
+_MOST_CELLS, _MOST_IN_A_COLUMN = 26, 17
+"""Of a value that has a line for itself, and of one in the table."""
 _DEEPEST = 12
 """The depth from which on frames are indented no further."""
 _LEAST_ROWS = 4
@@ -55,7 +55,7 @@ def _table(result: Backtrace, shown: Sequence[StackFrame], style: Style) -> list
     """A row for each frame; on a narrow screen the local derivative goes first, then the value."""
     if not shown:
         return []
-    digits, cells = min(style.precision, style.column_digits), min(_MOST_CELLS, style.width // 4)
+    digits, cells = style.column_digits, min(_MOST_IN_A_COLUMN, style.width // 4)
     rows: list[list[Span]] = [[(word, "dim") for word in ("", "", "value", "d parent/d it", "d loss/d it")]]
     for frame in shown:
         here = frame.index == result.current and result.count > 1

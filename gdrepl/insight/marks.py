@@ -19,7 +19,7 @@ FAR = 1e-7
 _HIGHEST = 1e4
 """The loss from which on a gradient is held against this, since a constant may be most of a loss."""
 _SMALL = 1e-3
-"""A local derivative below it is a reason by itself for a gradient that vanishes."""
+"""A sigmoid whose derivative is below it is saturated; a base below it is near the bottom of its power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,10 @@ _CHOOSES = {
 def _why_small(link: Link, parent: Link) -> str:
     name, local = saying.operation(parent.node), link.local
     if local is None or local.value is None:
+        if local is not None and local.norm == 0:
+            return f"the other factor of {name} is 0"
         return f"the gradient that comes out of {name} is {saying.number(_largest(link.gradient))}"
     largest = _largest(local.value)
-    if largest >= _SMALL and not (local.value == 0).any():
-        return f"the local derivatives on the way multiply to {saying.number(_largest(link.gradient))}"
     zeros, told = int((local.value == 0).sum()), f"local derivative {saying.number(largest)}"
     if name in _CHOOSES and zeros:
         return f"{_CHOOSES[name]}: derivative 0 in {zeros} of {local.value.size}"
@@ -146,16 +146,14 @@ def _why_small(link: Link, parent: Link) -> str:
         return "stop_gradient: it is taken as a constant"
     if name in _FLAT:
         return f"{name} is flat: derivative 0 wherever it has one"
-    if name in _SATURATED:
+    if name in _SATURATED and largest < _SMALL:
         return f"{name} saturated: {told}"
     if name in ("**", "square") and _is_base(link, parent) and _largest(link.value) < _SMALL:
-        told = f"{saying.described(link)} is {saying.array(link.value)}"
-        return f"{told}, where its power has the derivative {saying.number(largest)}"
-    if name == "*":
-        return f"the other factor is {saying.number(largest)}"
-    if largest >= _SMALL:
+        there = f"{saying.described(link)} is {saying.array(link.value)}"
+        return f"{there}, where its power has the derivative {saying.number(largest)}"
+    if largest > FAR:
         return f"the local derivatives on the way multiply to {saying.number(_largest(link.gradient))}"
-    return f"{told} of {name}"
+    return f"the other factor is {saying.number(largest)}" if name in ("*", "@") else f"{told} of {name}"
 
 
 def _is_base(link: Link, parent: Link) -> bool:
