@@ -38,14 +38,18 @@ def marks(links: Sequence[Link], born: Birth | None) -> Mapping[int, Mark]:
         born: the first operation whose value is not finite, if there is one.
     """
     found: dict[int, Mark] = {}
+    above: dict[int, frozenset[str]] = {}  # the kinds that were marked on the way to a frame
     loss = abs(float(links[0].value))
     for link in links:
+        mark = None
         if born is not None and link.node is born.node:
-            found[link.index] = Mark(NOT_FINITE, born.told())
+            mark = Mark(NOT_FINITE, born.told())
         elif link.parent is not None:
             mark = _mark(link, links[link.parent], loss if np.isfinite(loss) else 1.0)
-            if mark is not None:
-                found[link.index] = mark
+        before = above[link.parent] if link.parent is not None else frozenset[str]()
+        if mark is not None and mark.kind not in before:
+            found[link.index] = mark
+        above[link.index] = before | ({mark.kind} if mark is not None else frozenset())
     return found
 
 
