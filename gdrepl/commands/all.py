@@ -17,6 +17,7 @@ from gdrepl.commands import (
     stopping,
     visiting,
     whatif,
+    why,
 )
 from gdrepl.commands.registry import registry
 
@@ -38,4 +39,5 @@ __all__ = [
     "stopping",
     "visiting",
     "whatif",
+    "why",
 ]

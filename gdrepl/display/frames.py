@@ -33,8 +33,8 @@ def backtrace(result: Backtrace, style: Style) -> list[Line]:
         shown = _chosen(result, room)
         lines += _table(result, shown, style)
         if len(shown) < len(result.frames):
-            told = f"{len(shown)} of {len(result.frames)} frames; bt full shows all, bt -{room} the last {room}"
-            lines += prose(told, style, "dim", first="  ", then="  ")
+            missing = f"{len(shown)} of {len(result.frames)} frames; bt full shows all, bt -{room} the last {room}"
+            lines += prose(missing, style, "dim", first="  ", then="  ")
         return [*lines, *below, *notes]
     return [*lines, *(line for note in result.notes for line in prose(note, style, then="  "))]
 
@@ -67,6 +67,11 @@ def _table(result: Backtrace, shown: Sequence[StackFrame], style: Style) -> list
     return table(kept, style, indent=0, shrink=(1,))
 
 
+def told(value: Value | None, cells: int, style: Style) -> str:
+    """A value in at most so many cells; of a large one its shape and norm."""
+    return _fit(value, cells, style.precision, style)
+
+
 def _fit(value: Value | None, cells: int, digits: int, style: Style) -> str:
     if value is None:
         return ""
@@ -77,9 +82,9 @@ def _fit(value: Value | None, cells: int, digits: int, style: Style) -> str:
 
 def _summed_up(value: Summary, cells: int, digits: int, style: Style) -> str:
     shape = "x".join(map(str, value.shape))
-    told = [f"norm {numbers.fit(value.norm, 12, digits)}"] if value.norm is not None else []
-    told += [f"{value.not_finite} not finite"] if value.not_finite else []
-    return crop(" ".join([shape, *reversed(told)]), cells, style.ellipsis)
+    parts = [f"norm {numbers.fit(value.norm, 12, digits)}"] if value.norm is not None else []
+    parts += [f"{value.not_finite} not finite"] if value.not_finite else []
+    return crop(" ".join([shape, *reversed(parts)]), cells, style.ellipsis)
 
 
 def _marked(frame: StackFrame, style: Style) -> list[Line]:
@@ -95,7 +100,7 @@ def frame(result: Frame, style: Style) -> list[Line]:
     """One frame, and where it stands in the loss."""
     lines = _whole(result, style, (), result.parent_expression, result.parent_gradient)
     if result.index or result.count == 1:
-        lines += [[("", "")], *_pointed_at(result.loss, result.start, result.end, style)]
+        lines += [[("", "")], *pointed_at(result.loss, result.start, result.end, style)]
     return lines
 
 
@@ -125,9 +130,9 @@ def _whole(
 
 def _equation(name: str, value: Value, beside: str, style: Style, before: str = "of ") -> list[Span]:
     cells = min(_MOST_CELLS, style.width // 3)
-    told = before + safe(beside, style.ascii_only) if beside else ""
+    words = before + safe(beside, style.ascii_only) if beside else ""
     room = max(8, style.width - 34 - _MOST_CELLS // 2)
-    return [(name, ""), (_fit(value, cells, style.precision, style), "bold"), (crop(told, room, style.ellipsis), "dim")]
+    return [(name, ""), (_fit(value, cells, style.precision, style), "bold"), (crop(words, room, style.ellipsis), "dim")]
 
 
 def _are_numbers(*values: Value | None) -> bool:
@@ -144,10 +149,10 @@ def _short(value: Value | None, style: Style) -> str:
 def listing(result: Listing, style: Style) -> list[Line]:
     """The loss, with the frame in force marked below it."""
     title = f"frame {result.index} of the loss at step {result.step}"
-    return [*prose(title, style, "dim", then="  "), *_pointed_at(result.loss, result.start, result.end, style)]
+    return [*prose(title, style, "dim", then="  "), *pointed_at(result.loss, result.start, result.end, style)]
 
 
-def _pointed_at(loss: str, start: int, end: int, style: Style) -> list[Line]:
+def pointed_at(loss: str, start: int, end: int, style: Style) -> list[Line]:
     """A text with marks under a part of it; one that is too long goes on below, around the part where it takes many lines."""
     text, room = safe(loss, style.ascii_only), max(8, style.width - 2)
     pieces = [(first, text[first : first + room]) for first in range(0, len(text), room)]

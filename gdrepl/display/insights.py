@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import frames
+from gdrepl.display import frames, why
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +32,6 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     backtrace.Backtrace: frames.backtrace,
     backtrace.Frame: frames.frame,
     backtrace.Listing: frames.listing,
+    Why: why.why,
 }
 CHARTS: Mapping[type, Below] = {}

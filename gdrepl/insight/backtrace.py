@@ -218,7 +218,7 @@ def _doubts(
         apart = _apart(used, sums[name], paths, dtype)
         if apart.any():
             place = saying.first(apart)
-            told = saying.element(ast.Name(name), name, place)
+            told = saying.element(name, place)
             yield (
                 f"the {engine} engine's gradient of {told} is {saying.number(used[place])}, the paths add up to "
                 f"{saying.number(sums[name][place])}: more than rounding{_because(links, seen, name)}"

@@ -1,4 +1,4 @@
-"""The first operation of a loss whose output is not finite while its inputs are."""
+"""Where a value that is not finite comes up: the first operation of a loss, or of its gradient, whose inputs are finite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.expression import evaluate
 from gdrepl.insight import saying
-from gdrepl.insight.frames import text_of
+from gdrepl.insight.frames import Link, text_of
 from gdrepl.insight.gradient import operands
 from gdrepl.insight.local import is_elementwise
 
@@ -46,7 +46,7 @@ class Birth:
 
 
 def birth(problem: Problem, parameters: Mapping[str, Array]) -> Birth | None:
-    """The first operation, in the order in which they are computed, that makes what is not finite of what is; None for none."""
+    """The first operation, in the order in which they are computed, that makes what is not finite of what is; or None."""
     import tensorflow as tf
 
     values: dict[int, Array] = {}
@@ -63,7 +63,7 @@ def birth(problem: Problem, parameters: Mapping[str, Array]) -> Birth | None:
     tensors = {name: tf.constant(value) for name, value in parameters.items()}
     evaluate(problem.loss, {**problem.tensors(), **tensors}, problem.dtype, observe)
     chosen = _chosen(problem.loss.tree, values, born)
-    return None if chosen is None else told_of(problem.loss.text, chosen, values)
+    return None if chosen is None else _account(problem.loss.text, chosen, values)
 
 
 def _chosen(tree: ast.expr, values: Mapping[int, Array], born: list[ast.expr]) -> ast.expr | None:
@@ -78,11 +78,9 @@ def _chosen(tree: ast.expr, values: Mapping[int, Array], born: list[ast.expr]) -
         node = bad[0]
 
 
-def told_of(text: str, node: ast.expr, values: Mapping[int, Array], at: Array | None = None) -> Birth:
-    """The account of an operation; `at` says which of its elements are meant, those that are not finite by themselves."""
+def _account(text: str, node: ast.expr, values: Mapping[int, Array]) -> Birth:
     output = values[id(node)]
-    found = ~np.isfinite(output) if at is None else at
-    place = saying.first(found) if found.any() else (0,) * output.ndim
+    place = saying.first(~np.isfinite(output))
     below = [each for each in operands(node) if id(each) in values and not isinstance(each, ast.Constant)]
     if not is_elementwise(node):
         inputs = {text_of(text, each): values[id(each)] for each in below if values[id(each)].size <= _MOST_INPUTS}
@@ -90,6 +88,76 @@ def told_of(text: str, node: ast.expr, values: Mapping[int, Array], at: Array | 
     inputs = {}
     for each in below:
         value = values[id(each)]
-        inputs[saying.element(each, text_of(text, each), saying.own_place(value, place))] = saying.at(value, place)
-    name = saying.element(node, text_of(text, node), place)
+        inputs[saying.element(text_of(text, each), saying.own_place(value, place), each)] = saying.at(value, place)
+    name = saying.element(text_of(text, node), place, node)
     return Birth(node, name, saying.operation(node), np.asarray(output[place]), inputs)
+
+
+# --- on the way back ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlopeBirth:
+    """Where a gradient that is not finite comes up, between two frames whose values are finite.
+
+    Attributes:
+        link: the operand by which the derivative is taken.
+        place: the element of it.
+        operation: the name or sign of what it is an operand of.
+        expression: the derivative, such as `d sqrt(x) / d x[2]`.
+        output: the derivative there; where that is finite, its product with the gradient that reaches it.
+        inputs: text -> value: the operand, and the gradient that reaches it.
+        masked: whether no gradient reaches it: 0 times infinity is NaN in plain arithmetic, and 0 for some engines.
+    """
+
+    link: Link
+    place: tuple[int, ...]
+    operation: str
+    expression: str
+    output: Array
+    inputs: Mapping[str, Array]
+    masked: bool
+
+    def told(self) -> str:
+        """`d sqrt(x) / d x[2] is inf where x[2] = 0`."""
+        name, value = next(iter(self.inputs.items()))
+        told = f"{self.expression} is {saying.number(self.output)} where {name} = {saying.array(value)}"
+        return f"0*inf: {told}, and no gradient reaches it: the product is nan" if self.masked else told
+
+
+def slope_birth(link: Link, parent: Link) -> SlopeBirth | None:
+    """What makes the gradient of a frame not finite, or would in plain arithmetic, where that of its parent is; or None."""
+    known = (parent.gradient, parent.value, link.value)  # a value that is not finite is told of as such
+    if link.local is None or not all(np.isfinite(each).all() for each in known):
+        return None
+    local = link.local.value
+    if local is not None and not np.isfinite(local).all():
+        return _steep(link, parent, local)
+    if np.isfinite(link.gradient).all():
+        return None
+    place = saying.first(~np.isfinite(link.gradient))
+    return _slope(link, parent, place, link.gradient[place], None)
+
+
+def _steep(link: Link, parent: Link, local: Array) -> SlopeBirth:
+    assert link.local is not None
+    bad = ~np.isfinite(local)
+    if not link.local.elementwise and parent.gradient.ndim:  # a Jacobian: the elements of the operand come last
+        place = saying.first(bad)[parent.gradient.ndim :]
+        return _slope(link, parent, place, local[bad][0], None)
+    upstream = np.broadcast_to(parent.gradient, local.shape)
+    masked = bad & (upstream == 0)
+    reached = bad & ~masked
+    place = saying.first(reached if reached.any() else masked)
+    return _slope(link, parent, saying.own_place(link.value, place), local[place], upstream[place])
+
+
+def _slope(link: Link, parent: Link, place: tuple[int, ...], output: Any, upstream: Any) -> SlopeBirth:
+    name = saying.element(saying.described(link), place, link.node)
+    inputs = {name: np.asarray(link.value[place])}
+    if upstream is not None:
+        inputs[f"d loss / d {saying.described(parent)}"] = np.asarray(upstream)
+    slope = f"d {saying.described(parent)} / d {name}"
+    expression = slope if upstream is not None else f"d loss / d {name}"
+    masked = upstream is not None and not upstream
+    return SlopeBirth(link, place, saying.operation(parent.node), expression, np.asarray(output), inputs, bool(masked))

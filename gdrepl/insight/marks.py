@@ -10,7 +10,7 @@ import numpy as np
 
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight import saying
-from gdrepl.insight.born import Birth
+from gdrepl.insight.born import Birth, slope_birth
 from gdrepl.insight.frames import Link
 
 VANISHES, BLOWS_UP, NOT_FINITE = "vanishes", "blows up", "not finite"
@@ -54,9 +54,9 @@ def marks(links: Sequence[Link], born: Birth | None) -> Mapping[int, Mark]:
 
 
 def _mark(link: Link, parent: Link, loss: float) -> Mark | None:
-    why = _not_finite(link, parent)
-    if why:
-        return Mark(NOT_FINITE, why)
+    slope = slope_birth(link, parent)
+    if slope is not None:
+        return Mark(NOT_FINITE, slope.told())
     if _largest(link.gradient) > max(loss, 1.0) / FAR >= _largest(parent.gradient):
         return Mark(BLOWS_UP, _why_large(link))
     least = FAR * (min(loss, _HIGHEST) or 1.0)
@@ -76,37 +76,6 @@ def _together(gradient: Array) -> float:
     return float(np.abs(gradient.astype(np.float64)).sum())
 
 
-# --- not finite ---------------------------------------------------------------------------------------------------------
-
-
-def _not_finite(link: Link, parent: Link) -> str:
-    """Why a gradient is not finite below one that is, or would not be in plain arithmetic; empty where all is finite."""
-    local = link.local
-    if local is None or local.value is None or not np.isfinite(parent.gradient).all():
-        return ""
-    if not np.isfinite(parent.value).all() or not np.isfinite(link.value).all():
-        return ""  # what is told of is the value
-    upstream = np.broadcast_to(parent.gradient, local.value.shape) if local.elementwise or not parent.gradient.ndim else None
-    if upstream is not None and not np.isfinite(local.value).all():
-        return _infinite_times(link, parent, upstream, local.value)
-    if not np.isfinite(link.gradient).all():
-        place = saying.first(~np.isfinite(link.gradient))
-        return f"the product with the local derivative overflows at {saying.element(link.node, saying.described(link), place)}"
-    return ""
-
-
-def _infinite_times(link: Link, parent: Link, upstream: Array, local: Array) -> str:
-    bad = ~np.isfinite(local)
-    masked = bad & (upstream == 0)
-    place = saying.first(masked if masked.any() else bad)
-    own = saying.own_place(link.value, place)
-    name, value = saying.element(link.node, saying.described(link), own), saying.at(link.value, place)
-    slope = f"d {saying.described(parent)} / d {name} is {saying.number(local[place])} where {name} = {saying.number(value)}"
-    if not masked.any():
-        return slope
-    return f"0*inf: {slope}, and no gradient reaches it: the product is nan"
-
-
 # --- large and small ----------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +88,7 @@ def _why_large(link: Link) -> str:
     told = f"local derivative {saying.number(link.local.value[place])}"
     if not link.local.elementwise:
         return told
-    name = saying.element(link.node, saying.described(link), saying.own_place(link.value, place))
+    name = saying.element(saying.described(link), saying.own_place(link.value, place), link.node)
     return f"{told} where {name} = {saying.number(saying.at(link.value, place))}"
 
 

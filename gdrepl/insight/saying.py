@@ -29,11 +29,11 @@ def array(value: Array) -> str:
     return f"norm {number(norm(value))}"
 
 
-def element(node: ast.expr, expression: str, place: tuple[int, ...]) -> str:
-    """The name of one number of a value: `x`, `x[3]`, `(x - 1)[0, 2]`."""
+def element(expression: str, place: tuple[int, ...], node: ast.expr | None = None) -> str:
+    """The name of one number of a value: `x`, `x[3]`, `(x - 1)[0, 2]`; `node` is its tree, None for a name or a call."""
     if not place:
         return expression
-    bare = isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
+    bare = node is None or isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
     return f"{expression if bare else f'({expression})'}[{', '.join(map(str, place))}]"
 
 

@@ -1,0 +1,81 @@
+"""why: where a value that is not finite came from, or why a run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdrepl.commands.registry import registry
+from gdrepl.commands.session import Session
+from gdrepl.engine.debugger import Debugger
+from gdrepl.insight.nonfinite import bad_slots
+from gdrepl.insight.why import RateLimited, Why
+from gdrepl.insight.why import why as why_not_finite
+
+_RUNS = ("step", "continue", "until", "advance", "run", "reverse-step", "reverse-continue")
+"""The commands that run along steps and stop, as they are recorded."""
+
+
+@registry.command("why", group="insight", repeats=True)
+def why(session: Session) -> Why:
+    """Say where a value that is not finite came from, or else why the last run ended.
+
+    It goes to the first step of the branch that is not finite, and walks the loss there to the first operation whose output is
+    not finite while its inputs are. Where the loss is finite and its gradient is not, it names the derivative, such as that of
+    a square root at 0; where a parameter is not, it names the slot or the update that overflowed. What led there is told, too:
+    the last finite parameters, the rate, the norms of the last five updates, and whether the rate was above the stability
+    limit of the local quadratic (`help info`). Nothing is run again from the start, and we stay where we are.
+
+    A NaN is kept by nearly all that is computed from it, so the first one is the cause (IEEE 754-2019, section 6.2). How a rate
+    above the limit makes a descent grow: Y. Nesterov, "Lectures on Convex Optimization", 2018, section 1.2.
+
+    Example: why
+    """
+    found = why_not_finite(session.debugger, _limit_at)
+    return found if found is not None else _all_is_finite(session)
+
+
+def _limit_at(debugger: Debugger, step: int) -> RateLimited | None:
+    """The stability limit of the learning rate at a step."""
+    return None
+
+
+def _all_is_finite(session: Session) -> Why:
+    debugger = session.debugger
+    branch = debugger.branch
+    notes = [*_last_stop(session)]
+    for slot, name in bad_slots(debugger.slots()):
+        told = f"slot.{slot}({name})" if name is not None else f"slot.{slot}"
+        notes.append(f"{told} is not finite: updates that divide by it are 0; print {told} shows it")
+    finite = f"every loss and gradient of branch {branch.name} is finite, steps {branch.start} to {branch.end}"
+    elsewhere = [name for name, other in debugger.timeline.branches.items() if not other.stretches[-1].segment.tip.is_finite()]
+    others = [
+        f"branch {name} ends in a value that is not finite: goto {name}, then why" for name in elsewhere if name != branch.name
+    ]
+    purpose = f"{finite}; why tells where one that is not came from, and why a run ended"
+    return Why(debugger.step, "", "", {}, notes=(*notes, *others, finite if notes else purpose))
+
+
+def _last_stop(session: Session) -> Iterator[str]:
+    """Why the last run ended, from what was recorded of it."""
+    for event in reversed(session.events):
+        if event.line.split()[0] in _RUNS and event.result.get("type") == "Stepped":
+            stops = [_told(stop) for stop in event.result.get("stops", ())]
+            if stops:
+                step = event.result.get("point", {}).get("step")
+                yield f"'{event.line}' ended at step {step}: {'; '.join(stops)}"
+            return
+
+
+def _told(stop: Mapping[str, Any]) -> str:
+    """One reason why a run ended, in words."""
+    kind, text = str(stop.get("kind", "")), str(stop.get("text", ""))
+    if kind == "count":
+        return f"{text}, as asked"
+    if kind == "event":
+        evidence = stop.get("evidence") or {}
+        numbers = ", ".join(f"{name} {value}" for name, value in evidence.get("numbers", {}).items())
+        return f"catchpoint {stop.get('number')}, {text}{f' ({numbers})' if numbers else ''}"
+    name = kind if stop.get("id") is None else f"{kind} {stop['id']}"
+    called = f" ({stop['name']})" if stop.get("name") else ""
+    return f"{name}{called}{f', {text}' if text else ''}"
