@@ -8,7 +8,10 @@ from typing import Any
 from gdrepl.commands.registry import registry
 from gdrepl.commands.session import Session
 from gdrepl.engine.debugger import Debugger
+from gdrepl.errors import ProblemError
 from gdrepl.insight.nonfinite import bad_slots
+from gdrepl.insight.products import until_interrupted
+from gdrepl.insight.stability import rate_limit
 from gdrepl.insight.why import RateLimited, Why
 from gdrepl.insight.why import why as why_not_finite
 
@@ -36,8 +39,11 @@ def why(session: Session) -> Why:
 
 
 def _limit_at(debugger: Debugger, step: int) -> RateLimited | None:
-    """The stability limit of the learning rate at a step."""
-    return None
+    """The stability limit of the learning rate at a step; None where the loss has no second derivatives."""
+    try:
+        return rate_limit(debugger, step, until_interrupted(debugger))
+    except ProblemError:
+        return None
 
 
 def _all_is_finite(session: Session) -> Why:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import frames, why
+from gdrepl.display import curvature, frames, why
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.curvature import Hessian
+from gdrepl.insight.stability import RateLimit
 from gdrepl.insight.why import Why
 
 
@@ -33,5 +35,9 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     backtrace.Frame: frames.frame,
     backtrace.Listing: frames.listing,
     Why: why.why,
+    Hessian: curvature.hessian,
+    RateLimit: curvature.limit,
 }
-CHARTS: Mapping[type, Below] = {}
+CHARTS: Mapping[type, Below] = {
+    Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
+}

@@ -1,0 +1,291 @@
+"""The limit of the learning rate: by the roots of the recursion, and by the real program on both sides of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.optimizer import OptimizerSpec, catalogue
+from gdrepl.engine.problem import make_problem
+from gdrepl.engine.programs import Programs
+from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.insight.recursion import RULES, Recursion
+from gdrepl.insight.stability import rate_limit
+
+H = np.array([[4.0, 1.5, 0.0], [1.5, 3.0, -0.5], [0.0, -0.5, 1.0]])
+BOWL = make_problem("x @ (H @ x)/2", {"x": [1e-8, -2e-8, 1.5e-8]}, {"H": H}, dtype="float64")
+FAR = make_problem("x @ (H @ x)/2", {"x": [3.0, -2.0, 0.5]}, {"H": H}, dtype="float64")
+PROGRAMS = Programs(most=50)
+
+
+def begun(
+    problem=BOWL, optimizer: str = "sgd", hyper: Mapping[str, object] | None = None, rate: object = 0.1, engine: str = "eager"
+) -> Debugger:
+    return Debugger(problem, OptimizerSpec.make(optimizer, hyper, rate), engine=engine, programs=PROGRAMS)
+
+
+# ------------------------------------------------------------------------------------------------------ the recursion
+
+
+def radius(recursion: Recursion, rate: float, eigenvalue: float) -> np.ndarray:
+    """The sizes of the eigenvalues of (x, m) -> (x', m'), written down from the update itself."""
+
+    def update(x: float, m: float) -> tuple[float, float]:
+        gradient = eigenvalue * x
+        m = recursion.b * m + gradient
+        return x - rate * recursion.w * x - rate * (recursion.p * m + recursion.q * gradient), m
+
+    return np.abs(np.linalg.eigvals(np.array([update(1, 0), update(0, 1)]).T))
+
+
+def recursions() -> list[tuple[Recursion, float]]:
+    random = np.random.default_rng(7)
+    return [
+        (Recursion(b, *random.uniform(0.01, 2, 2) * [1, random.integers(2)], w * random.integers(2)), eigenvalue)
+        for b, w, eigenvalue in zip(
+            random.uniform(0, 0.99, 200), random.uniform(0, 1, 200), np.exp(random.normal(size=200) * 3)
+        )
+    ]
+
+
+def test_the_limit_is_where_the_recursion_leaves_the_unit_circle():
+    for recursion, eigenvalue in recursions():
+        limit = recursion.limit(eigenvalue)
+        assert limit is not None
+        assert radius(recursion, 0.999 * limit, eigenvalue).max() < 1
+        assert radius(recursion, 1.001 * limit, eigenvalue).max() > 1
+
+
+def test_the_damped_rate_is_the_first_at_which_both_roots_are_one():
+    for recursion, eigenvalue in recursions():
+        damped = recursion.damped(eigenvalue)
+        if damped is not None:
+            one, other = radius(recursion, damped, eigenvalue)
+            assert one == pytest.approx(other, rel=1e-3)
+            slower, faster = radius(recursion, 0.9 * damped, eigenvalue), radius(recursion, damped, eigenvalue)
+            assert slower.max() > faster.max()
+
+
+@pytest.mark.parametrize(
+    ("recursion", "formula"),
+    [
+        (Recursion(0.0, 0.0, 1.0), lambda b, L: 2 / L),
+        (Recursion(0.9, 1.0, 0.0), lambda b, L: 2 * (1 + b) / L),
+        (Recursion(0.9, 0.9, 1.0), lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L)),
+        (Recursion(0.9, 0.1, 0.0), lambda b, L: 2 * (1 + b) / ((1 - b) * L)),
+    ],
+    ids=["sgd", "momentum", "nesterov", "adam"],
+)
+def test_the_limits_are_the_formulas_of_the_field(recursion: Recursion, formula: Callable[[float, float], float]):
+    assert recursion.limit(3.0) == pytest.approx(formula(recursion.b, 3.0))
+    assert recursion.limit(-3.0) is None
+
+
+def test_with_plain_momentum_the_damped_rate_is_polyaks():
+    assert Recursion(0.81, 1.0, 0.0).damped(2.0) == pytest.approx((1 - 0.9) ** 2 / 2)
+
+
+# ------------------------------------------------------------------------------- the real program, on both sides of it
+
+# Gradients of 1e-8 beside an epsilon, or a first sum of squares, of 1: the denominators stay as they are.
+FROZEN = {
+    "sgd": ("sgd", {}),
+    "sgd with decay": ("sgd", {"weight_decay": 0.5}),
+    "momentum": ("sgd", {"momentum": 0.75, "weight_decay": 0.25}),
+    "nesterov": ("sgd", {"momentum": 0.75, "nesterov": True}),
+    "adam": ("adam", {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 0.5}),
+    "adam, accumulating": ("adam", {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 1.0, "gradient_accumulation_steps": 3}),
+    "adamw": ("adamw", {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 1.0, "weight_decay": 0.5}),
+    "nadam": ("nadam", {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 1.0}),
+    "adamax": ("adamax", {"beta_1": 0.75, "beta_2": 0.5, "epsilon": 1.0}),
+    "rmsprop": ("rmsprop", {"epsilon": 4.0}),
+    "rmsprop, centered": ("rmsprop", {"momentum": 0.75, "centered": True, "epsilon": 1.0}),
+    "adagrad": ("adagrad", {"initial_accumulator_value": 1.0}),
+    "adadelta": ("adadelta", {"epsilon": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_just_below_the_limit_it_converges_and_just_above_it_diverges(name):
+    optimizer, hyper = FROZEN[name]
+    debugger = begun(BOWL, optimizer, hyper, 1e-9, engine="graph")
+    debugger.run(300)  # until the corrections for bias have passed
+    found = rate_limit(debugger)
+    assert found.limit is not None
+    every = int(hyper.get("gradient_accumulation_steps", 1))
+    begins = float(debugger.point().loss)
+    for factor, grows in ((0.99, False), (1.01, True)):
+        debugger.goto(300, "main")
+        debugger.set_learning_rate(float(factor * found.limit))
+        debugger.run(150 * every)
+        ends = float(debugger.point().loss)
+        assert ends > 10 * begins if grows else ends < 0.1 * begins, (factor, ends / begins)
+
+
+# ------------------------------------------------------------- the denominators, by what a real update made of a gradient
+
+WITHOUT_MEMORY = {
+    "adam": {"beta_1": 0.0},
+    "adam, amsgrad": {"beta_1": 0.0, "amsgrad": True, "beta_2": 0.5},
+    "adamw": {"beta_1": 0.0, "weight_decay": 0.0},
+    "nadam": {"beta_1": 0.0},
+    "adamax": {"beta_1": 0.0, "beta_2": 0.875},
+    "rmsprop": {},
+    "rmsprop, centered": {"centered": True},
+    "rmsprop, clipped": {"clipnorm": 1.0, "momentum": 0.0},
+    "adagrad": {},
+    "adadelta": {},
+}
+AT_THE_START = {
+    "adam": ({}, 0.1),
+    "adamax": ({}, 0.1),
+    "rmsprop": ({"momentum": 0.9}, 1.0),
+    "nadam": ({}, None),
+}
+
+
+def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
+    """The eigenvalues of P**-0.5 H P**-0.5, largest first, where the next update subtracts rate * weight * gradient / P."""
+    here = debugger.snapshot()
+    gradient, hyper = here.gradient["x"], debugger.spec.hyperparameters
+    if (most := hyper["clipnorm"]) is not None:
+        gradient = gradient * min(1.0, most / np.linalg.norm(gradient))
+    debugger.run(1)
+    moved = here.parameters["x"] - debugger.snapshot().parameters["x"]
+    debugger.goto(here.step)
+    scale = np.sqrt(moved / (float(here.learning_rate) * weight * gradient))
+    return np.linalg.eigvalsh(scale[:, None] * H * scale)[::-1]
+
+
+@pytest.mark.parametrize("name", WITHOUT_MEMORY)
+def test_the_denominators_are_those_of_the_coming_update(name):
+    debugger = begun(FAR, name.split(",")[0], WITHOUT_MEMORY[name], 0.05)
+    for _ in range(2):
+        found, wanted = rate_limit(debugger), seen_by(debugger, 1.0)
+        assert found.eigenvalue == pytest.approx(wanted[0], rel=1e-5)
+        assert found.lowest == pytest.approx(wanted[-1], rel=1e-5)
+        debugger.run(3)
+
+
+@pytest.mark.parametrize("name", AT_THE_START)
+def test_before_the_first_update_the_correction_for_bias_is_in_them(name):
+    hyper, weight = AT_THE_START[name]
+    debugger = begun(FAR, name, hyper, 0.05)
+    if weight is None:  # Nadam's, from Dozat 2015: the momentum of the next step, and the rest of the gradient of this one
+        now, following = (0.9 * (1 - 0.5 * 0.96**k) for k in (1, 2))
+        weight = following * 0.1 / (1 - now * following) + (1 - now) / (1 - now)
+    assert rate_limit(debugger).eigenvalue == pytest.approx(seen_by(debugger, weight)[0], rel=1e-5)
+
+
+# --------------------------------------------------------------------------------------------------------- what it says
+
+
+def test_plain_descent_is_told_its_limit_its_direction_and_the_best_rate():
+    found = rate_limit(begun(make_problem("10*x**2 + 2*y**2", {"x": 1.0, "y": 1.0}), rate=0.13))
+    assert (found.limit, found.rate, found.rule) == (pytest.approx(0.1), 0.13, "2/lambda")
+    assert found.ratio == pytest.approx(1.3)
+    assert found.verdict == "expect divergence along v1"
+    assert found.direction == {"x": 1.0}
+    assert found.suggested == pytest.approx(2 / (20 + 4))
+
+
+def test_in_a_ravine_half_of_the_limit_is_proposed():
+    assert rate_limit(begun(make_problem("50*x**2 + 0.5*y**2", {"x": 1.0, "y": 1.0}))).suggested == pytest.approx(1 / 100)
+
+
+def test_what_is_proposed_converges():
+    for optimizer, hyper in (("sgd", {}), ("sgd", {"momentum": 0.75}), ("adam", {})):
+        debugger = begun(FAR, optimizer, hyper, engine="graph")
+        debugger.set_learning_rate(rate_limit(debugger).suggested)
+        debugger.run(120)
+        assert float(debugger.point().loss) < 1e-2 * float(debugger.snapshot_at(0).loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "limit", "word"),
+    [
+        ("-x**2 + 0*y", None, "nowhere positive"),
+        ("x + y", None, "zero"),
+        ("-x**2 - y**2", None, "negative"),
+        ("x**2 - y**2", 1.0, "falls away"),
+        ("log(x) + y", None, "not finite"),
+    ],
+)
+def test_where_the_curvature_is_not_positive_it_says_so(loss, limit, word):
+    found = rate_limit(begun(make_problem(loss, {"x": -0.5, "y": 1.0})))
+    assert found.limit == limit
+    assert (found.ratio is None) == (limit is None)
+    assert any(word in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "hyper", "word"),
+    [
+        ("sgd", {"global_clipnorm": 0.5}, "clipping is active"),
+        ("sgd", {"clipvalue": 0.5}, "clipping is active"),
+        ("adam", {"gradient_accumulation_steps": 4}, "one update in 4"),
+        ("adam", {}, "correction for bias"),
+        ("sgd", {"weight_decay": 0.1}, "weight decay 0.1"),
+        ("sgd", {"use_ema": True, "ema_overwrite_frequency": 5}, "average"),
+    ],
+)
+def test_what_the_limit_depends_on_is_told(optimizer, hyper, word):
+    assert any(word in note for note in rate_limit(begun(FAR, optimizer, hyper)).notes)
+
+
+def test_a_schedule_is_told_with_the_rates_to_come():
+    schedule = ScheduleSpec.make("exponential_decay", [0.1], {"decay_steps": 10, "decay_rate": 0.5})
+    debugger = begun(FAR, "sgd", {}, schedule)
+    debugger.run(10)
+    found = rate_limit(debugger)
+    assert found.rate == pytest.approx(0.05)
+    (note,) = [note for note in found.notes if "schedule" in note]
+    assert "0.025" in note
+
+
+def test_beyond_the_limit_adaptive_denominators_are_told_to_grow():
+    found = rate_limit(begun(FAR, "rmsprop", {}, 100.0))
+    assert found.ratio > 1
+    assert any("hover" in note for note in found.notes)
+
+
+def test_every_optimizer_of_keras_has_a_limit_or_says_that_none_is_known(assert_same_bits):
+    for name in catalogue():
+        debugger = begun(FAR, name)
+        before, points = debugger.snapshot(), debugger.timeline.points()
+        found = rate_limit(debugger)
+        assert (found.limit is not None) == (found.optimizer in RULES), name
+        assert found.limit is not None or "no limit is known" in found.notes[0]
+        assert_same_bits(debugger.snapshot(), before)
+        assert debugger.timeline.points() == points
+
+
+def test_an_earlier_step_is_judged_as_it_was_then():
+    debugger = begun(FAR, "rmsprop", {}, 0.05)
+    debugger.run(2)
+    there = rate_limit(debugger)
+    debugger.set_learning_rate(0.5)
+    debugger.run(3)
+    again, here = rate_limit(debugger, 2), rate_limit(debugger)
+    assert (again.limit, again.step) == (there.limit, 2)
+    assert here.limit != again.limit
+    assert here.rate == 0.5
+
+
+def test_a_denominator_of_zero_is_no_error():
+    problem = make_problem("x**2 + 0*y", {"x": 1.0, "y": 1.0})
+    found = rate_limit(begun(problem, "adam", {"epsilon": 0.0}))
+    assert found.limit is None
+    assert "denominator is 0" in found.notes[0]
+
+
+def test_a_large_problem_has_its_limit_by_lanczos():
+    count = 500
+    problem = make_problem("sum(d*w*w)/2", {"w": np.ones(count)}, {"d": np.linspace(1, 7, count)})
+    found = rate_limit(begun(problem))
+    assert found.limit == pytest.approx(2 / 7, rel=1e-4)
+    assert not found.exact
+    assert any("Lanczos" in note for note in found.notes)
