@@ -45,7 +45,7 @@ def marks(links: Sequence[Link], born: Birth | None) -> Mapping[int, Mark]:
         if born is not None and link.node is born.node:
             mark = Mark(NOT_FINITE, born.told())
         elif link.parent is not None:
-            mark = _mark(link, links[link.parent], loss if np.isfinite(loss) else 1.0)
+            mark = _mark(link, links[link.parent], loss)
         before = above[link.parent] if link.parent is not None else frozenset[str]()
         if mark is not None and mark.kind not in before:
             found[link.index] = mark
@@ -57,9 +57,10 @@ def _mark(link: Link, parent: Link, loss: float) -> Mark | None:
     slope = slope_birth(link, parent)
     if slope is not None:
         return Mark(NOT_FINITE, slope.told())
-    if _largest(link.gradient) > max(loss, 1.0) / FAR >= _largest(parent.gradient):
+    finite = np.isfinite(loss)
+    if finite and _largest(link.gradient) > max(loss, 1.0) / FAR >= _largest(parent.gradient):
         return Mark(BLOWS_UP, _why_large(link))
-    least = FAR * (min(loss, _HIGHEST) or 1.0)
+    least = FAR * (min(loss, _HIGHEST) if finite and loss else 1.0)
     if _together(link.gradient) < least <= _together(parent.gradient):
         return Mark(VANISHES, _why_small(link, parent))
     return None
