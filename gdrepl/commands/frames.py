@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
@@ -23,19 +22,17 @@ class Part:
     full: bool = False
 
 
-_PART = re.compile(r"(?P<before>full\b)?\s*(?P<count>[^\s].*?)??\s*(?P<after>\bfull)?")
-
-
 def parse_part(text: str, session: Session) -> Part:
     """`full`, a number of frames, or both."""
-    match = _PART.fullmatch(text.strip())
-    typed = match["count"] if match else text
-    full = match is not None and bool(match["before"] or match["after"])
-    if not typed:
+    words = text.split()
+    full = "full" in words
+    if full:
+        words.remove("full")
+    if not words:
         return Part(None, full)
-    count = whole_value(typed, session)
+    count = whole_value(" ".join(words), session)
     if count is None or count == 0:
-        raise CommandError(f"'{typed[:40]}' is not a number of frames", "bt 3 shows the first three, bt -3 the last three")
+        raise CommandError(f"'{text[:40]}' is not a number of frames", "bt 3 shows the first three, bt -3 the last three")
     return Part(count, full)
 
 

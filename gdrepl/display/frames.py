@@ -29,7 +29,7 @@ def backtrace(result: Backtrace, style: Style) -> list[Line]:
         marked = [frame for frame in result.frames if frame.mark]
         below = [line for frame in marked for line in _marked(frame, style)]
         notes = [line for note in result.notes for line in prose(note, style, then="  ")]
-        room = max(_LEAST_ROWS, style.height - 4 - len(below) - len(notes))
+        room = max(_LEAST_ROWS, style.height - 5 - len(below) - len(notes))
         shown = _chosen(result, room)
         lines += _table(result, shown, style)
         if len(shown) < len(result.frames):
@@ -81,10 +81,14 @@ def _fit(value: Value | None, cells: int, digits: int, style: Style) -> str:
 
 
 def _summed_up(value: Summary, cells: int, digits: int, style: Style) -> str:
-    shape = "x".join(map(str, value.shape))
-    parts = [f"norm {numbers.fit(value.norm, 12, digits)}"] if value.norm is not None else []
-    parts += [f"{value.not_finite} not finite"] if value.not_finite else []
-    return crop(" ".join([shape, *reversed(parts)]), cells, style.ellipsis)
+    """Shape and norm, with fewer digits where there is no room; then the norm alone."""
+    bad = f"{value.not_finite} not finite" if value.not_finite else ""
+    for count in range(digits, 2, -1):
+        norm = f"norm {numbers.show(value.norm, count)}" if value.norm is not None else ""
+        text = " ".join(part for part in (str(value.shape), bad, norm) if part)
+        if len(text) <= cells:
+            return text
+    return crop(bad or norm or str(value.shape), cells, style.ellipsis)
 
 
 def _marked(frame: StackFrame, style: Style) -> list[Line]:

@@ -39,10 +39,11 @@ def marks(links: Sequence[Link], born: Birth | None) -> Mapping[int, Mark]:
     """
     found: dict[int, Mark] = {}
     above: dict[int, frozenset[str]] = {}  # the kinds that were marked on the way to a frame
+    birthplace = None if born is None else _holding(links, born.node)
     loss = abs(float(links[0].value))
     for link in links:
         mark = None
-        if born is not None and link.node is born.node:
+        if born is not None and link.index == birthplace:
             mark = Mark(NOT_FINITE, born.told())
         elif link.parent is not None:
             mark = _mark(link, links[link.parent], loss)
@@ -51,6 +52,11 @@ def marks(links: Sequence[Link], born: Birth | None) -> Mapping[int, Mark]:
             found[link.index] = mark
         above[link.index] = before | ({mark.kind} if mark is not None else frozenset())
     return found
+
+
+def _holding(links: Sequence[Link], node: ast.AST) -> int:
+    """The innermost frame that an operation is part of: itself, or one with operands that no parameter is in."""
+    return max(link.index for link in links if any(child is node for child in ast.walk(link.node)))
 
 
 def _mark(link: Link, parent: Link, loss: float) -> Mark | None:
@@ -115,7 +121,7 @@ def _why_small(link: Link, parent: Link) -> str:
     largest = _largest(local.value)
     zeros, told = int((local.value == 0).sum()), f"local derivative {saying.number(largest)}"
     if name in _CHOOSES and zeros:
-        return f"{_CHOOSES[name]}: derivative 0 in {zeros} of {local.value.size}"
+        return f"{_CHOOSES[name]}: derivative 0{f' in {zeros} of {local.value.size}' if local.value.ndim else ''}"
     if name == "stop_gradient":
         return "stop_gradient: it is taken as a constant"
     if name in _FLAT:
