@@ -27,6 +27,7 @@ class Birth:
 
     Attributes:
         node: the operation.
+        place: the element of what it gives that is meant, the first that is not finite.
         expression: its text, of one element where it works element by element on arrays.
         operation: its name or sign.
         output: what it gave there.
@@ -34,6 +35,7 @@ class Birth:
     """
 
     node: ast.expr
+    place: tuple[int, ...]
     expression: str
     operation: str
     output: Array
@@ -46,51 +48,68 @@ class Birth:
 
 
 def birth(problem: Problem, parameters: Mapping[str, Array]) -> Birth | None:
-    """The first operation, in the order in which they are computed, that makes what is not finite of what is; or None."""
+    """An operation that makes what is not finite of what is, and by which the loss is not, where it is not; None for none."""
+    values = _values(problem, parameters)
+    chosen = _chosen(problem.loss.tree, values)
+    if chosen is None:
+        return None
+    output = values[id(chosen)]
+    place = saying.first(~np.isfinite(output))
+    text = problem.loss.text
+    name = saying.element(text_of(text, chosen), place if is_elementwise(chosen) else (), chosen)
+    inputs = _inputs(text, chosen, values, place)
+    return Birth(chosen, place, name, saying.operation(chosen), np.asarray(output[place]), inputs)
+
+
+def inputs_at(problem: Problem, born: Birth, parameters: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The inputs of the same operation at other parameters of the same shapes."""
+    return _inputs(problem.loss.text, born.node, _values(problem, parameters), born.place)
+
+
+def _values(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
+    """The value of every number of the loss, by the identity of its node, in the order in which they are computed."""
     import tensorflow as tf
 
     values: dict[int, Array] = {}
-    born: list[ast.expr] = []
 
     def observe(node: ast.expr, tensor: Any) -> Any:
         if tensor.dtype.is_floating:
-            value = values[id(node)] = tensor.numpy()
-            given = [values[id(each)] for each in operands(node) if id(each) in values]
-            if not np.isfinite(value).all() and all(np.isfinite(each).all() for each in given):
-                born.append(node)
+            values[id(node)] = tensor.numpy()
         return tensor
 
     tensors = {name: tf.constant(value) for name, value in parameters.items()}
     evaluate(problem.loss, {**problem.tensors(), **tensors}, problem.dtype, observe)
-    chosen = _chosen(problem.loss.tree, values, born)
-    return None if chosen is None else _account(problem.loss.text, chosen, values)
+    return values
 
 
-def _chosen(tree: ast.expr, values: Mapping[int, Array], born: list[ast.expr]) -> ast.expr | None:
+def _inputs(text: str, node: ast.expr, values: Mapping[int, Array], place: tuple[int, ...]) -> dict[str, Array]:
+    """What an operation is computed of, but for numbers that are written out; of one element where it works by elements."""
+    below = [(each, values[id(each)]) for each in operands(node) if id(each) in values and not isinstance(each, ast.Constant)]
+    if not is_elementwise(node):
+        return {text_of(text, each): value for each, value in below if value.size <= _MOST_INPUTS}
+    return {
+        saying.element(text_of(text, each), saying.own_place(value, place), each): saying.at(value, place)
+        for each, value in below
+    }
+
+
+def _chosen(tree: ast.expr, values: Mapping[int, Array]) -> ast.expr | None:
     """The one to name: where the loss itself is not finite, one that it is computed of by values that are not finite either."""
     if np.isfinite(values[id(tree)]).all():
-        return born[0] if born else None
+        places = (node for node in ast.walk(tree) if isinstance(node, ast.expr) and _is_bad(node, values))
+        return next((node for node in places if not _bad_operands(node, values)), None)
     node = tree
-    while True:
-        bad = [each for each in operands(node) if id(each) in values and not np.isfinite(values[id(each)]).all()]
-        if not bad:
-            return node
-        node = bad[0]
+    while below := _bad_operands(node, values):
+        node = below[0]
+    return node
 
 
-def _account(text: str, node: ast.expr, values: Mapping[int, Array]) -> Birth:
-    output = values[id(node)]
-    place = saying.first(~np.isfinite(output))
-    below = [each for each in operands(node) if id(each) in values and not isinstance(each, ast.Constant)]
-    if not is_elementwise(node):
-        inputs = {text_of(text, each): values[id(each)] for each in below if values[id(each)].size <= _MOST_INPUTS}
-        return Birth(node, text_of(text, node), saying.operation(node), np.asarray(output[place]), inputs)
-    inputs = {}
-    for each in below:
-        value = values[id(each)]
-        inputs[saying.element(text_of(text, each), saying.own_place(value, place), each)] = saying.at(value, place)
-    name = saying.element(text_of(text, node), place, node)
-    return Birth(node, name, saying.operation(node), np.asarray(output[place]), inputs)
+def _bad_operands(node: ast.expr, values: Mapping[int, Array]) -> list[ast.expr]:
+    return [each for each in operands(node) if _is_bad(each, values)]
+
+
+def _is_bad(node: ast.expr, values: Mapping[int, Array]) -> bool:
+    return id(node) in values and not np.isfinite(values[id(node)]).all()
 
 
 # --- on the way back ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm_of_all
 from gdrepl.insight import saying
-from gdrepl.insight.born import SlopeBirth, birth, slope_birth
+from gdrepl.insight.born import Birth, SlopeBirth, birth, inputs_at, slope_birth
 from gdrepl.insight.frames import Link, links
 from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed, slots_at
 from gdrepl.insight.summary import Value, brief
@@ -144,7 +144,7 @@ def _born(debugger: Debugger, looked: _Looked) -> Why:
         if found is None:
             return _unexplained(looked, "loss", after.loss)
         told = Why(after.step, found.operation, found.expression, _briefly(found.inputs), "value", found.output)
-        return _standing(told, found.node)
+        return _standing(told, found.node, *_before_it(looked, found))
     slope = _slope(links(problem, after.parameters), after.gradient)
     if slope is None:
         name = next(name for name, value in after.gradient.items() if not np.isfinite(value).all())
@@ -153,6 +153,15 @@ def _born(debugger: Debugger, looked: _Looked) -> Why:
     told = Why(after.step, slope.operation, slope.expression, _briefly(slope.inputs), "gradient", slope.output)
     masked = ["no gradient reaches it, and 0*inf is nan in plain arithmetic"] if slope.masked else []
     return _standing(told, slope.link.node, "the loss is finite, its gradient is not", *masked)
+
+
+def _before_it(looked: _Looked, born: Birth) -> Iterator[str]:
+    """What the inputs were one step earlier."""
+    if looked.before is not None:
+        inputs = inputs_at(looked.segment.recipe.problem, born, looked.before.parameters)
+        given = ", ".join(f"{name} was {saying.array(value)}" for name, value in inputs.items())
+        if given:
+            yield f"at step {looked.before.step} {given}"
 
 
 def _briefly(values: Mapping[str, Array]) -> dict[str, Value]:
