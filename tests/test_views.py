@@ -64,8 +64,13 @@ from gdrepl.display.text import safe
 from gdrepl.display.views import VIEWS, Style, make_console, render, render_error
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
+from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
 from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.stability import RateLimit
+from gdrepl.insight.summary import Summary
+from gdrepl.insight.why import Why
 
 PLAIN = Style(color=False)
 WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)
@@ -158,6 +163,17 @@ DISPLAYS = (Displayed(1, "norm(grad)", f32(92)), Displayed(2, "slot.m", None, "t
 CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f32(-94)))
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
 
+SUMMED = "sum(W @ x) + 0.5*x[0]"
+MANY_NUMBERS = Summary((40, 5), 123.456789, -3.0, 4.0, 2)
+FRAMES = (
+    StackFrame(0, SUMMED, f32(9.5), None, f32(1), None, 0, 1, None, 0, 21),
+    StackFrame(1, "sum(W @ x)", f32(9), f32(1), f32(1), 0, 1, 1, None, 0, 10),
+    StackFrame(2, "W @ x", MANY_NUMBERS, Summary((40, 5), None), MANY_NUMBERS, 1, 2, 1, None, 4, 9),
+    StackFrame(
+        3, "x", f32([1, 2]), Summary((40, 5, 2), 12.5), f32([5.5, 2]), 2, 3, 2, f32([6, 2]), 8, 9, "vanishes", "relu off"
+    ),
+    StackFrame(4, "0.5*x[0]", f32(0.5), f32(1), f32(1), 0, 1, 1, None, 13, 21, "not finite", "0*inf: it is nan"),
+)
 SAMPLES = {
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
@@ -249,6 +265,122 @@ SAMPLES = {
         f32(9),
         f32(0.1),
     ),
+    "backtrace": Backtrace(
+        FRAMES, 3, SUMMED, 5, {"x": f32([6, 2])}, False, 2, notes=("x is used 2 times", "more than rounding")
+    ),
+    "backtrace in full": Backtrace(FRAMES, 3, SUMMED, 5, {"x": f32([6, 2])}, True, 0, full=True),
+    "backtrace of many": Backtrace(
+        tuple(
+            StackFrame(k, "sin(" * (60 - k) + "x" + ")" * (60 - k), f32(0.5), f32(0.9), f32(0.1), k - 1, k, 1, None, 0, 9)
+            for k in range(1, 61)
+        ),
+        3,
+        "sin(" * 60 + "x" + ")" * 60,
+        61,
+        {"x": f32(1)},
+        True,
+        55,
+    ),
+    "frame": Frame(
+        *(getattr(FRAMES[3], name) for name in FRAMES[3].__slots__),
+        step=3,
+        loss=SUMMED,
+        count=5,
+        parent_expression="sum(W @ x)",
+        parent_gradient=f32(1),
+    ),
+    "frame of the loss": Frame(0, "x", f32(3), None, f32(1), None, 0, 1, None, 0, 1, step=3, loss="x", count=1),
+    "listing": Listing(SUMMED, 3, "W @ x", 4, 9, 3),
+    "listing of a long loss": Listing("+".join(["x*x"] * 400), 3, "x*x", 1200, 1203, 3),
+    "why": Why(
+        37,
+        "log",
+        "log(x)[3]",
+        {"x[3]": f32(-3.2e-4)},
+        "value",
+        f32(np.nan),
+        36,
+        {"x": f32([1, 2]), "W": Summary((40, 5), 2.5, -1.0, 1.0, 3)},
+        f32(0.1),
+        (0.1, 0.2),
+        2.0,
+        0.05,
+        2.0,
+        "sum(log(x))",
+        4,
+        10,
+        ("the rate 0.1 was 2 times the stability limit",),
+    ),
+    "why of a slot": Why(
+        1, "update", "slot.velocity(x)", {"grad(x)": f32(2e20)}, "update", f32(np.inf), loss="x", notes=("it overflowed",)
+    ),
+    "why of nothing": Why(3, "", "", {}, notes=("all is finite", "'step 3' ended at step 3")),
+    "hessian": Hessian(
+        np.array([9.5, -2.0]),
+        4.75,
+        "saddle",
+        "indefinite",
+        3,
+        2,
+        1e-7,
+        1e-4,
+        True,
+        np.zeros(2),
+        2,
+        (Direction(-2.0, {"y": 1.0}),),
+        (),
+        ("x", "y"),
+        np.eye(2),
+        np.array([[9.5, 0], [0, -2.0]]),
+        ("a note",),
+    ),
+    "hessian of many": Hessian(
+        np.linspace(9, -1, 40),
+        np.inf,
+        "not stationary",
+        "indefinite",
+        3,
+        40,
+        2.5,
+        1e-4,
+        True,
+        np.zeros(40),
+        40,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
+    ),
+    "hessian by its ends": Hessian(
+        np.array([9.0, 8, -1, -2]),
+        None,
+        "not stationary",
+        "indefinite",
+        3,
+        90000,
+        2.5,
+        1e-4,
+        False,
+        np.full(4, 1e-9),
+        300,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
+    ),
+    "rate limit": RateLimit(
+        1.3,
+        1.0,
+        1.3,
+        "2/lambda_P, P the denominators",
+        3,
+        "RMSprop",
+        2.0,
+        -0.5,
+        1e-9,
+        True,
+        0.5,
+        {"x": 0.8, "W[0,1]": -0.6},
+        "half of the limit",
+        ("a note",),
+    ),
+    "no rate limit": RateLimit(
+        1.3, None, None, "none known", 3, "Lion", None, None, None, False, None, {}, "", ("none is known",)
+    ),
     "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),
     "sourced": Sourced("steps.gd", 3),
     "variables": Variables(
@@ -311,7 +443,7 @@ def fields(text):
 
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
-    assert classes - PARTS == {*VIEWS, Plotted}
+    assert classes - PARTS == {view for view in VIEWS if view.__module__ == results.__name__} | {Plotted}
 
 
 def test_every_view_has_a_sample():
@@ -353,7 +485,12 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in ("plotted", "diff with a chart", "what if"):  # without colour a chart tells its series apart by other glyphs
+    if name not in (
+        "plotted",
+        "diff with a chart",
+        "what if",
+        "hessian of many",
+    ):  # without colour a chart tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 
@@ -932,3 +1069,117 @@ def test_narrow_losses_of_two_branches_are_whole(width):
 def test_narrow_checkpoints_keep_number_name_and_step(width):
     listed = Checkpoints((CheckpointInfo(1, "before-lr", "b1", 15, f32(0.002670585), True, "SGD(learning_rate=0.3)"),))
     assert re.search(r"\* 1 before-lr 15( 0.002670585)?$", words_of(listed, width))
+
+
+# --- the curvature ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hessian_shows_kind_matrix_eigenvalues_and_where_a_saddle_is_left():
+    assert fields(drawn(SAMPLES["hessian"])) == [
+        ["hessian at step 3: saddle, indefinite"],
+        ["gradient", "1e-7 in norm; stationary up to 0.0001"],
+        ["condition", "4.75"],
+        ["x", "y"],
+        ["x", "9.5", "0"],
+        ["y", "0", "-2"],
+        ["v1", "9.5", "x"],
+        ["v2", "-2", "y"],
+        ["escape: down both ways along y"],
+        ["a note"],
+    ]
+
+
+def test_of_many_eigenvalues_those_at_both_ends_are_shown_and_a_chart_of_all_on_one_screen():
+    lines = drawn(SAMPLES["hessian of many"]).splitlines()
+    assert len(lines) <= 22
+    shown = fields("\n".join(lines[:10]))
+    assert [row[0] for row in shown[3:10]] == ["v1", "v2", "v3", "…", "v38", "v39", "v40"]
+    assert shown[3][-1] == "-0.8 b + 0.6 W[0,1]"
+    assert any("negative" in line and "positive" in line for line in lines)
+
+
+def test_the_ends_of_a_large_spectrum_are_numbered_from_the_last_and_have_their_errors():
+    shown = fields(drawn(SAMPLES["hessian by its ends"]))
+    assert [row[:3] for row in shown[-5:]] == [
+        ["v1", "9", "+- 1e-9"],
+        ["v2", "8", "+- 1e-9"],
+        ["…", "89996 more"],
+        ["v89999", "-1", "+- 1e-9"],
+        ["v90000", "-2", "+- 1e-9"],
+    ]
+    assert ["by Lanczos", "300 products, residuals up to 1e-9"] in shown
+
+
+def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
+    shown = fields(drawn(SAMPLES["rate limit"]))
+    assert shown[0] == ["learning rate at step 3: 1.3x the limit: expect divergence along v1"]
+    assert ["limit", "1", "2/lambda_P, P the denominators"] in shown
+    assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
+    assert ["try", "set lr 0.5", "half of the limit"] in shown
+    assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]
+
+
+# --- the chain rule -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stack_is_a_row_for_each_frame_indented_by_its_depth_with_marks_and_notes_below():
+    text = drawn(SAMPLES["backtrace"])
+    assert fields(text) == [
+        ["step 3, 5 frames from the loss to its parameters"],
+        ["value", "d parent/d it", "d loss/d it"],
+        ["0", "sum(W @ x) + 0.5*x[0]", "9.5", "1"],
+        ["1", "sum(W @ x)", "9", "1", "1"],
+        [">2", "W @ x", "2 not finite", "(40, 5)", "2 not finite"],
+        ["3", "x", "[1 2]", "norm 12.5", "[5.5 2]"],
+        ["4", "0.5*x[0]", "0.5", "1", "1"],
+        ["#3 vanishes: relu off"],
+        ["#4 not finite: 0*inf: it is nan"],
+        ["x is used 2 times"],
+        ["more than rounding"],
+    ]
+    rows = text.splitlines()[2:7]
+    assert [row.index(name) - 4 for row, name in zip(rows, ("sum", "sum", "W @", "x", "0.5"))] == [0, 1, 2, 3, 1]
+
+
+def test_a_stack_of_many_frames_is_one_screen_with_the_one_in_force():
+    lines = drawn(SAMPLES["backtrace of many"]).splitlines()
+    assert len(lines) <= 22
+    assert any(line.startswith(">55") for line in lines)
+    assert "of 60 frames; bt full shows all" in lines[-1]
+
+
+def test_a_narrow_stack_keeps_what_the_gradient_is():
+    assert "d parent/d it" not in drawn(SAMPLES["backtrace"], Style(40, 24, False))
+    assert "d loss/d it" in drawn(SAMPLES["backtrace"], Style(40, 24, False))
+
+
+def test_a_frame_shows_the_product_that_it_is_and_its_place():
+    shown = fields(drawn(SAMPLES["frame"]))
+    assert shown[:5] == [
+        ["#3", "x = [1 2]"],
+        ["d parent/d it (#2)", "(40, 5, 2) norm 12.5", "of sum(W @ x)"],
+        ["d loss/d it", "[5.5 2]"],
+        ["by all 2 paths", "[6 2]"],
+        ["#3 vanishes: relu off"],
+    ]
+    assert drawn(SAMPLES["frame"]).splitlines()[-1] == " " * 10 + "^"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_the_mark_of_a_long_loss_stands_under_its_part(width):
+    lines = drawn(SAMPLES["listing of a long loss"], Style(width, 24, False)).splitlines()
+    assert len(lines) <= 22
+    marked = [place for place, line in enumerate(lines) if line.strip("^ ") == ""]
+    under = [text for place in marked for text, mark in zip(lines[place - 1], lines[place]) if mark == "^"]
+    assert "".join(under) == "x*x"
+
+
+def test_why_names_the_operation_its_inputs_and_the_last_finite_point():
+    assert fields(drawn(SAMPLES["why"])) == [
+        ["step 37: log(x)[3] is nan"],
+        ["of x[3] = -0.00032"],
+        ["sum(log(x))"],
+        ["^^^^^^"],
+        ["the rate 0.1 was 2 times the stability limit"],
+        ["step 36, the last finite: x [1 2], W (40, 5) 3 not finite norm 2.5, lr 0.1"],
+    ]

@@ -295,6 +295,7 @@ TOPICS = (
     "schedules",
     "scripts",
     "sessions",
+    "stability",
     "stops",
     "time",
 )

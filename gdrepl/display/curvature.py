@@ -38,12 +38,12 @@ def hessian(result: Hessian, style: Style) -> list[Line]:
 
 
 def _facts(result: Hessian, style: Style) -> list[Line]:
-    gradient = f"{numbers.show(result.gradient_norm, _DIGITS)} in norm; stationary up to {result.tolerance:.1g}"
+    gradient = f"{numbers.show(result.gradient_norm, _DIGITS)} in norm; stationary up to {numbers.show(result.tolerance, 1)}"
     rows = [("gradient", gradient)]
     if result.condition is not None and result.numbers > 1:
         rows.append(("condition", numbers.show(result.condition, _DIGITS)))
     if not result.exact:
-        rows.append(("by Lanczos", f"{result.products} products, residuals up to {np.max(result.residuals):.1g}"))
+        rows.append(("by Lanczos", f"{result.products} products, residuals up to {numbers.show(np.max(result.residuals), 1)}"))
     return table([[(name, "dim"), (text, "")] for name, text in rows], style, wrapped=True)
 
 
@@ -63,11 +63,11 @@ def _eigenvalues(result: Hessian, style: Style) -> list[Line]:
     along, names = _along(result), _names(result)
     rows: list[list[Span]] = []
     for place in shown:
-        if rows and place - 1 not in shown:
-            rows.append([(style.ellipsis, "dim"), (f"{count - 2 * _AT_ENDS} more", "dim")])
         row: list[Span] = [(names[place], "dim"), (numbers.show(values[place], _DIGITS + 1), "bold")]
         row += [] if result.exact else [(f"+- {numbers.show(result.residuals[place], 1)}", "dim")]
         rows.append([*row, (combination(along[place], _TERMS if result.exact else 2) if place in along else "", "")])
+    if result.numbers > len(shown):
+        rows.insert((len(shown) + 1) // 2, [(style.ellipsis, "dim"), (f"{result.numbers - len(shown)} more", "dim")])
     return table(rows, style, shrink=[len(rows[-1]) - 1])
 
 

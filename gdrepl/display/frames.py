@@ -83,7 +83,7 @@ def _fit(value: Value | None, cells: int, digits: int, style: Style) -> str:
 def _summed_up(value: Summary, cells: int, digits: int, style: Style) -> str:
     """Shape and norm, with fewer digits where there is no room; then the norm alone."""
     bad = f"{value.not_finite} not finite" if value.not_finite else ""
-    for count in range(digits, 2, -1):
+    for count in range(digits, min(2, digits - 1), -1):
         norm = f"norm {numbers.show(value.norm, count)}" if value.norm is not None else ""
         text = " ".join(part for part in (str(value.shape), bad, norm) if part)
         if len(text) <= cells:

@@ -120,9 +120,11 @@ def _seen(debugger: Debugger, step: int | None) -> _Seen:
 
 
 def _coming(seen: _Seen) -> Coming:
-    """The coming update that is applied: where gradients are accumulated, the mean of them is the gradient here."""
-    every, done = accumulation(seen.spec), int(seen.slots["iteration", None])
-    count = (done // every + 1) * every
+    """The coming update that is applied: where gradients are accumulated, the mean of them is the gradient here.
+
+    Keras' own count leaves out those that only accumulate (`iterations` in keras/src/optimizers/base_optimizer.py).
+    """
+    count = int(seen.slots["iteration", None]) // accumulation(seen.spec) + 1
     gradient, _ = clipped(seen.snapshot.gradient, seen.spec.hyperparameters)
     return Coming(gradient, seen.slots, seen.spec.hyperparameters, count)
 

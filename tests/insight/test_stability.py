@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -43,12 +43,11 @@ def radius(recursion: Recursion, rate: float, eigenvalue: float) -> np.ndarray:
 
 def recursions() -> list[tuple[Recursion, float]]:
     random = np.random.default_rng(7)
-    return [
-        (Recursion(b, *random.uniform(0.01, 2, 2) * [1, random.integers(2)], w * random.integers(2)), eigenvalue)
-        for b, w, eigenvalue in zip(
-            random.uniform(0, 0.99, 200), random.uniform(0, 1, 200), np.exp(random.normal(size=200) * 3)
-        )
-    ]
+    made = []
+    for _ in range(200):
+        b, (p, q), w = random.uniform(0, 0.99), random.uniform(0.01, 2, 2), random.uniform(0, 1)
+        made.append((Recursion(b, p, q * random.integers(2), w * random.integers(2)), float(np.exp(random.normal() * 3))))
+    return made
 
 
 def test_the_limit_is_where_the_recursion_leaves_the_unit_circle():
@@ -70,17 +69,17 @@ def test_the_damped_rate_is_the_first_at_which_both_roots_are_one():
 
 
 @pytest.mark.parametrize(
-    ("recursion", "formula"),
+    ("recursion", "limit"),
     [
-        (Recursion(0.0, 0.0, 1.0), lambda b, L: 2 / L),
-        (Recursion(0.9, 1.0, 0.0), lambda b, L: 2 * (1 + b) / L),
-        (Recursion(0.9, 0.9, 1.0), lambda b, L: 2 * (1 + b) / ((1 + 2 * b) * L)),
-        (Recursion(0.9, 0.1, 0.0), lambda b, L: 2 * (1 + b) / ((1 - b) * L)),
+        (Recursion(0.0, 0.0, 1.0), 2 / 3),
+        (Recursion(0.9, 1.0, 0.0), 2 * 1.9 / 3),
+        (Recursion(0.9, 0.9, 1.0), 2 * 1.9 / (2.8 * 3)),
+        (Recursion(0.9, 0.1, 0.0), 2 * 1.9 / (0.1 * 3)),
     ],
     ids=["sgd", "momentum", "nesterov", "adam"],
 )
-def test_the_limits_are_the_formulas_of_the_field(recursion: Recursion, formula: Callable[[float, float], float]):
-    assert recursion.limit(3.0) == pytest.approx(formula(recursion.b, 3.0))
+def test_the_limits_are_the_formulas_of_the_field(recursion: Recursion, limit: float):
+    assert recursion.limit(3.0) == pytest.approx(limit)
     assert recursion.limit(-3.0) is None
 
 
@@ -128,11 +127,12 @@ def test_just_below_the_limit_it_converges_and_just_above_it_diverges(name):
 # ------------------------------------------------------------- the denominators, by what a real update made of a gradient
 
 WITHOUT_MEMORY = {
-    "adam": {"beta_1": 0.0},
+    "adam": {"beta_1": 0.0, "epsilon": 0.5},
     "adam, amsgrad": {"beta_1": 0.0, "amsgrad": True, "beta_2": 0.5},
+    "adam, accumulating": {"beta_1": 0.0, "gradient_accumulation_steps": 3},
     "adamw": {"beta_1": 0.0, "weight_decay": 0.0},
-    "nadam": {"beta_1": 0.0},
-    "adamax": {"beta_1": 0.0, "beta_2": 0.875},
+    "nadam": {"beta_1": 0.0, "epsilon": 0.5},
+    "adamax": {"beta_1": 0.0, "beta_2": 0.875, "epsilon": 0.5},
     "rmsprop": {},
     "rmsprop, centered": {"centered": True},
     "rmsprop, clipped": {"clipnorm": 1.0, "momentum": 0.0},
@@ -143,7 +143,6 @@ AT_THE_START = {
     "adam": ({}, 0.1),
     "adamax": ({}, 0.1),
     "rmsprop": ({"momentum": 0.9}, 1.0),
-    "nadam": ({}, None),
 }
 
 
@@ -153,7 +152,7 @@ def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
     gradient, hyper = here.gradient["x"], debugger.spec.hyperparameters
     if (most := hyper["clipnorm"]) is not None:
         gradient = gradient * min(1.0, most / np.linalg.norm(gradient))
-    debugger.run(1)
+    debugger.run(int(hyper["gradient_accumulation_steps"] or 1))
     moved = here.parameters["x"] - debugger.snapshot().parameters["x"]
     debugger.goto(here.step)
     scale = np.sqrt(moved / (float(here.learning_rate) * weight * gradient))
@@ -174,10 +173,19 @@ def test_the_denominators_are_those_of_the_coming_update(name):
 def test_before_the_first_update_the_correction_for_bias_is_in_them(name):
     hyper, weight = AT_THE_START[name]
     debugger = begun(FAR, name, hyper, 0.05)
-    if weight is None:  # Nadam's, from Dozat 2015: the momentum of the next step, and the rest of the gradient of this one
-        now, following = (0.9 * (1 - 0.5 * 0.96**k) for k in (1, 2))
-        weight = following * 0.1 / (1 - now * following) + (1 - now) / (1 - now)
     assert rate_limit(debugger).eigenvalue == pytest.approx(seen_by(debugger, weight)[0], rel=1e-5)
+
+
+def test_the_weights_of_nadam_are_those_of_the_coming_update():
+    """Dozat 2015: the momentum of the next step, and the rest of the gradient of this one."""
+    debugger = begun(FAR, "nadam", {}, 0.05)
+    debugger.run(2)
+    now, following = (0.9 * (1 - 0.5 * 0.96**k) for k in (3, 4))
+    product = np.prod([0.9 * (1 - 0.5 * 0.96**k) for k in (1, 2, 3)])
+    found = rate_limit(debugger)
+    recursion = Recursion(0.9, following * 0.1 / (1 - product * following), (1 - now) / (1 - product))
+    assert radius(recursion, 0.999 * found.limit, found.eigenvalue).max() < 1
+    assert radius(recursion, 1.001 * found.limit, found.eigenvalue).max() > 1
 
 
 # --------------------------------------------------------------------------------------------------------- what it says
