@@ -58,6 +58,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Path]:
     return session, home
 
 
+BEFORE = {"up": "frame 1"}
+"""What is to be typed before an example that goes on from there."""
 LAST = ("delete", "undisplay")
 """Their examples take away what others stand on."""
 
@@ -68,7 +70,7 @@ LAST = ("delete", "undisplay")
 def test_the_example_of_a_command_runs_and_its_results_are_json(command: Command, lived_in, folder: Path):
     session, home = lived_in
     shutil.copy(home / "hill.gds", folder)
-    do(session, "goto start")
+    do(session, "goto start", BEFORE.get(command.name, ""))
     outcomes = list(session.execute(command.example))
     assert [outcome.error for outcome in outcomes if outcome.error] == []
     assert outcomes
