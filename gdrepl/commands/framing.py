@@ -55,7 +55,8 @@ def _current(session: Session, links: tuple[Link, ...]) -> int:
         if kind in _MOVED:
             return 0
         if kind == "Frame":
-            index = int(event.result.get("index", 0))
-            known = event.result.get("step") == session.debugger.step and 0 <= index < len(links)
-            return index if known and links[index].expression == event.result.get("expression") else 0
+            index = event.result.get("index")
+            if not isinstance(index, int) or not 0 <= index < len(links) or event.result.get("step") != session.debugger.step:
+                return 0
+            return index if links[index].expression == event.result.get("expression") else 0
     return 0

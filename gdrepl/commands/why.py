@@ -65,23 +65,29 @@ def _all_is_finite(session: Session) -> Why:
 def _last_stop(session: Session) -> Iterator[str]:
     """Why the last run ended, from what was recorded of it."""
     for event in reversed(session.events):
-        if event.line.split()[0] in _RUNS and event.result.get("type") == "Stepped":
-            stops = [_told(stop) for stop in event.result.get("stops", ())]
-            if stops:
-                step = event.result.get("point", {}).get("step")
-                yield f"'{event.line}' ended at step {step}: {'; '.join(stops)}"
+        if event.result.get("type") == "Stepped" and event.line.partition(" ")[0] in _RUNS:
+            stops, point = event.result.get("stops"), event.result.get("point")
+            told = [_told(stop) for stop in stops if isinstance(stop, Mapping)] if isinstance(stops, list | tuple) else []
+            if told and isinstance(point, Mapping):
+                yield f"'{event.line}' ended at step {point.get('step')}: {'; '.join(told)}"
             return
 
 
 def _told(stop: Mapping[str, Any]) -> str:
-    """One reason why a run ended, in words."""
+    """One reason why a run ended, in words; what a stranger has put in its place is told as it is."""
     kind, text = str(stop.get("kind", "")), str(stop.get("text", ""))
     if kind == "count":
         return f"{text}, as asked"
     if kind == "event":
-        evidence = stop.get("evidence") or {}
-        numbers = ", ".join(f"{name} {value}" for name, value in evidence.get("numbers", {}).items())
-        return f"catchpoint {stop.get('number')}, {text}{f' ({numbers})' if numbers else ''}"
+        return f"catchpoint {stop.get('number')}, {text}{_seen(stop.get('evidence'))}"
     name = kind if stop.get("id") is None else f"{kind} {stop['id']}"
     called = f" ({stop['name']})" if stop.get("name") else ""
     return f"{name}{called}{f', {text}' if text else ''}"
+
+
+def _seen(evidence: Any) -> str:
+    """The numbers that an event decided by."""
+    numbers = evidence.get("numbers") if isinstance(evidence, Mapping) else None
+    if not isinstance(numbers, Mapping) or not numbers:
+        return ""
+    return f" ({', '.join(f'{name} {value}' for name, value in numbers.items())})"

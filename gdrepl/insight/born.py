@@ -17,9 +17,6 @@ from gdrepl.insight.frames import Link, text_of
 from gdrepl.insight.gradient import operands
 from gdrepl.insight.local import is_elementwise
 
-_MOST_INPUTS = 64
-"""Numbers up to which an input of an operation that is not element by element is told whole."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Birth:
@@ -86,7 +83,7 @@ def _inputs(text: str, node: ast.expr, values: Mapping[int, Array], place: tuple
     """What an operation is computed of, but for numbers that are written out; of one element where it works by elements."""
     below = [(each, values[id(each)]) for each in operands(node) if id(each) in values and not isinstance(each, ast.Constant)]
     if not is_elementwise(node):
-        return {text_of(text, each): value for each, value in below if value.size <= _MOST_INPUTS}
+        return {text_of(text, each): value for each, value in below}
     return {
         saying.element(text_of(text, each), saying.own_place(value, place), each): saying.at(value, place)
         for each, value in below

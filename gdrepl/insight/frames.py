@@ -18,6 +18,9 @@ from gdrepl.expression.functions import STATIC
 from gdrepl.insight.gradient import Observed, observed, operands
 from gdrepl.insight.local import Local, local_derivatives
 
+_MOST_KEPT = 100_000
+"""Numbers of a problem up to which its frames are kept between questions."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
@@ -118,7 +121,12 @@ def text_of(text: str, node: ast.expr) -> str:
     return text[node.col_offset : node.end_col_offset]
 
 
-@functools.lru_cache(maxsize=2)
 def links_at(problem: Problem, snapshot: Snapshot) -> tuple[Link, ...]:
-    """The frames at a snapshot, kept for the questions that follow; their arrays are read-only."""
+    """The frames at a snapshot, kept for the questions that follow unless they are large; their arrays are read-only."""
+    large = problem.numbers_in_all > _MOST_KEPT
+    return links(problem, snapshot.parameters) if large else _kept(problem, snapshot)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(problem: Problem, snapshot: Snapshot) -> tuple[Link, ...]:
     return links(problem, snapshot.parameters)
