@@ -121,7 +121,7 @@ def test_values_of_the_frame_go_into_conditions_as_digits():
     assert do(session, "break if loss < $gradient + 100")["text"] == "loss < (-94.0) + 100"
 
 
-@pytest.mark.parametrize("move", ["step", "goto 0", "run 1", "problem sphere", "reverse-step"])
+@pytest.mark.parametrize("move", ["step", "goto 0", "run 1", "problem sphere", "reverse-step", "step ;; reverse-step"])
 def test_a_move_chooses_the_loss_again(move):
     session = chained()
     do(session, "step 2", "frame 1")

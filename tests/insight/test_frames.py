@@ -216,6 +216,14 @@ def test_large_values_are_summed_up_and_the_jacobian_of_a_product_has_its_norm()
     assert weights.gradient.shape == (inner, columns)
 
 
+def test_the_jacobian_of_a_product_by_its_left_factor_has_the_norm_of_the_right_one_for_each_row():
+    right = np.random.default_rng(2).normal(size=(9, 4)).astype(np.float32)
+    here = stacked("sum((W @ X)**2)", {"W": np.ones((7, 9)).tolist()}, {"X": right.tolist()})
+    # d (W @ X)[i, j] / d W[k, l] is X[l, j] where i = k, and 0 elsewhere
+    assert here.frames[-1].local.shape == (7, 4, 7, 9)
+    assert here.frames[-1].local.norm == pytest.approx(math.sqrt(7) * np.linalg.norm(right), rel=1e-6)
+
+
 def test_grad_lists_the_same_walk_outermost_first(rosenbrock):
     terms = chain(rosenbrock, rosenbrock.parameters)
     told = {frame.expression.replace("**", " ** "): frame for frame in links(rosenbrock, rosenbrock.parameters)}
@@ -269,6 +277,17 @@ def test_where_the_paths_do_not_add_up_to_the_gradient_in_use_it_is_told_with_th
     assert here.frames[sqrt.parent].expression == "sqrt(x)"
     assert sqrt.reason.startswith("0*inf: d sqrt(x) / d x[2] is inf where x[2] = 0")
     assert f"(frame {sqrt.index}: 0*inf" in here.notes[-1]
+
+
+def test_an_infinite_slope_that_a_gradient_reaches_is_told_before_one_that_none_does():
+    here = stacked("sum(where(m > 0, sqrt(x), 0*x))", {"x": [0.0, 0.0]}, {"m": [-1.0, 1.0]})
+    (reason,) = [frame.reason for frame in here.frames if frame.mark == "not finite"]
+    assert reason == "d sqrt(x) / d x[1] is inf where x[1] = 0"
+
+
+def test_a_constant_part_that_is_not_finite_is_marked_in_the_frame_that_holds_it():
+    told = marked(stacked("sum(log(a)*x)", {"x": [1.0, 2.0]}, {"a": [1.0, -2.0]}))
+    assert told["log(a)*x"] == ("not finite", "log(a)[1] is nan: a[1] = -2")
 
 
 def test_a_gradient_in_use_that_is_another_one_is_told(monkeypatch):
