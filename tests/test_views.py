@@ -297,6 +297,7 @@ SAMPLES = {
         "log",
         "log(x)[3]",
         {"x[3]": f32(-3.2e-4)},
+        ("the rate 0.1 was 2 times the stability limit",),
         "value",
         f32(np.nan),
         36,
@@ -309,10 +310,9 @@ SAMPLES = {
         "sum(log(x))",
         4,
         10,
-        ("the rate 0.1 was 2 times the stability limit",),
     ),
     "why of a slot": Why(
-        1, "update", "slot.velocity(x)", {"grad(x)": f32(2e20)}, "update", f32(np.inf), loss="x", notes=("it overflowed",)
+        1, "update", "slot.velocity(x)", {"grad(x)": f32(2e20)}, ("it overflowed",), "update", f32(np.inf), loss="x"
     ),
     "why of nothing": Why(3, "", "", {}, notes=("all is finite", "'step 3' ended at step 3")),
     "hessian": Hessian(

@@ -66,8 +66,8 @@ def backtrace(session: Session, part: Which | None = None) -> Backtrace:
     to it. A parameter that stands at several places has a path through each, and its gradient is their sum. The sum is held
     against the gradient that the next update will use, and a difference beyond rounding is told.
 
-    Frames are marked where the gradient first vanishes (below 1e-7 of the loss), blows up (above 1e7 times the loss), or is
-    not finite, with the reason, such as a sigmoid that is saturated.
+    Frames are marked, on each way down, where the gradient first vanishes (all of it together below 1e-7 of the loss), blows
+    up (a number of it above 1e7 times the loss, and above 1e7), or is not finite, with the reason, such as a saturated sigmoid.
 
     `bt 3` shows the first three frames, `bt -3` the last three, `bt full` all that is known of each. Where an operation works
     element by element the local derivative is told by elements; otherwise it is a gradient, or a Jacobian.

@@ -27,7 +27,7 @@ def why(session: Session) -> Why:
     not finite while its inputs are. Where the loss is finite and its gradient is not, it names the derivative, such as that of
     a square root at 0; where a parameter is not, it names the slot or the update that overflowed. What led there is told, too:
     the last finite parameters, the rate, the norms of the last five updates, and whether the rate was above the stability
-    limit of the local quadratic (`help info`). Nothing is run again from the start, and we stay where we are.
+    limit of the local quadratic (`help stability`). Nothing is run again from the start, and we stay where we are.
 
     A NaN is kept by nearly all that is computed from it, so the first one is the cause (IEEE 754-2019, section 6.2). How a rate
     above the limit makes a descent grow: Y. Nesterov, "Lectures on Convex Optimization", 2018, section 1.2.

@@ -54,6 +54,7 @@ class Why:
         expression: the operation as it stands in the loss, of one element where it works by elements; for a gradient the
             derivative; for an update the slot or the parameter.
         inputs: text -> value: what it was computed of.
+        notes: the same in words, what led there, and what to look at next.
         kind: "value", "gradient" or "update", "start" where the problem begins so, "edit" where an edit made it, or "".
         output: what came out.
         last_finite: the last finite step, from which an update led there; None where there is none.
@@ -64,13 +65,13 @@ class Why:
         limit: the stability limit of the rate at the last finite step; None where there is none.
         ratio: rate over limit.
         loss: the text of the loss; `start` and `end` are the columns at which the operation stands in it.
-        notes: the same in words, and what to look at next.
     """
 
     step: int
     operation: str
     expression: str
     inputs: Mapping[str, Value]
+    notes: tuple[str, ...] = field(default=(), metadata=SAID)
     kind: str = ""
     output: Array | None = field(default=None, metadata=OPTIONAL)
     last_finite: int | None = field(default=None, metadata=OPTIONAL)
@@ -83,7 +84,6 @@ class Why:
     loss: str = ""
     start: int = 0
     end: int = 0
-    notes: tuple[str, ...] = field(default=(), metadata=SAID)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,14 +143,14 @@ def _born(debugger: Debugger, looked: _Looked) -> Why:
         found = birth(problem, after.parameters)
         if found is None:
             return _unexplained(looked, "loss", after.loss)
-        told = Why(after.step, found.operation, found.expression, _briefly(found.inputs), "value", found.output)
+        told = Why(after.step, found.operation, found.expression, _briefly(found.inputs), kind="value", output=found.output)
         return _standing(told, found.node, *_before_it(looked, found))
     slope = _slope(links(problem, after.parameters), after.gradient)
     if slope is None:
         name = next(name for name, value in after.gradient.items() if not np.isfinite(value).all())
         value = after.gradient[name]
         return _unexplained(looked, f"grad({name})", value[saying.first(~np.isfinite(value))])
-    told = Why(after.step, slope.operation, slope.expression, _briefly(slope.inputs), "gradient", slope.output)
+    told = Why(after.step, slope.operation, slope.expression, _briefly(slope.inputs), kind="gradient", output=slope.output)
     masked = ["no gradient reaches it, and 0*inf is nan in plain arithmetic"] if slope.masked else []
     return _standing(told, slope.link.node, "the loss is finite, its gradient is not", *masked)
 
@@ -175,7 +175,7 @@ def _standing(told: Why, node: ast.expr, *notes: str) -> Why:
 def _unexplained(looked: _Looked, expression: str, value: Array) -> Why:
     engine = looked.segment.recipe.engine
     note = f"{expression} is {saying.number(value)} by the {engine} engine; computed step by step every operation is finite"
-    return Why(looked.after.step, engine, expression, {}, "value", np.asarray(value), notes=(note,))
+    return Why(looked.after.step, engine, expression, {}, (note,), "value", np.asarray(value))
 
 
 def _slope(frames: Sequence[Link], gradient: Mapping[str, Array]) -> SlopeBirth | None:
@@ -210,7 +210,7 @@ def _update(debugger: Debugger, looked: _Looked, before: Snapshot) -> Why:
     told = saying.element(name, place)
     note = f"the update to step {after.step} made it, of a finite gradient"
     output = np.asarray(after.parameters[name][place])
-    return Why(after.step, "update", told, _briefly(inputs), "update", output, notes=(note,))
+    return Why(after.step, "update", told, _briefly(inputs), (note,), "update", output)
 
 
 def _used_gradient(debugger: Debugger, segment: Segment, snapshot: Snapshot, name: str) -> Array:
@@ -238,7 +238,7 @@ def _slot(debugger: Debugger, looked: _Looked, key: tuple[str, str | None], last
     if step < looked.after.step:
         notes.append(f"the loss and its gradient were finite until step {looked.after.step - 1}")
     output = np.asarray(value[place])
-    return Why(step, "update", told, _briefly(inputs), "update", output, notes=tuple(notes))
+    return Why(step, "update", told, _briefly(inputs), tuple(notes), "update", output)
 
 
 def _too_large(inputs: Mapping[str, Array], value: Array) -> Iterator[str]:

@@ -193,7 +193,7 @@ def test_why_names_the_logarithm_its_input_and_the_step():
     do(session, "continue")
     for line in ("why", "bt", "grad", "why"):  # later, after other questions, too
         told = do(session, line)
-    assert list(told)[:6] == ["type", "step", "operation", "expression", "inputs", "kind"]
+    assert list(told)[:6] == ["type", "step", "operation", "expression", "inputs", "notes"]
     assert (told["type"], told["step"], told["operation"], told["expression"]) == ("Why", step, "log", "log(x)")
     assert told["inputs"] == {"x": pytest.approx(x, rel=1e-4)}
     assert told["output"] == "NaN"
