@@ -241,7 +241,7 @@ loss of all data, which gdrepl always descends; with mini-batches the threshold 
   ...
   (gd) step 10
   step 0 → 10   10 steps
-    x     3             →  -71.90388     -74.90388
+    x     3             →  -71.90578     -74.90578
   ...
   (gd) set momentum 0.5
   ...
@@ -256,7 +256,7 @@ loss of all data, which gdrepl always descends; with mini-batches the threshold 
   ...
   (gd) hessian
   hessian at step 70: minimum, positive definite
-    gradient   ...
+    gradient  0 in norm; stationary up to 0.0001
     v1  2  x
 """
 

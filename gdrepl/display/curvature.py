@@ -30,7 +30,8 @@ def hessian(result: Hessian, style: Style) -> list[Line]:
     lines = [*prose(head, style, "bold", then="  "), *_facts(result, style)]
     if result.matrix is not None and len(result.matrix) > 1:
         lines += _matrix(result, style)
-    lines += _eigenvalues(result, style)
+    if np.isfinite(result.eigenvalues).all():
+        lines += _eigenvalues(result, style)
     for number, each in enumerate(result.escape, 1):
         name = "escape" if len(result.escape) == 1 else f"escape {number}"
         lines += prose(f"{name}: down both ways along {combination(each.coordinates)}", style, first="  ", then="    ")
@@ -125,7 +126,8 @@ def limit(result: RateLimit, style: Style) -> list[Line]:
     """How far the rate is from its limit, what that is made of, and what to try."""
     head = f"learning rate at step {result.step}: "
     if result.ratio is not None:
-        said = f"{numbers.show(result.ratio, 3)}x the limit"
+        times = round(result.ratio) if 100 <= result.ratio < 1e6 else result.ratio
+        said = f"{numbers.show(times, 3)}x the limit"
         lines = prose(f"{head}{said}: {result.verdict}", style, "bold" if result.ratio > 1 else "", then="  ")
     else:
         lines = prose(f"{head}{result.optimizer} has no limit here", style, then="  ")

@@ -11,7 +11,6 @@ import numpy as np
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
 from gdrepl.insight.products import Tick, flat, products_of, unflattened
-from gdrepl.insight.race import REST
 from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
 
 MINIMUM, MAXIMUM, SADDLE, FLAT, NOT_STATIONARY = "minimum", "maximum", "saddle", "flat", "not stationary"
@@ -21,6 +20,8 @@ MOST_VECTORS = 16
 """Numbers up to which all eigenvectors are told."""
 MOST_NAMED = 5
 """Coordinates of a direction that are told, the largest."""
+REST = 1e-4
+"""The norm of the gradient up to which a point is at rest: what it is for the futures of `whatif`, too."""
 _ROUNDINGS = 4
 _KINKED = frozenset({"abs", "relu", "max", "min", "maximum", "minimum", "clip", "where", "sign", "floor", "norm"})
 _FAR = 1e-2
@@ -108,7 +109,7 @@ def extremes(problem: Problem, parameters: Mapping[str, Array], tick: Tick = no_
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
     found = spectrum(problem, parameters, ends=1, tick=tick)
-    shapes = {name: value.shape for name, value in parameters.items()}
+    shapes = products_of(problem).shapes
     first, last = (unflattened(found.vectors[place], shapes) for place in (0, -1))
     return Extremes(found.values[[0, -1]], (first, last), found.residuals[[0, -1]])
 

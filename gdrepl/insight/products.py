@@ -12,15 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrepl.engine import backend
-from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
+
+if TYPE_CHECKING:  # the views of what comes of this need no debugger
+    from gdrepl.engine.debugger import Debugger
 
 Tick = Callable[[int], None]
 """Called before each product with the number of those made; what it raises ends the work."""
@@ -77,6 +79,10 @@ class Products:
         self._second: Any = None
         self._latest: tuple[bytes, Array] | None = None
 
+    def flat(self, parameters: Mapping[str, Array]) -> Array:
+        """Parameters, in whatever order they are named, as one vector in the problem's own order."""
+        return flat({name: parameters[name] for name in self.shapes})
+
     def gradient(self, parameters: Mapping[str, Array]) -> Array:
         """The gradient, shape (n,).
 
@@ -93,7 +99,7 @@ class Products:
         """
         if self._first is None:
             self._first = self._compiled(self._flat_gradient, 1)
-        loss, gradient = self._guarded(self._first, flat(parameters))
+        loss, gradient = self._guarded(self._first, self.flat(parameters))
         return float(loss), gradient
 
     def product(self, at: Array, vector: Array) -> Array:
@@ -113,7 +119,7 @@ class Products:
         Raises:
             ProblemError: TensorFlow cannot compute it.
         """
-        at = flat(parameters)
+        at = self.flat(parameters)
         if self._latest is not None and self._latest[0] == at.tobytes():
             return self._latest[1]
         rows = np.empty((self.numbers, self.numbers))

@@ -50,7 +50,7 @@ class Recursion:
         """
         a, c = self.w + (self.p + self.q) * eigenvalue, self.w + self.q * eigenvalue
         half = (1 + self.b) * a - 2 * self.b * c
-        inside = half**2 - (a * (1 - self.b)) ** 2
+        inside = half * half - a * a * (1 - self.b) ** 2  # products overflow to infinity, where powers raise
         if eigenvalue <= 0 or inside < 0:
             return None
         return (1 - self.b) ** 2 / (half + math.sqrt(inside))  # the smaller root, without a difference of near numbers
@@ -105,17 +105,21 @@ class Coming:
 def clipped(gradient: Mapping[str, Array], hyper: Mapping[str, object]) -> tuple[Arrays, bool]:
     """The gradient as Keras clips it (keras/src/optimizers/base_optimizer.py), and whether that changes it."""
     given = {name: np.asarray(value, np.float64) for name, value in gradient.items()}
+    with np.errstate(all="ignore"):  # an infinite gradient is clipped to NaN, as Keras does
+        cut = _cut(given, hyper)
+    return cut, any(bool(np.any(cut[name] != given[name])) for name in given)
+
+
+def _cut(given: Arrays, hyper: Mapping[str, object]) -> Arrays:
     most, whole, value = (hyper.get(name) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
     if isinstance(most, int | float):
-        cut = {name: each * min(1.0, most / (norm(each) or most)) for name, each in given.items()}
-    elif isinstance(whole, int | float):
+        return {name: each * min(1.0, most / (norm(each) or most)) for name, each in given.items()}
+    if isinstance(whole, int | float):
         factor = min(1.0, whole / (norm_of_all(given) or whole))
-        cut = {name: each * factor for name, each in given.items()}
-    elif isinstance(value, int | float):
-        cut = {name: np.clip(each, -value, value) for name, each in given.items()}
-    else:
-        return given, False
-    return cut, any(bool(np.any(cut[name] != given[name])) for name in given)
+        return {name: each * factor for name, each in given.items()}
+    if isinstance(value, int | float):
+        return {name: np.clip(each, -value, value) for name, each in given.items()}
+    return given
 
 
 def rule_of(name: str, coming: Coming) -> Rule | None:

@@ -10,21 +10,23 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
-from gdrepl.insight.products import Tick, flat, products_of
+from gdrepl.insight.products import Tick, products_of
 
 MOST_EXACT = 300
 """Numbers up to which the whole matrix is made: so many products, and a decomposition of some 50 ms."""
 ENDS = 3
 """Eigenvalues that are looked for at each end of a larger one."""
-_TOLERANCES = ((1e-8, 12), (1e-4, 6), (1.0, 2))
+_TOLERANCES = ((1e-6, 12), (1e-4, 6), (1.0, 2))
 """For Lanczos: the residual allowed, as a part of the largest eigenvalue, and the restarts that may be spent on it.
 
-Where that many do not do, less is asked for; the last takes what there is, and the residual that is shown tells. Each restart
-takes some twenty products."""
+The error of an eigenvalue goes with the square of its residual. Where so many restarts, of some twenty products each, do not
+do, less is asked for; the last takes what there is, and the residual that is shown tells."""
 _CHEAP = 10_000
 """Numbers up to which three times as many restarts are spent."""
 _BASIS = 24
-"""Vectors that Lanczos keeps."""
+"""Vectors that Lanczos keeps, fewer of those that are so large that they would fill the memory."""
+_MEMORY = 2**26
+"""Numbers that they may hold together."""
 _SAME = 1e-9
 """Eigenvalues so close, as a part of the largest, are one: any basis of their vectors is right, so one is chosen by rule."""
 _TIE = 1e-6
@@ -94,11 +96,16 @@ def spectrum(
     Raises:
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
+    with np.errstate(all="ignore"):  # what overflows is found not to be finite
+        return _spectrum(problem, parameters, scale, ends, tick)
+
+
+def _spectrum(problem: Problem, parameters: Mapping[str, Array], scale: Array | None, ends: int, tick: Tick) -> Spectrum:
     products = products_of(problem)
     if products.numbers <= MOST_EXACT:
         matrix = products.matrix(parameters, tick)
         return _exact(matrix if scale is None else matrix * scale * scale[:, None])
-    at, made = flat(parameters), 0
+    at, made = products.flat(parameters), 0
 
     def apply(vector: Array) -> Array:
         nonlocal made
@@ -116,7 +123,7 @@ def _exact(matrix: Array) -> Spectrum:
         return not_finite(size)
     largest = float(np.max(np.abs(matrix)))
     asymmetry = float(np.max(np.abs(matrix - matrix.T))) / largest if largest > 0 else 0.0
-    symmetric = (matrix + matrix.T) / 2
+    symmetric = matrix / 2 + matrix.T / 2
     values, columns = np.linalg.eigh(symmetric)
     values, vectors = values[::-1], canonical(values[::-1], columns.T[::-1])
     residuals = np.linalg.norm(vectors @ symmetric - values[:, None] * vectors, axis=1)
@@ -204,10 +211,11 @@ def _largest(apply: Apply, size: int, count: int, start: Array) -> tuple[Array, 
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     operator: Any = LinearOperator((size, size), matvec=lambda vector: apply(vector.reshape(-1)), dtype=np.float64)
+    basis = max(2 * count + 2, min(_BASIS, _MEMORY // size))
     for tolerance, restarts in _TOLERANCES:
         most = 3 * restarts if size <= _CHEAP else restarts
         try:
-            values, columns = eigsh(operator, k=count, which="LA", v0=start, ncv=_BASIS, tol=tolerance, maxiter=most)
+            values, columns = eigsh(operator, k=count, which="LA", v0=start, ncv=basis, tol=tolerance, maxiter=most)
         except ArpackNoConvergence as error:  # what settled is where the next try begins
             start = start if not error.eigenvectors.size else start / np.linalg.norm(start) + error.eigenvectors.sum(axis=1)
             continue

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Snapshot
 from gdrepl.insight.curvature import largest_coordinates
-from gdrepl.insight.products import Tick, flat, products_of
+from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, no_tick, spectrum
+
+if TYPE_CHECKING:  # the views of what comes of this need no debugger
+    from gdrepl.engine.debugger import Debugger
 
 _WELL_CONDITIONED = 10.0
 """The condition number up to which the best rate for a quadratic is far enough below the limit to be proposed."""
@@ -68,7 +72,8 @@ class RateLimit:
         if self.ratio is None:
             return ""
         if self.ratio > 1:
-            return "expect divergence along v1"
+            adapts = self.optimizer != "SGD"
+            return "expect it to grow along v1 until the denominators have" if adapts else "expect divergence along v1"
         return "it will swing along v1 for long" if self.ratio > _EDGE else "stable"
 
 
@@ -99,11 +104,11 @@ def rate_limit(debugger: Debugger, step: int | None = None, tick: Tick = no_tick
     known = rule_of(seen.spec.name, coming := _coming(seen))
     if known is None:
         return _without(seen, UNKNOWN, f"no limit is known for {seen.spec.name}: lrfind and whatif lr try rates out")
+    if not seen.snapshot.is_finite():
+        return _without(seen, known.formula, "the loss or its gradient is not finite here")
     scale = _scale(known, seen)
-    if not seen.snapshot.is_finite() or (scale is not None and not np.isfinite(scale).all()):
-        return _without(
-            seen, known.formula, "the loss, its gradient or a denominator is not finite here, or a denominator is 0"
-        )
+    if scale is not None and not np.isfinite(scale).all():
+        return _without(seen, known.formula, "a denominator of the coming update is 0 or not finite")
     found = spectrum(seen.problem, seen.snapshot.parameters, scale, ends=1, tick=tick)
     if not found.is_finite:
         return _without(seen, known.formula, "the second derivatives are not finite here")
@@ -133,7 +138,7 @@ def _scale(known: Rule, seen: _Seen) -> np.ndarray | None:
     if not known.denominators:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / np.sqrt(flat({name: known.denominators[name] for name in seen.snapshot.parameters})))
+        return np.asarray(1 / np.sqrt(products_of(seen.problem).flat(known.denominators)))
 
 
 def _without(seen: _Seen, rule: str, why: str) -> RateLimit:
@@ -145,14 +150,14 @@ def _limit(seen: _Seen, coming: Coming, known: Rule, found: Spectrum, scale: np.
     top, low = float(found.values[0]), float(found.values[-1])
     curved = found.signs()[0] > 0
     limit = known.recursion.limit(top) if curved else None
-    shapes = {name: value.shape for name, value in seen.snapshot.parameters.items()}
+    shapes = products_of(seen.problem).shapes
     vector = found.vectors[0] if scale is None else found.vectors[0] * scale
     direction = largest_coordinates(vector / np.linalg.norm(vector), shapes) if curved else {}
     suggested, reason = _suggestion(seen, known, found, limit)
     return RateLimit(
         seen.rate,
         limit,
-        None if limit is None else seen.rate / limit,
+        None if limit is None else seen.rate / limit if limit > 0 else math.inf,
         known.formula,
         seen.snapshot.step,
         seen.spec.name,
@@ -188,9 +193,9 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
 def _landing(seen: _Seen, known: Rule) -> float | None:
     """The rate with which the coming update lands at the lowest point of the quadratic along it; None where it has none."""
     products = products_of(seen.problem)
-    step = flat({name: known.step[name] for name in seen.snapshot.parameters})
+    step = products.flat(known.step)
     along = float(products.gradient(seen.snapshot.parameters) @ step)
-    curvature = float(step @ products.product(flat(seen.snapshot.parameters), step))
+    curvature = float(step @ products.product(products.flat(seen.snapshot.parameters), step))
     if not (np.isfinite(curvature) and curvature > 0 and along > 0):
         return None
     return along / curvature
@@ -224,7 +229,7 @@ def _of_denominators(seen: _Seen, coming: Coming, limit: float) -> Iterator[str]
     if "beta_1" in coming.hyper and coming.number("beta_1") ** coming.count > _EARLY:
         yield f"update {coming.count}: the correction for bias is still more than 10%, and the limit moves with it"
     if seen.spec.name != "SGD" and seen.rate > limit:
-        yield "the denominators grow with the gradient, and the limit with them: it may hover there rather than diverge"
+        yield "the denominators grow with the gradient, and the limit with them: training may hover there rather than diverge"
 
 
 def _schedule_note(seen: _Seen, limit: float | None) -> str:

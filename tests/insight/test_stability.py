@@ -12,6 +12,7 @@ from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.problem import make_problem
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
+from gdrepl.insight.curvature import hessian
 from gdrepl.insight.recursion import RULES, Recursion
 from gdrepl.insight.stability import rate_limit
 
@@ -146,8 +147,8 @@ AT_THE_START = {
 }
 
 
-def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
-    """The eigenvalues of P**-0.5 H P**-0.5, largest first, where the next update subtracts rate * weight * gradient / P."""
+def scales(debugger: Debugger, weight: float) -> np.ndarray:
+    """1/P, where the next update subtracts rate * weight * gradient / P."""
     here = debugger.snapshot()
     gradient, hyper = here.gradient["x"], debugger.spec.hyperparameters
     if (most := hyper["clipnorm"]) is not None:
@@ -155,7 +156,12 @@ def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
     debugger.run(int(hyper["gradient_accumulation_steps"] or 1))
     moved = here.parameters["x"] - debugger.snapshot().parameters["x"]
     debugger.goto(here.step)
-    scale = np.sqrt(moved / (float(here.learning_rate) * weight * gradient))
+    return moved / (float(here.learning_rate) * weight * gradient)
+
+
+def seen_by(debugger: Debugger, weight: float) -> np.ndarray:
+    """The eigenvalues of P**-0.5 H P**-0.5, largest first."""
+    scale = np.sqrt(scales(debugger, weight))
     return np.linalg.eigvalsh(scale[:, None] * H * scale)[::-1]
 
 
@@ -167,6 +173,13 @@ def test_the_denominators_are_those_of_the_coming_update(name):
         assert found.eigenvalue == pytest.approx(wanted[0], rel=1e-5)
         assert found.lowest == pytest.approx(wanted[-1], rel=1e-5)
         debugger.run(3)
+
+
+def test_the_direction_is_the_one_that_an_update_multiplies_by_the_eigenvalue():
+    debugger = begun(FAR, "rmsprop", {}, 0.05)
+    found = rate_limit(debugger)
+    v = np.array([found.direction.get(f"x[{place}]", 0.0) for place in range(3)])
+    np.testing.assert_allclose(scales(debugger, 1.0) * (H @ v), found.eigenvalue * v, atol=0.02 * found.eigenvalue)
 
 
 @pytest.mark.parametrize("name", AT_THE_START)
@@ -257,6 +270,7 @@ def test_a_schedule_is_told_with_the_rates_to_come():
 def test_beyond_the_limit_adaptive_denominators_are_told_to_grow():
     found = rate_limit(begun(FAR, "rmsprop", {}, 100.0))
     assert found.ratio > 1
+    assert "until the denominators" in found.verdict
     assert any("hover" in note for note in found.notes)
 
 
@@ -287,7 +301,16 @@ def test_a_denominator_of_zero_is_no_error():
     problem = make_problem("x**2 + 0*y", {"x": 1.0, "y": 1.0})
     found = rate_limit(begun(problem, "adam", {"epsilon": 0.0}))
     assert found.limit is None
-    assert "denominator is 0" in found.notes[0]
+    assert "denominator of the coming update is 0" in found.notes[0]
+
+
+@pytest.mark.parametrize(("optimizer", "hyper"), [("sgd", {}), ("sgd", {"momentum": 0.9}), ("adam", {"clipnorm": 1.0})])
+def test_numbers_that_overflow_are_no_error(optimizer, hyper):
+    for loss in ("1e300*x**2 + y**2", "8e307*x**2 + y**2", "1e160*x**2 + y*y", "1e-320*x**2", "exp(800*x)", "1/(x - 2)"):
+        problem = make_problem(loss, {"x": 2.0, "y": 1.0}, dtype="float64")
+        found = rate_limit(begun(problem, optimizer, hyper))
+        assert found.limit is None or found.ratio >= 0
+        hessian(problem, problem.parameters)
 
 
 def test_a_large_problem_has_its_limit_by_lanczos():
