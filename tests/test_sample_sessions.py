@@ -332,6 +332,27 @@ def test_every_recorded_number_is_finite_or_says_what_it_is():
     assert math.isnan(float(str(printed("divergence")["loss"])))
 
 
+def test_the_chain_is_walked_down_and_the_logarithm_below_0_is_found_and_cured():
+    # 10 x - log(x) + (y - x)**2 from (3, -1) by plain descent of rate 0.04, in float64
+    path = [(3.0, -1.0)]
+    while path[-1][0] > 0:
+        x, y = path[-1]
+        path.append((x - 0.04 * (10 - 1 / x - 2 * (y - x)), y - 0.04 * 2 * (y - x)))
+    told = dict(commands("chain"))
+    paths = [frame["gradient"] for frame in told["backtrace"]["frames"] if frame["expression"] == "x"]
+    assert paths == pytest.approx([10, -1 / 3, 8], rel=1e-6)
+    found = next(result for line, result in commands("chain") if line == "why")
+    assert (found["step"], found["operation"], found["expression"]) == (len(path) - 1, "log", "log(x)")
+    assert found["inputs"]["x"] == pytest.approx(path[-1][0], rel=1e-4)
+    wanted = np.linalg.norm(np.diff(np.array(path), axis=0), axis=1)[-5:]
+    assert found["updates"] == pytest.approx(wanted, rel=1e-4)
+    # the second derivatives are [[1/x**2 + 2, -2], [-2, 2]]
+    x = path[-2][0]
+    highest = np.linalg.eigvalsh([[1 / x**2 + 2, -2], [-2, 2]])[-1]
+    assert found["limit"] == pytest.approx(2 / highest, rel=1e-4)
+    assert runs("chain")[-1]["point"]["parameters"]["x"] == pytest.approx(0.0975, abs=1e-3)
+
+
 def test_the_curvature_of_a_double_well_is_that_of_its_formula_at_the_saddle_and_in_the_well():
     hessians = [result for _, result in commands("curvature") if result["type"] == "Hessian"]
     assert [result["kind"] for result in hessians] == ["saddle", "minimum"]

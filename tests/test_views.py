@@ -66,6 +66,7 @@ from gdrepl.display.text import safe
 from gdrepl.display.views import VIEWS, Style, make_console, render, render_error
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
+from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.explain import Explained
@@ -75,6 +76,8 @@ from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.sheet import UpdateTerm
 from gdrepl.insight.slicing import Along, Sliced
 from gdrepl.insight.stability import RateLimit
+from gdrepl.insight.summary import Summary
+from gdrepl.insight.why import Why
 
 PLAIN = Style(color=False)
 WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)
@@ -221,6 +224,17 @@ PLANE = Sliced(
     ("410 of 1681 losses are not finite: gaps",),
 )
 
+SUMMED = "sum(W @ x) + 0.5*x[0]"
+MANY_NUMBERS = Summary((40, 5), 123.456789, -3.0, 4.0, 2)
+FRAMES = (
+    StackFrame(0, SUMMED, f32(9.5), None, f32(1), None, 0, 1, None, 0, 21),
+    StackFrame(1, "sum(W @ x)", f32(9), f32(1), f32(1), 0, 1, 1, None, 0, 10),
+    StackFrame(2, "W @ x", MANY_NUMBERS, Summary((40, 5), None), MANY_NUMBERS, 1, 2, 1, None, 4, 9),
+    StackFrame(
+        3, "x", f32([1, 2]), Summary((40, 5, 2), 12.5), f32([5.5, 2]), 2, 3, 2, f32([6, 2]), 8, 9, "vanishes", "relu off"
+    ),
+    StackFrame(4, "0.5*x[0]", f32(0.5), f32(1), f32(1), 0, 1, 1, None, 13, 21, "not finite", "0*inf: it is nan"),
+)
 SAMPLES = {
     "explained": explained(),
     "explained with rounding": explained(tolerance_ulps=4e9),
@@ -337,6 +351,56 @@ SAMPLES = {
         f32(9),
         f32(0.1),
     ),
+    "backtrace": Backtrace(
+        FRAMES, 3, SUMMED, 5, {"x": f32([6, 2])}, False, 2, notes=("x is used 2 times", "more than rounding")
+    ),
+    "backtrace in full": Backtrace(FRAMES, 3, SUMMED, 5, {"x": f32([6, 2])}, True, 0, full=True),
+    "backtrace of many": Backtrace(
+        tuple(
+            StackFrame(k, "sin(" * (60 - k) + "x" + ")" * (60 - k), f32(0.5), f32(0.9), f32(0.1), k - 1, k, 1, None, 0, 9)
+            for k in range(1, 61)
+        ),
+        3,
+        "sin(" * 60 + "x" + ")" * 60,
+        61,
+        {"x": f32(1)},
+        True,
+        55,
+    ),
+    "frame": Frame(
+        *(getattr(FRAMES[3], name) for name in FRAMES[3].__slots__),
+        step=3,
+        loss=SUMMED,
+        count=5,
+        parent_expression="sum(W @ x)",
+        parent_gradient=f32(1),
+    ),
+    "frame of the loss": Frame(0, "x", f32(3), None, f32(1), None, 0, 1, None, 0, 1, step=3, loss="x", count=1),
+    "listing": Listing(SUMMED, 3, "W @ x", 4, 9, 3),
+    "listing of a long loss": Listing("+".join(["x*x"] * 400), 3, "x*x", 1200, 1203, 3),
+    "why": Why(
+        37,
+        "log",
+        "log(x)[3]",
+        {"x[3]": f32(-3.2e-4)},
+        ("the rate 0.1 was 2 times the stability limit",),
+        "value",
+        f32(np.nan),
+        36,
+        {"x": f32([1, 2]), "W": Summary((40, 5), 2.5, -1.0, 1.0, 3)},
+        f32(0.1),
+        (0.1, 0.2),
+        2.0,
+        0.05,
+        2.0,
+        "sum(log(x))",
+        4,
+        10,
+    ),
+    "why of a slot": Why(
+        1, "update", "slot.velocity(x)", {"grad(x)": f32(2e20)}, ("it overflowed",), "update", f32(np.inf), loss="x"
+    ),
+    "why of nothing": Why(3, "", "", {}, notes=("all is finite", "'step 3' ended at step 3")),
     "hessian": Hessian(
         np.array([9.5, -2.0]),
         4.75,
@@ -1149,3 +1213,69 @@ def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
     assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
     assert ["try", "set lr 0.5", "half of the limit"] in shown
     assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]
+
+
+# --- the chain rule -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stack_is_a_row_for_each_frame_indented_by_its_depth_with_marks_and_notes_below():
+    text = drawn(SAMPLES["backtrace"])
+    assert fields(text) == [
+        ["step 3, 5 frames from the loss to its parameters"],
+        ["value", "d parent/d it", "d loss/d it"],
+        ["0", "sum(W @ x) + 0.5*x[0]", "9.5", "1"],
+        ["1", "sum(W @ x)", "9", "1", "1"],
+        [">2", "W @ x", "2 not finite", "(40, 5)", "2 not finite"],
+        ["3", "x", "[1 2]", "norm 12.5", "[5.5 2]"],
+        ["4", "0.5*x[0]", "0.5", "1", "1"],
+        ["#3 vanishes: relu off"],
+        ["#4 not finite: 0*inf: it is nan"],
+        ["x is used 2 times"],
+        ["more than rounding"],
+    ]
+    rows = text.splitlines()[2:7]
+    assert [row.index(name) - 4 for row, name in zip(rows, ("sum", "sum", "W @", "x", "0.5"))] == [0, 1, 2, 3, 1]
+
+
+def test_a_stack_of_many_frames_is_one_screen_with_the_one_in_force():
+    lines = drawn(SAMPLES["backtrace of many"]).splitlines()
+    assert len(lines) <= 22
+    assert any(line.startswith(">55") for line in lines)
+    assert "of 60 frames; bt full shows all" in lines[-1]
+
+
+def test_a_narrow_stack_keeps_what_the_gradient_is():
+    assert "d parent/d it" not in drawn(SAMPLES["backtrace"], Style(40, 24, False))
+    assert "d loss/d it" in drawn(SAMPLES["backtrace"], Style(40, 24, False))
+
+
+def test_a_frame_shows_the_product_that_it_is_and_its_place():
+    shown = fields(drawn(SAMPLES["frame"]))
+    assert shown[:5] == [
+        ["#3", "x = [1 2]"],
+        ["d parent/d it (#2)", "(40, 5, 2) norm 12.5", "of sum(W @ x)"],
+        ["d loss/d it", "[5.5 2]"],
+        ["by all 2 paths", "[6 2]"],
+        ["#3 vanishes: relu off"],
+    ]
+    assert drawn(SAMPLES["frame"]).splitlines()[-1] == " " * 10 + "^"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_the_mark_of_a_long_loss_stands_under_its_part(width):
+    lines = drawn(SAMPLES["listing of a long loss"], Style(width, 24, False)).splitlines()
+    assert len(lines) <= 22
+    marked = [place for place, line in enumerate(lines) if line.strip("^ ") == ""]
+    under = [text for place in marked for text, mark in zip(lines[place - 1], lines[place]) if mark == "^"]
+    assert "".join(under) == "x*x"
+
+
+def test_why_names_the_operation_its_inputs_and_the_last_finite_point():
+    assert fields(drawn(SAMPLES["why"])) == [
+        ["step 37: log(x)[3] is nan"],
+        ["of x[3] = -0.00032"],
+        ["sum(log(x))"],
+        ["^^^^^^"],
+        ["the rate 0.1 was 2 times the stability limit"],
+        ["step 36, the last finite: x [1 2], W (40, 5) 3 not finite norm 2.5, lr 0.1"],
+    ]

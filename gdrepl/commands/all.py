@@ -10,6 +10,7 @@ from gdrepl.commands import (
     editing,
     explaining,
     files,
+    frames,
     helping,
     plotting,
     printing,
@@ -21,6 +22,7 @@ from gdrepl.commands import (
     stopping,
     visiting,
     whatif,
+    why,
 )
 from gdrepl.commands.registry import registry
 
@@ -34,6 +36,7 @@ __all__ = [
     "editing",
     "explaining",
     "files",
+    "frames",
     "helping",
     "plotting",
     "printing",
@@ -46,4 +49,5 @@ __all__ = [
     "stopping",
     "visiting",
     "whatif",
+    "why",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -20,6 +21,8 @@ from gdrepl.errors import CommandError, ConfirmationNeeded, GdreplError, did_you
 
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
+
+_ASSIGNS = re.compile(r"\w+\s*=(?!=)")
 
 MAX_SOURCE_DEPTH = 10
 MOST_MOVES = 10_000
@@ -94,8 +97,8 @@ class Executor:
             yield from self._ask_first(error, text, place)
             return
         except GdreplError as error:
-            if not error.hint:  # w = normal(2) is read as whatis
-                error.hint = assigned(text, self._session.complete_names(), self._settable())
+            if not error.hint or _ASSIGNS.match(text):  # w = normal(2) is read as backtrace
+                error.hint = assigned(text, self._session.complete_names(), self._settable()) or error.hint
             yield Outcome(text, error=error)
             return
         if isinstance(result, Script):

@@ -30,6 +30,7 @@ At a point (not inside a loss) these mean something too:
   pi, e                    constants
   $1, $, $$, $name         what print has shown: the first value, the last, the one before; what set $name = E keeps.
                            Stops, displays and losses hold its digits
+  $value, $local, $gradient  of the frame in force (help frame)
 
 The functions, of which `help functions` and help NAME tell more:
 {", ".join(FUNCTIONS)}"""

@@ -1,4 +1,4 @@
-"""Convenience values, as gdb has them: $1, $, $$, $$3, $name and $bpnum."""
+"""Convenience values, as gdb has them: $1, $, $$, $$3, $name and $bpnum; and what the frame in force gives: $value."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gdrepl.commands.framing import FRAME_VALUES, frame_value
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, ExpressionError, did_you_mean
 from gdrepl.expression import MAX_LENGTH, Expression, parse
@@ -128,6 +129,8 @@ def look_up(session: Session, token: str) -> Array:
         return np.asarray(number, np.int64)
     if name is not None and name[1] in kept.named:
         return kept.named[name[1]]
+    if name is not None and name[1] in FRAME_VALUES:
+        return frame_value(session, name[1])
     known = [f"${each}" for each in kept.named]
     hint = did_you_mean(token, known) or f"set {token[:40]} = EXPRESSION sets it, info values lists them"
     raise CommandError(f"{token[:40]} has no value", hint)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.commands.results import Phased
-from gdrepl.display import curvature, explained, phases, rate_range, slices
+from gdrepl.display import curvature, explained, frames, phases, rate_range, slices, why
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
+from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.slicing import Sliced
 from gdrepl.insight.stability import RateLimit
+from gdrepl.insight.why import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     Explained: explained.explained,
     LearningRateRange: rate_range.rate_range_lines,
     Sliced: slices.sliced,
+    backtrace.Backtrace: frames.backtrace,
+    backtrace.Frame: frames.frame,
+    backtrace.Listing: frames.listing,
+    Why: why.why,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.expression import evaluate
+from gdrepl.expression.functions import STATIC
 
 MOST_TERMS = 12
 
@@ -29,8 +30,24 @@ class Term:
     adjoint: Array
 
 
-def chain(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Term, ...]:
-    """The sub-expressions of the loss that depend on a parameter, outermost first; at most 12, without the loss itself."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """One place of the loss where a number that depends on a parameter stands: a sub-expression, or a parameter's name.
+
+    Attributes:
+        node: of the loss' tree; the same text at two places is two nodes.
+        value: its value at the point.
+        adjoint: d loss / d value by the paths through this very place, shaped like value, by `tf.GradientTape`; 0 where no path
+            leads to it, as inside a condition.
+    """
+
+    node: ast.expr
+    value: Array
+    adjoint: Array
+
+
+def observed(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Observed, ...]:
+    """Every place of the loss that depends on a parameter, in the order in which they are computed: the loss is the last."""
     import tensorflow as tf
 
     seen: list[tuple[ast.expr, Any]] = []
@@ -39,19 +56,45 @@ def chain(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Term, ...]
         tape.watch(list(tensors.values()))
 
         def observe(node: ast.expr, tensor: Any) -> Any:
-            if tensor.dtype.is_floating and _depends(node, parameters) and not isinstance(node, ast.Name):
-                tape.watch(tensor)
-                seen.append((node, tensor))
-            return tensor
+            if not tensor.dtype.is_floating or not depends(node, parameters):
+                return tensor
+            here = tf.identity(tensor)  # so that each use of a parameter has a gradient of its own
+            tape.watch(here)
+            seen.append((node, here))
+            return here
 
         loss = evaluate(problem.loss, {**problem.tensors(), **tensors}, problem.dtype, observe)
-    inner = [(node, tensor) for node, tensor in reversed(seen) if node is not problem.loss.tree][:MOST_TERMS]
-    adjoints = tape.gradient(loss, [tensor for _, tensor in inner], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    adjoints = tape.gradient(loss, [tensor for _, tensor in seen], unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return tuple(
-        Term(ast.unparse(node), frozen(tensor.numpy()), frozen(adjoint.numpy()))
-        for (node, tensor), adjoint in zip(inner, adjoints)
+        Observed(node, frozen(tensor.numpy()), frozen(adjoint.numpy())) for (node, tensor), adjoint in zip(seen, adjoints)
     )
 
 
-def _depends(node: ast.expr, parameters: Mapping[str, Array]) -> bool:
+def chain(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Term, ...]:
+    """The sub-expressions of the loss that depend on a parameter, outermost first; at most 12, without the loss itself."""
+    places = reversed(observed(problem, parameters))
+    inner = [each for each in places if each.node is not problem.loss.tree and not isinstance(each.node, ast.Name)]
+    return tuple(Term(ast.unparse(each.node), each.value, each.adjoint) for each in inner[:MOST_TERMS])
+
+
+def depends(node: ast.expr, parameters: Collection[str]) -> bool:
+    """Whether a parameter is named in a sub-expression."""
     return any(isinstance(child, ast.Name) and child.id in parameters for child in ast.walk(node))
+
+
+def operands(node: ast.expr) -> tuple[ast.expr, ...]:
+    """The sub-expressions that a node is computed of and may pass a gradient to: no conditions, and nothing read as a shape."""
+    match node:
+        case ast.BinOp(left=left, right=right):
+            return (left, right)
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            return (operand,)
+        case ast.List(elts=elements):
+            return tuple(elements)
+        case ast.Subscript(value=value):
+            return (value,)
+        case ast.Call(func=ast.Name(id="where"), args=[_, first, second]):
+            return (first, second)
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name not in STATIC:
+            return tuple(arguments)
+    return ()

@@ -60,7 +60,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Path]:
 
 LAST = ("delete", "undisplay")
 """Their examples take away what others stand on."""
-BEFORE = {"finish": "stepi 2"}
+BEFORE = {"finish": "stepi 2", "up": "frame 1"}
 """What the examples of these go on from."""
 
 

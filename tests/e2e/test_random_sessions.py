@@ -76,6 +76,7 @@ QUESTIONS = (
         "info break",
     ),
     *("print x", "print a", "print w", "print [x,y]", "grad", "history", "info optimizer", "step 3 ;; nope ;; step"),
+    *("backtrace", "frame {n}", "frame 1 ;; down", "up", "list", "print $gradient", "set $value = {v}", "why"),
 )
 
 

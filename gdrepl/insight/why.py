@@ -1,0 +1,312 @@
+"""Where a value that is not finite was born: the step, the operation and its inputs, and what led there."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.segment import Segment
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm_of_all
+from gdrepl.insight import saying
+from gdrepl.insight.born import Birth, SlopeBirth, birth, inputs_at, slope_birth
+from gdrepl.insight.frames import Link, links
+from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed, slots_at
+from gdrepl.insight.summary import Value, brief
+
+LOOKED_BACK = 5
+"""How many updates are told of."""
+_GROWING = 1.05
+
+
+class RateLimited(Protocol):
+    """What is asked of the stability limit of a learning rate: the limit and rate over limit, None where there is none."""
+
+    @property
+    def limit(self) -> float | None:
+        """The rate beyond which the local quadratic model diverges."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Rate over limit."""
+
+    @property
+    def rule(self) -> str:
+        """The formula of the limit."""
+
+
+LimitAt = Callable[[Debugger, int], RateLimited | None]
+"""The stability limit at a step of the branch in force; None where nobody knows one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Why:
+    """Where the first value that is not finite came from.
+
+    Attributes:
+        step: the first step that is not finite, or at which a slot of the optimizer is not; where we stand, when every step is.
+        operation: what made it of finite inputs: a function or sign of the loss, or "update"; empty where every step is finite.
+        expression: the operation as it stands in the loss, of one element where it works by elements; for a gradient the
+            derivative; for an update the slot or the parameter.
+        inputs: text -> value: what it was computed of.
+        notes: the same in words, what led there, and what to look at next.
+        kind: "value", "gradient" or "update", "start" where the problem begins so, "edit" where an edit made it, or "".
+        output: what came out.
+        last_finite: the last finite step, from which an update led there; None where there is none.
+        parameters: at the last finite step.
+        learning_rate: of the update from there.
+        updates: the norms of the last five updates that were finite, oldest first.
+        growth: by how much each of them was larger than the one before, as a geometric mean; None where that says nothing.
+        limit: the stability limit of the rate at the last finite step; None where there is none.
+        ratio: rate over limit.
+        loss: the text of the loss; `start` and `end` are the columns at which the operation stands in it.
+    """
+
+    step: int
+    operation: str
+    expression: str
+    inputs: Mapping[str, Value]
+    notes: tuple[str, ...] = field(default=(), metadata=SAID)
+    kind: str = ""
+    output: Array | None = field(default=None, metadata=OPTIONAL)
+    last_finite: int | None = field(default=None, metadata=OPTIONAL)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    learning_rate: Array | None = field(default=None, metadata=OPTIONAL)
+    updates: tuple[float, ...] = ()
+    growth: float | None = field(default=None, metadata=OPTIONAL)
+    limit: float | None = field(default=None, metadata=OPTIONAL)
+    ratio: float | None = field(default=None, metadata=OPTIONAL)
+    loss: str = ""
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """The points around the first that is not finite.
+
+    Attributes:
+        segment: what was running.
+        before: the last finite point, on the way to it; None where there is none.
+        after: the first that is not.
+        edited: the command that changed something at this very step; empty where none did.
+    """
+
+    segment: Segment
+    before: Snapshot | None
+    after: Snapshot
+    edited: str
+
+
+def why(debugger: Debugger, limit_at: LimitAt) -> Why | None:
+    """Where the first value that is not finite was born, as `first_not_finite` finds it; None where all are finite.
+
+    Nothing is run again from the start: the points around it are read from the timeline.
+    """
+    step = first_not_finite(debugger)
+    if step is None:
+        return None
+    looked = _look(debugger, step)
+    born = _born(debugger, looked)
+    return _with_the_way(debugger, looked, born, limit_at)
+
+
+def _look(debugger: Debugger, step: int) -> _Looked:
+    branch = debugger.branch
+    index = debugger.position.index if step == debugger.step else branch.index_of(step)
+    stretch = branch.stretches[index]
+    after = debugger.snapshot_at(step)
+    segment = stretch.segment
+    if segment.start.step == step and index > 0:
+        arrived = debugger.past.reach(branch.stretches[index - 1].segment, step)
+        if arrived.is_finite():
+            return _Looked(segment, None, after, segment.label)
+        segment, after = branch.stretches[index - 1].segment, arrived
+    before = debugger.snapshot_at(step - 1) if step > branch.start else None
+    return _Looked(segment, before, after, "")
+
+
+# --- what was not finite first ------------------------------------------------------------------------------------------
+
+
+def _born(debugger: Debugger, looked: _Looked) -> Why:
+    """The operation, of the update that led there, of the loss, or of its gradient."""
+    after, problem = looked.after, looked.segment.recipe.problem
+    if any(not np.isfinite(value).all() for value in after.parameters.values()) and looked.before is not None:
+        return _update(debugger, looked, looked.before)
+    if not np.isfinite(after.loss):
+        found = birth(problem, after.parameters)
+        if found is None:
+            return _unexplained(looked, "loss", after.loss)
+        told = Why(after.step, found.operation, found.expression, _briefly(found.inputs), kind="value", output=found.output)
+        return _standing(told, found.node, *_before_it(looked, found))
+    slope = _slope(links(problem, after.parameters), after.gradient)
+    if slope is None:
+        name = next(name for name, value in after.gradient.items() if not np.isfinite(value).all())
+        value = after.gradient[name]
+        return _unexplained(looked, f"grad({name})", value[saying.first(~np.isfinite(value))])
+    told = Why(after.step, slope.operation, slope.expression, _briefly(slope.inputs), kind="gradient", output=slope.output)
+    masked = ["no gradient reaches it, and 0*inf is nan in plain arithmetic"] if slope.masked else []
+    return _standing(told, slope.link.node, "the loss is finite, its gradient is not", *masked)
+
+
+def _before_it(looked: _Looked, born: Birth) -> Iterator[str]:
+    """What the inputs were one step earlier."""
+    if looked.before is not None:
+        inputs = inputs_at(looked.segment.recipe.problem, born, looked.before.parameters)
+        given = ", ".join(f"{name} was {saying.array(value)}" for name, value in inputs.items())
+        if given:
+            yield f"at step {looked.before.step} {given}"
+
+
+def _briefly(values: Mapping[str, Array]) -> dict[str, Value]:
+    return {name: brief(value) for name, value in values.items()}
+
+
+def _standing(told: Why, node: ast.expr, *notes: str) -> Why:
+    return replace(told, start=node.col_offset, end=node.end_col_offset or 0, notes=notes)
+
+
+def _unexplained(looked: _Looked, expression: str, value: Array) -> Why:
+    engine = looked.segment.recipe.engine
+    note = f"{expression} is {saying.number(value)} by the {engine} engine; computed step by step every operation is finite"
+    return Why(looked.after.step, engine, expression, {}, (note,), "value", np.asarray(value))
+
+
+def _slope(frames: Sequence[Link], gradient: Mapping[str, Array]) -> SlopeBirth | None:
+    """The derivative that is not finite: one that leads to a parameter whose gradient is not, and of the same element."""
+    bad = {name: ~np.isfinite(value) for name, value in gradient.items() if not np.isfinite(value).all()}
+    found = [slope_birth(link, frames[link.parent]) for link in frames if link.parent is not None]
+    born = [each for each in found if each is not None]
+
+    def rank(each: SlopeBirth) -> tuple[bool, bool, bool]:
+        names = {child.id for child in ast.walk(each.link.node) if isinstance(child, ast.Name)} & set(bad)
+        hit = each.link.expression in bad and bool(bad[each.link.expression][each.place])
+        return not names, each.masked, not hit
+
+    return min(born, key=rank, default=None)
+
+
+def _update(debugger: Debugger, looked: _Looked, before: Snapshot) -> Why:
+    """The update that made a parameter not finite of a finite gradient: a slot that overflowed first, or the step itself."""
+    after = looked.after
+    name = next(name for name, value in after.parameters.items() if not np.isfinite(value).all())
+    place = saying.first(~np.isfinite(after.parameters[name]))
+    slots, later = slots_at(debugger, before.step), slots_at(debugger, after.step)
+    gradient = _used_gradient(debugger, looked.segment, before, name)
+    inputs = {
+        saying.element(name, place): np.asarray(before.parameters[name][place]),
+        saying.element(f"grad({name})", place): np.asarray(gradient[place]),
+        "lr": before.learning_rate,
+    }
+    bad = [key for key in (bad_slots(slots) or bad_slots(later)) if key[1] in (name, None)]
+    if bad:
+        return _slot(debugger, looked, bad[0], before.step if bad[0] in bad_slots(slots) else after.step)
+    told = saying.element(name, place)
+    note = f"the update to step {after.step} made it, of a finite gradient"
+    output = np.asarray(after.parameters[name][place])
+    return Why(after.step, "update", told, _briefly(inputs), (note,), "update", output)
+
+
+def _used_gradient(debugger: Debugger, segment: Segment, snapshot: Snapshot, name: str) -> Array:
+    """The gradient that the update from a snapshot uses."""
+    return debugger.past.used_gradient(segment, snapshot)[name]
+
+
+def _slot(debugger: Debugger, looked: _Looked, key: tuple[str, str | None], last: int) -> Why:
+    """A slot that overflowed, at a step up to `last`."""
+    slot, name = key
+    step = slot_overflowed(debugger, key, last)
+    value = slots_at(debugger, step)[key]
+    place = saying.first(~np.isfinite(value))
+    expression = f"slot.{slot}({name})" if name is not None else f"slot.{slot}"
+    told = saying.element(expression, place)
+    inputs: dict[str, Array] = {}
+    if step > debugger.branch.start:
+        earlier = debugger.snapshot_at(step - 1)
+        inputs[told] = np.asarray(slots_at(debugger, step - 1)[key][place])
+        if name is not None and earlier.gradient[name].shape == value.shape:
+            used = _used_gradient(debugger, looked.segment, earlier, name)
+            inputs[saying.element(f"grad({name})", place)] = np.asarray(used[place])
+        inputs["lr"] = earlier.learning_rate
+    notes = [f"the update to step {step} made it", *_too_large(inputs, value)]
+    if step < looked.after.step:
+        notes.append(f"the loss and its gradient were finite until step {looked.after.step - 1}")
+    output = np.asarray(value[place])
+    return Why(step, "update", told, _briefly(inputs), tuple(notes), "update", output)
+
+
+def _too_large(inputs: Mapping[str, Array], value: Array) -> Iterator[str]:
+    """Whether it is the square of a gradient that does not fit into the dtype."""
+    largest = float(np.finfo(value.dtype).max)
+    for text, number in inputs.items():
+        if text.startswith("grad(") and np.isfinite(number) and abs(float(number)) > largest**0.5:
+            yield f"the square of {text} is beyond the largest {value.dtype}, {saying.number(largest)}: set dtype float64"
+
+
+# --- what led there -----------------------------------------------------------------------------------------------------
+
+
+def _with_the_way(debugger: Debugger, looked: _Looked, told: Why, limit_at: LimitAt) -> Why:
+    loss = looked.segment.recipe.problem.loss.text
+    if looked.edited:
+        note = f"'{looked.edited}' at step {told.step} made it so; before it the point was finite"
+        return replace(told, kind="edit", loss=loss, notes=(*told.notes, note))
+    before = looked.before
+    if before is None:
+        return replace(told, kind="start", loss=loss, notes=(*told.notes, "it is so from the start: no update led there"))
+    norms = tuple(_norms(debugger, looked.after))
+    told = replace(
+        told,
+        loss=loss,
+        last_finite=before.step,
+        parameters=_briefly(before.parameters),
+        learning_rate=before.learning_rate,
+        updates=norms,
+        growth=_growth(norms),
+    )
+    told = _with_limit(debugger, told, limit_at)
+    return replace(told, notes=(*told.notes, *_way(told)))
+
+
+def _norms(debugger: Debugger, after: Snapshot) -> Iterator[float]:
+    """The norms of the updates that led to a point, the last five, as far as they are finite."""
+    first = max(debugger.branch.start, after.step - LOOKED_BACK)
+    points = [debugger.snapshot_at(step).parameters for step in range(first, after.step)] + [after.parameters]
+    for one, other in itertools.pairwise(points):
+        with np.errstate(all="ignore"):
+            size = norm_of_all({name: other[name].astype(np.float64) - value for name, value in one.items()})
+        if np.isfinite(size):
+            yield size
+
+
+def _growth(norms: Sequence[float]) -> float | None:
+    if len(norms) < 2 or not norms[0] or not norms[-1]:
+        return None
+    return float(np.exp((np.log(norms[-1]) - np.log(norms[0])) / (len(norms) - 1)))
+
+
+def _with_limit(debugger: Debugger, told: Why, limit_at: LimitAt) -> Why:
+    assert told.last_finite is not None
+    found = limit_at(debugger, told.last_finite)
+    if found is None or found.limit is None or found.ratio is None:
+        return told
+    rate, limit = saying.number(told.learning_rate), saying.number(found.limit)
+    over = f"the rate {rate} was {found.ratio:.3g} times the stability limit {limit} at step {told.last_finite} ({found.rule})"
+    means = "such a descent diverges" if found.ratio > 1 else "the rate alone does not explain it"
+    return replace(told, limit=found.limit, ratio=found.ratio, notes=(*told.notes, f"{over}: {means}"))
+
+
+def _way(told: Why) -> Iterator[str]:
+    """The way there, and what to do next, in words."""
+    if told.updates:
+        norms = ", ".join(f"{size:.3g}" for size in told.updates)
+        many = len(told.updates) > 1
+        grew = f": each {told.growth:.3g} times the one before" if told.growth is not None and told.growth > _GROWING else ""
+        yield f"the last {f'{len(told.updates)} updates' if many else 'update'} had the norm{'s' if many else ''} {norms}{grew}"
+    yield f"goto {told.last_finite} goes to the last finite step: bt and info lr look around there, whatif lr tries other rates"
