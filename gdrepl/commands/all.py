@@ -3,6 +3,7 @@
 from gdrepl.commands import (
     asking,
     branching,
+    checking,
     defining,
     differing,
     displaying,
@@ -22,6 +23,7 @@ from gdrepl.commands.registry import registry
 __all__ = [
     "asking",
     "branching",
+    "checking",
     "defining",
     "differing",
     "displaying",
