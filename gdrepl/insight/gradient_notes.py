@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gdrepl.insight.gradient_check import Gradients, Judged, Names
 
 _NAMED = 3
+_NOTHING = 1e-14  # of the largest slope: what is less is rounding, and nobody misses it
 _COARSE = 0.01
 """The part of a gradient from which it is told that rounding takes it."""
 
@@ -87,7 +88,7 @@ def _hard_to_tell(debugger: Debugger, names: Names, judged: Judged, gradients: G
         row = int(np.argmax(np.where(coarse, apart, -1.0)))
         place, dtype = judged.places[row], debugger.problem.dtype
         yield f"rounding of {dtype} makes d loss/d {names.of(place)} {own[row]:.6g}; in float64 it is {wide[row]:.6g}"
-    lost = compared & ~coarse & (judged.tolerance > np.abs(wide)) & (wide != 0) & (judged.tolerance > 1e-6 * largest)
+    lost = compared & ~coarse & (judged.tolerance > np.abs(wide)) & (np.abs(wide) > _NOTHING * largest)
     if lost.any():
         yield f"beside the loss the slope at {_listed(names, judged.places[lost])} is lost in rounding: anything would agree"
 

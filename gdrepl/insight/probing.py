@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from gdrepl.engine import backend
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
-from gdrepl.errors import CommandError, GdreplError
+from gdrepl.errors import CommandError
 from gdrepl.insight.differences import Numbers, Values, steps_of
 
 WIDE = "float64"
@@ -30,22 +30,18 @@ def widened(problem: Problem) -> Problem:
     """The same loss in float64, of the same constants; the problem itself where its loss takes no other dtype than its own."""
     if problem.dtype == WIDE:
         return problem
-    tables = (problem.parameters, problem.constants)
-    parameters, constants = ({name: frozen(value.astype(WIDE)) for name, value in table.items()} for table in tables)
-    wide = replace(problem, parameters=parameters, constants=constants, dtype=WIDE)
+    wide = copy.copy(problem)  # a loss of Python's own may hold more than a problem's fields
+    wide.__dict__.pop("_tensors", None)
+    wide.__dict__.pop("_constants_digest", None)
+    for table in ("parameters", "constants"):
+        wide.__dict__[table] = {name: frozen(value.astype(WIDE)) for name, value in getattr(problem, table).items()}
+    wide.__dict__["dtype"] = WIDE
     try:
-        loss, gradient = wide.loss_and_gradient(_tensors(parameters))
-    except _refusals():
+        loss, gradient = wide.loss_and_gradient(_tensors(wide.parameters))
+    except Exception:  # it is made for one dtype, and may say so in any way
         return problem
     same = loss.dtype == WIDE and all(each.dtype == WIDE for each in gradient.values())
     return wide if same else problem
-
-
-def _refusals() -> tuple[type[BaseException], ...]:
-    """What a loss raises that is made for one dtype only."""
-    import tensorflow as tf
-
-    return (TypeError, ValueError, tf.errors.OpError, GdreplError)
 
 
 def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
