@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import checking
+from gdrepl.display import checking, examining
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.examine import Examined
 from gdrepl.insight.gradient_check import GradientCheck
 
 
@@ -28,6 +29,7 @@ class Below:
 
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    Examined: examining.examined,
     GradientCheck: checking.checked,
 }
 CHARTS: Mapping[type, Below] = {}

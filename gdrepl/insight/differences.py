@@ -3,8 +3,8 @@
 A central difference (f(x+h) - f(x-h))/(2h) is off by h**2 times a third derivative, and by the noise of f over h: a large step
 is wrong by the first, a small one by the second, and the best lies between (W. H. Press et al., "Numerical Recipes", section
 5.7; P. E. Gill, W. Murray & M. H. Wright, "Practical Optimization", 1981, section 8.6). Where it lies depends on the function,
-so many steps are tried, and each is judged by the others: the next larger step tells how much of h**2 is left, and no smaller one
-may contradict it beyond its own noise.
+so many steps are tried, and each is judged by the others: the next larger one tells how much of h**2 is left, and no smaller
+one may contradict it beyond its own noise.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Numbers = NDArray[np.float64]
 Truths = NDArray[np.bool_]
 
 RATIO = 8.0
-STEPS = RATIO ** -np.arange(-2.0, 14.0)
-"""The step sizes tried, in units of the size of the number that is moved: from 64 times it to a millionth of a millionth."""
+STEPS = RATIO ** -np.arange(-5.0, 14.0)
+"""The step sizes tried, in units of the size of the number that is moved: from 32768 times it down to 2e-12 of it."""
 
 _ALIKE = 1.7  # gaps of a kink differ by less from one step to the next; those of a smooth function by `RATIO`
 _SEEN = 8.0  # times the noise, from where a difference is taken for real

@@ -12,15 +12,15 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
-from gdrepl.insight.differences import Numbers, Slopes, Truths, slopes
+from gdrepl.insight.differences import STEPS, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, widened
 from gdrepl.insight.rounding import rounding
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
-_BUDGET, _EACH, _LEAST, _MOST = 2e8, 32, 6, 64
-"""Numbers read by all evaluations together, evaluations for each number chosen, and how many are chosen at least and at most."""
+_BUDGET, _EACH, _LEAST, _MOST = 2e8, 2 * len(STEPS), 6, 64
+"""Numbers that all evaluations read together, evaluations for each number chosen, and how few and many are chosen."""
 _SAFETY, _FLOOR = 8.0, 1e-7
 """The tolerance is so many times the error that a difference has by its own account, and this part of it at least."""
 _ROUNDINGS = 4
@@ -167,8 +167,8 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     """The gradient by several ways with what rounding may do to each, and how far it may move the loss in `wide`."""
     snapshot, problem = debugger.snapshot(), debugger.problem
     engine = flat(snapshot.gradient).astype(WIDE)
-    loss, tape = gradient_at(wide, here)
-    own = tape if wide is problem else gradient_at(problem, snapshot.parameters)[1]
+    tape = gradient_at(wide, here)
+    own = tape if wide is problem else gradient_at(problem, snapshot.parameters)
     moved = rounding(wide, here)
     longest = max(value.size for value in (*problem.parameters.values(), *problem.constants.values()))
 

@@ -20,9 +20,7 @@ _COARSE = 0.01
 """The part of a gradient from which it is told that rounding takes it."""
 
 
-def notes(
-    debugger: Debugger, names: Names, judged: Judged, gradients: Gradients, wide: str, ok: bool
-) -> tuple[str, ...]:
+def notes(debugger: Debugger, names: Names, judged: Judged, gradients: Gradients, wide: str, ok: bool) -> tuple[str, ...]:
     """A line each, what is wrong first."""
     found = [*_wrong(debugger, judged, gradients, wide)] if not ok else []
     found += _kinks(debugger, names, judged, gradients)

@@ -50,10 +50,10 @@ def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
     return {name: tf.constant(value) for name, value in arrays.items()}
 
 
-def gradient_at(problem: Problem, parameters: Mapping[str, Array]) -> tuple[float, Array]:
-    """The loss, and its gradient by `tf.GradientTape`, laid end to end, outside of any compiled program; in the problem's dtype."""
-    loss, gradient = problem.loss_and_gradient(_tensors(cast_to(problem.dtype, parameters)))
-    return float(loss), flat({name: np.asarray(each) for name, each in gradient.items()})
+def gradient_at(problem: Problem, parameters: Mapping[str, Array]) -> Array:
+    """The gradient by `tf.GradientTape` alone, laid end to end, in the problem's dtype; no compiled program takes part."""
+    _, gradient = problem.loss_and_gradient(_tensors(cast_to(problem.dtype, parameters)))
+    return flat({name: np.asarray(each) for name, each in gradient.items()})
 
 
 def cast_to(dtype: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -77,9 +77,7 @@ class Probe:
         interrupt: what ends the asking.
     """
 
-    def __init__(
-        self, problem: Problem, parameters: Mapping[str, Array], noise: float, eager: bool, interrupt: Flag
-    ) -> None:
+    def __init__(self, problem: Problem, parameters: Mapping[str, Array], noise: float, eager: bool, interrupt: Flag) -> None:
         import tensorflow as tf
 
         self._tf = tf
