@@ -7,7 +7,7 @@ import math
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, table
-from gdrepl.insight.differences import STEPS
+from gdrepl.insight.differences import STEPS, USUAL
 from gdrepl.insight.gradient_check import Compared, GradientCheck
 
 _ROOM = 64  # cells from where all columns have room
@@ -58,4 +58,4 @@ def _how(result: GradientCheck) -> str:
     if result.checked == result.numbers:
         of = f"all {result.numbers} numbers moved by themselves" if result.numbers > 1 else "its one number moved"
     along = f", all together along {result.directions} directions" if result.directions else ""
-    return f"{of}{along}; {len(STEPS)} step sizes tried for each"
+    return f"{of}{along}; {len(USUAL)} to {len(STEPS)} step sizes each"

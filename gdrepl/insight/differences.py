@@ -22,6 +22,9 @@ RATIO = 8.0
 STEPS = RATIO ** -np.arange(-5.0, 14.0)
 """The step sizes tried, in units of the size of the number that is moved: from 32768 times it down to 2e-12 of it."""
 
+USUAL = STEPS[7:11]
+"""Those among which the best one mostly is, so that most numbers need no others."""
+
 _ALIKE = 1.7  # gaps of a kink differ by less from one step to the next; those of a smooth function by `RATIO`
 _SEEN = 8.0  # times the noise, from where a difference is taken for real
 _GROWS = 1.25  # slopes that grow by more at each smaller step have no limit in sight
@@ -158,6 +161,6 @@ def _is_endless(resolved: Numbers) -> bool:
     return bool(np.all(last[1:] > _GROWS * last[:-1]))
 
 
-def steps_of(sizes: Any) -> Numbers:
+def steps_of(sizes: Any, steps: Numbers = STEPS) -> Numbers:
     """The steps to try for numbers of these sizes, shape (P, J)."""
-    return np.multiply.outer(np.asarray(sizes, np.float64), STEPS)
+    return np.multiply.outer(np.asarray(sizes, np.float64), steps)

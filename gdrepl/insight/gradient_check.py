@@ -12,15 +12,16 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
-from gdrepl.insight.differences import STEPS, Numbers, Slopes, Truths, slopes
+from gdrepl.insight.differences import STEPS, USUAL, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, widened
 from gdrepl.insight.rounding import rounding
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
-_BUDGET, _EACH, _LEAST, _MOST = 2e8, 2 * len(STEPS), 6, 64
+_BUDGET, _EACH, _LEAST, _MOST = 1e8, 2 * len(USUAL), 6, 64
 """Numbers that all evaluations read together, evaluations for each number chosen, and how few and many are chosen."""
+_SURE = 1e-4  # of a slope: with so small a tolerance the usual steps are enough
 _SAFETY, _FLOOR = 8.0, 1e-7
 """The tolerance is so many times the error that a difference has by its own account, and this part of it at least."""
 _ROUNDINGS = 4
@@ -151,8 +152,7 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
         directions = count_of_directions(problem.numbers_in_all)
         mask = np.zeros(problem.numbers, bool)
         mask[every] = True
-        tolerances = (_SAFETY, _FLOOR)
-        culprits = along_directions(probe, np.where(mask, sizes, 0.0), gradients.wide, directions, chance, tolerances)
+        culprits = along_directions(probe, np.where(mask, sizes, 0.0), gradients.wide, directions, chance)
     off = np.abs(gradients.engine - gradients.wide) > gradients.blur
     off |= ~np.isfinite(gradients.engine) & np.isfinite(gradients.wide)
     more = np.union1d(culprits, every[off[every]][:LISTED])
@@ -210,20 +210,32 @@ def _choice(every: Array, names: Names, gradient: Numbers, size: int, chance: np
 
 
 def _judged(probe: Probe, places: Array, sizes: Numbers, gradients: Gradients) -> Judged:
-    found = slopes(probe.along_numbers(places, sizes[places]))
+    """A few steps for each number; all of them, and steps of its own size, for those that ask for it."""
+    found = slopes(probe.along_numbers(places, sizes[places], USUAL))
     judged = _judge(places, found, gradients)
+    settled = judged.compared & (judged.ratio <= 1) & ~found.kink & ~found.one_sided
+    settled &= _SAFETY * found.error <= _SURE * np.abs(found.slope)
+    rows = np.flatnonzero(~settled)
+    if len(rows):
+        found = _with(found, rows, slopes(probe.along_numbers(places[rows], sizes[places[rows]], STEPS)))
+        judged = _judge(places, found, gradients)
     own_size = np.abs(probe.point[places].astype(WIDE))
     again = (judged.ratio > 1) & judged.compared & (own_size > 0) & (own_size < _TINY * sizes[places])
     if not again.any():
         return judged
     # A number next to 0 may be small for a reason: x*log(x) at 1e-300 changes within steps of that size.
-    closer = slopes(probe.along_numbers(places[again], own_size[again]))
     rows = np.flatnonzero(again)
+    closer = slopes(probe.along_numbers(places[rows], own_size[rows], STEPS))
     better = closer.error < 0.1 * np.abs(closer.slope)
+    return _judge(places, _with(found, rows[better], closer, better), gradients)
+
+
+def _with(found: Slopes, rows: Array, other: Slopes, chosen: Truths | slice = slice(None)) -> Slopes:
+    """`found` with the `chosen` ones of another in place of `rows`."""
     merged = {name: getattr(found, name).copy() for name in Slopes.__slots__}
     for name, column in merged.items():
-        column[rows[better]] = getattr(closer, name)[better]
-    return _judge(places, Slopes(**merged), gradients)
+        column[rows] = getattr(other, name)[chosen]
+    return Slopes(**merged)
 
 
 def _judge(places: Array, found: Slopes, gradients: Gradients) -> Judged:

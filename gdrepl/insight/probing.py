@@ -91,10 +91,10 @@ class Probe:
         self._size = problem.numbers_in_all
         self.loss = float(self._loss_at(self._here))
 
-    def along_numbers(self, places: Array, sizes: Numbers) -> Values:
-        """The loss where one number is moved, for each of `places`, by the steps for numbers of these `sizes`."""
+    def along_numbers(self, places: Array, sizes: Numbers, steps: Numbers) -> Values:
+        """The loss where one number is moved, for each of `places`, by `steps` in units of these `sizes`."""
         start = self.point[places][:, None].astype(np.float64)
-        high, low = (self._rounded(start + sign * steps_of(sizes)) for sign in (1, -1))
+        high, low = (self._rounded(start + sign * steps_of(sizes, steps)) for sign in (1, -1))
         moved = np.concatenate([high, low], 1)
         where = np.broadcast_to(places[:, None], moved.shape)
 
