@@ -67,8 +67,8 @@ def check(session: Session, what: What) -> GradientCheck:
     """Compare the gradient with differences of the loss, number by number.
 
     The loss is computed in float64, whatever the problem's type, at x + h and x - h, and (f(x+h) - f(x-h))/(2h) set beside the
-    gradient that the next update uses. Up to nineteen steps h are tried for each number, from 32768 times its size down; the best is
-    that which the next larger one confirms, and no smaller one contradicts beyond its own rounding. The tolerance is 8 times
+    gradient that the next update uses. Up to nineteen steps h are tried for each number, from 32768 times its size down; the best
+    is that which the next larger one confirms, and no smaller one contradicts beyond its own rounding. The tolerance is 8 times
     what that step may be off, and what rounding in the problem's type may do to the gradient, which is measured by making
     each operation wrong by half a unit of its last place.
 

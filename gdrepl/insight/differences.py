@@ -29,6 +29,7 @@ _ALIKE = 1.7  # gaps of a kink differ by less from one step to the next; those o
 _SEEN = 8.0  # times the noise, from where a difference is taken for real
 _GROWS = 1.25  # slopes that grow by more at each smaller step have no limit in sight
 _FALLS = 1 / 4  # of what a slope moves from one step to the next while its error falls as it should, by `RATIO` at least
+_LEAST, _SAFE = 2, 4.0  # steps that show the noise, and how much more of it others may have
 _LAST = 6  # how many of the smallest steps decide whether one side of the function is there at all
 
 
@@ -40,7 +41,8 @@ class Values:
         here: f at the point, shape (P,).
         after, before: f at the point plus and minus a step, shape (P, J).
         up, down: those steps, as they came out after rounding; > 0, or NaN where rounding left nothing. Shape (P, J).
-        noise: how far a value of f may be off by its own rounding, shape (P, J).
+        noise: how far a value of f may be off by rounding at most, shape (P, J).
+        rounding: how far at least: that of its last bits. Shape (P, J).
     """
 
     here: Numbers
@@ -49,6 +51,7 @@ class Values:
     up: Numbers
     down: Numbers
     noise: Numbers
+    rounding: Numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,10 +85,11 @@ def slopes(values: Values) -> Slopes:
 
 
 def _slopes(values: Values) -> Slopes:
-    ahead, ahead_noise = (values.after - values.here[:, None]) / values.up, 2 * values.noise / values.up
-    behind, behind_noise = (values.here[:, None] - values.before) / values.down, 2 * values.noise / values.down
+    noise = _noise(values)
+    ahead, ahead_noise = (values.after - values.here[:, None]) / values.up, 2 * noise / values.up
+    behind, behind_noise = (values.here[:, None] - values.before) / values.down, 2 * noise / values.down
     across = values.up + values.down
-    central = _best((values.after - values.before) / across, 2 * values.noise / across, across / 2, RATIO**2)
+    central = _best((values.after - values.before) / across, 2 * noise / across, across / 2, RATIO**2)
     # Where one side is missing at every small step, the other one has to do.
     there, back = _is_there(ahead), _is_there(behind)
     only = np.where(there, ahead, behind), np.where(there, ahead_noise, behind_noise), np.where(there, values.up, values.down)
@@ -93,9 +97,19 @@ def _slopes(values: Values) -> Slopes:
     slope, error, step = np.where(one_sided, _best(*only, RATIO), central)
     low, high = _sides(ahead, behind, ahead_noise + behind_noise)
     endless = np.zeros(len(slope), bool)
-    for side, noise in ((ahead, ahead_noise), (behind, behind_noise)):
-        endless |= np.array([_is_endless(row[seen]) for row, seen in zip(side, np.abs(side) > 2 * _SEEN * noise)], bool)
+    for side, blur in ((ahead, ahead_noise), (behind, behind_noise)):
+        endless |= np.array([_is_endless(row[seen]) for row, seen in zip(side, np.abs(side) > 2 * _SEEN * blur)], bool)
     return Slopes(slope, error, step, low, high, ~np.isnan(low) & ~endless, endless, one_sided)
+
+
+def _noise(values: Values) -> Numbers:
+    """The noise of f along this probe, which is less than its bound where what is rounded does not depend on the number moved.
+
+    At the smallest steps f is a straight line, and what is left of f(x+h) - 2 f(x) + f(x-h) is noise.
+    """
+    bent = np.abs(values.after - 2 * values.here[:, None] + values.before)[:, -_LEAST:].max(1, keepdims=True)
+    seen = np.where(np.isfinite(bent), _SAFE * bent, np.inf)
+    return np.asarray(np.minimum(values.noise, np.maximum(seen, values.rounding)))
 
 
 def _is_there(side: Numbers) -> Truths:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
@@ -140,7 +141,8 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
     wide = widened(problem)
     here = cast_to(wide.dtype, snapshot.parameters)
     gradients, noise = _gradients(debugger, wide, here)
-    probe = Probe(wide, here, noise, recipe.engine == "eager", debugger.interrupt)
+    own = type(problem).loss_of is not Problem.loss_of  # of an expression it is known that it can be traced
+    probe = Probe(wide, here, noise, own and recipe.engine == "eager", debugger.interrupt)
     names = Names({name: value.shape for name, value in problem.parameters.items()})
     sizes = _sizes(snapshot.parameters)
     every = np.arange(problem.numbers) if chosen is None else chosen
@@ -266,11 +268,12 @@ def _result(
     debugger: Debugger, wide: str, names: Names, judged: Judged, gradients: Gradients, directions: int
 ) -> GradientCheck:
     rated = np.where(judged.compared, judged.ratio, -1.0)
-    order = np.argsort(-rated, kind="stable")
+    fine = judged.found.kink & (rated <= 1)  # a kink that lets its gradient pass tells least
+    order = np.argsort(np.where(fine, 0.5, -rated), kind="stable")
     order = order[judged.compared[order]]
     worst = tuple(_compared(row, names, judged, gradients) for row in order[:LISTED])
     ok = not bool(np.any(rated > 1))
-    kinks = judged.places[judged.found.kink & (rated <= 1)]
+    kinks = judged.places[fine]
     problem = debugger.problem
     notes = gradient_notes.notes(debugger, names, judged, gradients, wide, ok)
     at = worst[0] if worst else None

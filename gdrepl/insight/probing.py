@@ -16,7 +16,7 @@ from gdrepl.errors import CommandError
 from gdrepl.insight.differences import Numbers, Values, steps_of
 
 WIDE = "float64"
-_FEW = 200
+_FEW = 100
 """Evaluations up to which tracing the loss costs more than it saves."""
 _A_PIECE = 4_000_000
 """Numbers that may be read between two looks at the interrupt."""
@@ -129,10 +129,8 @@ class Probe:
         here = np.full(len(losses), self.loss)
         largest = np.fmax(np.abs(after), np.abs(before))
         largest = np.fmax(np.where(np.isfinite(largest), largest, 0.0), abs(self.loss))
-        blur = self._noise / max(abs(self.loss), np.finfo(np.float64).tiny)  # cancellation blurs the neighbours as much
-        noise = self._noise + (largest - abs(self.loss)) * min(blur, 1.0)
-        noise += _ROUNDINGS * np.finfo(self.point.dtype).eps * largest
-        return Values(here, after, before, _positive(up), _positive(down), noise)
+        rounding = _ROUNDINGS * float(np.finfo(self.point.dtype).eps) * largest
+        return Values(here, after, before, _positive(up), _positive(down), self._noise + _ROUNDINGS * rounding, rounding)
 
     def _losses(self, one: Callable[[tuple[Tensor, Tensor]], Tensor], places: Array, values: Array) -> Numbers:
         """The losses of many (place, value); traced where that pays, unless the loss refuses it."""

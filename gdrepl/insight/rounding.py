@@ -77,15 +77,13 @@ class _Blur:
 
     def __init__(self, tf: Any, problem: Problem, seed: int) -> None:
         self._tf = tf
-        self._seed = seed
-        self._count = 0
+        self._chance = np.random.default_rng(seed)
         self._exact = frozenset(_powers(problem.loss.tree))
 
     def blurred(self, tensor: Tensor) -> Tensor:
         """`tensor` with each number off by up to `UNIT` of itself."""
-        self._count += 1
-        noise = self._tf.random.stateless_uniform(tensor.shape, (self._seed, self._count), -UNIT, UNIT, tensor.dtype)
-        return tensor * (1 + noise)
+        noise = self._chance.random(tuple(tensor.shape), np.float32)
+        return tensor * self._tf.constant(1 + UNIT * (2.0 * noise - 1), tensor.dtype)
 
     def observe(self, node: ast.expr, tensor: Tensor) -> Tensor:
         """What `evaluate` asks of each sub-expression: names are exact, and so is what a power is raised to."""
