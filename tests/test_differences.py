@@ -48,7 +48,7 @@ def test_the_slope_is_the_derivative_within_the_error_told(name):
     found = probe(function, point, size)
     assert abs(found.slope[0] - wanted) <= 2 * found.error[0]
     assert found.error[0] <= 3e-4 * abs(wanted) + 1e-9 * (size or 1)
-    assert not (found.kink[0] or found.endless[0] or found.one_sided[0])
+    assert (found.kink[0], found.endless[0], found.one_sided[0]) == (False, False, False)
 
 
 @pytest.mark.parametrize("slope", [1.0, 1e-8, 1e30])

@@ -66,11 +66,11 @@ What = Annotated[Checked, Argument("what", parse_check, lambda session: [_WHAT],
 def check(session: Session, what: What) -> GradientCheck:
     """Compare the gradient with differences of the loss, number by number.
 
-    The loss is computed in float64, whatever the problem's type, at x + h and x - h, and (f(x+h) - f(x-h))/(2h) set beside the
-    gradient that the next update uses. Up to nineteen steps h are tried for each number, from 32768 times its size down; the best
-    is that which the next larger one confirms, and no smaller one contradicts beyond its own rounding. The tolerance is 8 times
-    what that step may be off, and what rounding in the problem's type may do to the gradient, which is measured by making
-    each operation wrong by half a unit of its last place.
+    The loss is computed in float64, whatever the problem's type, at x + h and x - h, and (f(x+h) - f(x-h))/(2h) is set beside
+    the gradient that the next update uses. Up to nineteen steps h are tried for each number; the best is that which the next
+    larger one confirms, and no smaller one contradicts beyond its own rounding. The tolerance is 8 times what that step may
+    be off, and what rounding in the problem's type may do to the gradient, which is measured by making each operation wrong
+    by half a unit of its last place.
 
     Of more than 400 numbers some are moved by themselves, the largest of the gradient and others at random, and all of them
     together along a few directions. `check grad W[0:3]` looks at a choice of your own.

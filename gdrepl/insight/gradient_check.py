@@ -16,7 +16,7 @@ from gdrepl.insight import gradient_notes
 from gdrepl.insight.differences import STEPS, USUAL, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, widened
-from gdrepl.insight.rounding import rounding
+from gdrepl.insight.rounding import Rounding, rounding
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
@@ -171,22 +171,22 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     engine = flat(snapshot.gradient).astype(WIDE)
     tape = gradient_at(wide, here)
     own = tape if wide is problem else gradient_at(problem, snapshot.parameters)
-    moved = rounding(wide, here)
+    moved = rounding(wide, here, wide.dtype)
+    narrow = moved if wide is problem or problem.dtype == wide.dtype else rounding(wide, here, problem.dtype)
     longest = max(value.size for value in (*problem.parameters.values(), *problem.constants.values()))
 
-    def blur(dtype: str, sample: Numbers) -> Numbers:
+    def blur(dtype: str, sample: Numbers, measured: Rounding) -> Numbers:
         limits = np.finfo(dtype)
         size = _ROUNDINGS + np.sqrt(longest)  # roundings of a long sum add up at random
-        one = np.maximum(moved.of(dtype).gradient, sample) + size * limits.eps * np.abs(tape)
+        one = np.maximum(measured.gradient, sample) + size * limits.eps * np.abs(tape)
         return np.asarray(_SAFETY * one + limits.tiny, np.float64)
 
     with np.errstate(invalid="ignore"):
         apart = np.abs(own.astype(WIDE) - tape)
     apart = np.where(np.isfinite(apart), apart, 0.0)
-    found = Gradients(
-        engine, tape.astype(WIDE), own.astype(WIDE), blur(problem.dtype, apart), blur(wide.dtype, np.zeros_like(apart))
-    )
-    return found, _SAFETY * moved.of(wide.dtype).loss
+    blurs = blur(problem.dtype, apart, narrow), blur(wide.dtype, np.zeros_like(apart), moved)
+    found = Gradients(engine, tape.astype(WIDE), own.astype(WIDE), *blurs)
+    return found, _SAFETY * moved.loss
 
 
 def _sizes(parameters: Any) -> Numbers:

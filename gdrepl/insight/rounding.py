@@ -19,27 +19,22 @@ from gdrepl.engine.snapshot import Array
 from gdrepl.expression import evaluate
 from gdrepl.insight.probing import flat
 
-UNIT = 2.0**-24
-"""What the operations are made wrong by, at most: the rounding of float32. That of another type is in proportion."""
-_MANY = 200_000
+_LEAST = 2.0**-50
+"""Less than this float64 cannot make an operation wrong by; what is moved is taken in proportion."""
+_FEW, _MANY = 20_000, 1_000_000
 Tensor = Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rounding:
-    """What rounding by `UNIT` moves: the loss, and each number of the gradient, shape (n,)."""
+    """What rounding moves: the loss, and each number of the gradient, shape (n,)."""
 
     loss: float
     gradient: Array
 
-    def of(self, dtype: str) -> Rounding:
-        """The same for a type, in proportion to its own rounding."""
-        scale = float(np.finfo(dtype).eps) / 2 / UNIT
-        return Rounding(self.loss * scale, self.gradient * scale)
 
-
-def rounding(problem: Problem, parameters: Mapping[str, Array]) -> Rounding:
-    """What rounding does to the loss at a point; `problem` and `parameters` are of float64.
+def rounding(problem: Problem, parameters: Mapping[str, Array], dtype: str) -> Rounding:
+    """What the rounding of `dtype` does to the loss at a point; `problem` and `parameters` are of float64.
 
     The loss of a problem that is no expression is one operation: what can be moved of it are its parameters.
     """
@@ -48,12 +43,16 @@ def rounding(problem: Problem, parameters: Mapping[str, Array]) -> Rounding:
     given = {name: tf.constant(value) for name, value in parameters.items()}
     loss, gradient = _one(problem, given, None)
     widest, moved = np.zeros_like(gradient), 0.0
-    for seed in range(2 if problem.numbers_in_all > _MANY else 4):
-        other_loss, other = _one(problem, given, _Blur(tf, problem, seed))
+    unit = float(np.finfo(dtype).eps) / 2
+    used = max(unit, _LEAST)
+    size = problem.numbers_in_all
+    for seed in range(3 if size <= _FEW else 2 if size <= _MANY else 1):
+        other_loss, other = _one(problem, given, _Blur(tf, problem, used, seed))
         with np.errstate(all="ignore"):
             moved = float(np.fmax(moved, abs(other_loss - loss)))
             widest = np.fmax(widest, np.abs(other - gradient))
-    return Rounding(moved, np.where(np.isfinite(widest), widest, 0.0))
+    widest = np.where(np.isfinite(widest), widest, 0.0)
+    return Rounding(moved * unit / used, widest * (unit / used))
 
 
 def _one(problem: Problem, given: Mapping[str, Tensor], blur: _Blur | None) -> tuple[float, Array]:
@@ -75,15 +74,16 @@ def _one(problem: Problem, given: Mapping[str, Tensor], blur: _Blur | None) -> t
 class _Blur:
     """Makes operations wrong; the same seed does it in the same way. TensorFlow's own generators stay as they are."""
 
-    def __init__(self, tf: Any, problem: Problem, seed: int) -> None:
+    def __init__(self, tf: Any, problem: Problem, unit: float, seed: int) -> None:
         self._tf = tf
+        self._unit = unit
         self._chance = np.random.default_rng(seed)
         self._exact = frozenset(_powers(problem.loss.tree))
 
     def blurred(self, tensor: Tensor) -> Tensor:
-        """`tensor` with each number off by up to `UNIT` of itself."""
-        noise = self._chance.random(tuple(tensor.shape), np.float32)
-        return tensor * self._tf.constant(1 + UNIT * (2.0 * noise - 1), tensor.dtype)
+        """`tensor` with each number off by up to the unit of itself."""
+        noise = self._chance.random(tuple(tensor.shape), np.float32).astype(np.float64)
+        return tensor * self._tf.constant(1 + self._unit * (2.0 * noise - 1), tensor.dtype)
 
     def observe(self, node: ast.expr, tensor: Tensor) -> Tensor:
         """What `evaluate` asks of each sub-expression: names are exact, and so is what a power is raised to."""
