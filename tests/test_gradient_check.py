@@ -146,9 +146,9 @@ def test_a_gradient_that_the_engine_alone_has_wrong_is_told_so():
 
 
 def test_a_nan_beside_a_finite_loss_is_wrong():
-    # d sqrt(x)/dx is infinite at 0, and where() multiplies it by 0
-    found = checked("sum(where(x > 0, sqrt(x), 0*x) + (x - 1)**2)", {"x": [1.0, 0.5, 0.0]})
-    assert (found.ok, found.coordinate) == (False, "x[2]")
+    problem = planted(make_problem("sum((x - 1)**2)", {"x": [1.0, 0.5, 0.0]}), "x", np.nan, (2,))
+    found = check_gradient(debugger(problem), None, 0)
+    assert (found.ok, found.coordinate, found.worst_error) == (False, "x[2]", np.inf)
     assert "the gradient is nan" in found.notes[0]
 
 
@@ -231,7 +231,7 @@ def test_of_many_numbers_some_are_moved_by_themselves_and_all_along_directions()
 
 
 def test_one_wrong_number_among_many_is_found_and_named():
-    found = check_gradient(debugger(planted(many(), "w", 1.5, (3217,))), None, 0)
+    found = check_gradient(debugger(planted(many(), "w", 1.5, (3217,)), "graph"), None, 0)
     assert (found.ok, found.coordinate) == (False, "w[3217]")
 
 

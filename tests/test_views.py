@@ -1008,8 +1008,8 @@ def test_a_histogram_has_bars_in_proportion_and_fits_a_screen(width, ascii_only)
     for name in ("a large tensor", "numbers of all sizes", "truths"):
         lines = drawn(SAMPLES[name], Style(width, 24, False, ascii_only)).splitlines()
         assert len(lines) < 22
-        bars = [(line.count("#" if ascii_only else "█"), one.count)
-                for line, one in zip(lines[-len(SAMPLES[name].spread.histogram) :], SAMPLES[name].spread.histogram)]  # fmt: skip
+        bins = SAMPLES[name].spread.histogram
+        bars = [(line.count("#" if ascii_only else "█"), one.count) for line, one in zip(lines[-len(bins) :], bins)]
         longest, most = max(bars)
         assert longest >= 4
         assert all(cells == max(1, round(longest * count / most)) if count else cells == 0 for cells, count in bars)

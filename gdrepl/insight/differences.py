@@ -29,7 +29,7 @@ _ALIKE = 1.7  # gaps of a kink differ by less from one step to the next; those o
 _SEEN = 8.0  # times the noise, from where a difference is taken for real
 _GROWS = 1.25  # slopes that grow by more at each smaller step have no limit in sight
 _FALLS = 1 / 4  # of what a slope moves from one step to the next while its error falls as it should, by `RATIO` at least
-_LEAST, _SAFE = 2, 4.0  # steps that show the noise, and how much more of it others may have
+_LEAST, _SAFE = 3, 4.0  # steps that show the noise, and how much more of it others may have
 _LAST = 6  # how many of the smallest steps decide whether one side of the function is there at all
 
 
@@ -105,11 +105,19 @@ def _slopes(values: Values) -> Slopes:
 def _noise(values: Values) -> Numbers:
     """The noise of f along this probe, which is less than its bound where what is rounded does not depend on the number moved.
 
-    At the smallest steps f is a straight line, and what is left of f(x+h) - 2 f(x) + f(x-h) is noise.
+    At the smallest steps f is a straight line, and what is left of f(x+h) - 2 f(x) + f(x-h) is noise. Steps that f does not
+    feel tell nothing of it: they may be what rounding has made of a slope.
     """
-    bent = np.abs(values.after - 2 * values.here[:, None] + values.before)[:, -_LEAST:].max(1, keepdims=True)
-    seen = np.where(np.isfinite(bent), _SAFE * bent, np.inf)
-    return np.asarray(np.minimum(values.noise, np.maximum(seen, values.rounding)))
+    here = values.here[:, None]
+    bent = np.abs(values.after - 2 * here + values.before)
+    felt = (values.after != here) & (values.before != here) & np.isfinite(bent)
+    noise = values.noise.copy()
+    for row in range(len(noise)):
+        last = np.flatnonzero(felt[row])[-_LEAST:]
+        if len(last) == _LEAST:
+            seen = np.fmax(_SAFE * bent[row, last].max(), values.rounding[row])
+            noise[row] = np.where(felt[row], np.fmin(seen, noise[row]), noise[row])
+    return noise
 
 
 def _is_there(side: Numbers) -> Truths:

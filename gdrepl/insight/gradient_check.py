@@ -100,6 +100,7 @@ class Gradients:
         wide: by the tape in float64.
         own: by the tape in the problem's dtype.
         blur, wide_blur: how far rounding may move `engine` and `wide`.
+        at_kinks: the part of a slope that may be lost where it is not known what rounding does.
     """
 
     engine: Numbers
@@ -107,6 +108,7 @@ class Gradients:
     own: Numbers
     blur: Numbers
     wide_blur: Numbers
+    at_kinks: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,7 +187,8 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
         apart = np.abs(own.astype(WIDE) - tape)
     apart = np.where(np.isfinite(apart), apart, 0.0)
     blurs = blur(problem.dtype, apart, narrow), blur(wide.dtype, np.zeros_like(apart), moved)
-    found = Gradients(engine, tape.astype(WIDE), own.astype(WIDE), *blurs)
+    at_kinks = max(_FLOOR, float(np.sqrt(np.finfo(problem.dtype).eps)))
+    found = Gradients(engine, tape.astype(WIDE), own.astype(WIDE), *blurs, at_kinks)
     return found, _SAFETY * moved.loss
 
 
@@ -244,11 +247,12 @@ def _judge(places: Array, found: Slopes, gradients: Gradients) -> Judged:
     engine, wide = gradients.engine[places], gradients.wide[places]
     with np.errstate(all="ignore"):
         difference = _SAFETY * found.error + _FLOOR * np.abs(found.slope)
-        difference = np.where(found.kink, _FLOOR * np.fmax(np.abs(found.low), np.abs(found.high)), difference)
-        tolerance = difference + gradients.blur[places]
+        tolerance, wide_tolerance = difference + gradients.blur[places], difference + gradients.wide_blur[places]
+        # What rounding moves at a kink is which side of it one stands on, and both are allowed.
+        beside = gradients.at_kinks * np.fmax(np.abs(found.low), np.abs(found.high))
+        tolerance, wide_tolerance = (np.where(found.kink, beside, each) for each in (tolerance, wide_tolerance))
         error = _distance(engine, found)
-        ratio = error / tolerance
-        formula = _distance(wide, found) / (difference + gradients.wide_blur[places])
+        ratio, formula = error / tolerance, _distance(wide, found) / wide_tolerance
     compared = ~found.endless & np.isfinite(found.slope)
     broken = np.isnan(engine) | (np.isinf(engine) & compared)
     overflow = np.isinf(engine) & np.isfinite(wide) & np.isinf(gradients.own[places])
