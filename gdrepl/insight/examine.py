@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gdrepl.engine.snapshot import OPTIONAL, Array, frozen
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, frozen
 
 WHOLE = 400
 """A value of up to so many numbers is given whole."""
@@ -66,7 +66,7 @@ class Examined:
         format: of the numbers: g as print shows them, f fixed, e with an exponent, x the bits.
         count: how many numbers were asked for, laid end to end; None for the value in its shape.
         values: the numbers, of shape (count,) or of the value's own; None for more than `WHOLE` that nobody counted.
-        bits: of each of `values`, laid end to end, where those were asked for.
+        bits: of each of `values`, laid end to end, where those were asked for; recordings have the values.
         spread: what is to be said of more than a few.
     """
 
@@ -76,7 +76,7 @@ class Examined:
     format: str
     count: int | None = field(default=None, metadata=OPTIONAL)
     values: Array | None = field(default=None, metadata=OPTIONAL)
-    bits: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    bits: tuple[str, ...] = field(default=(), metadata={**OPTIONAL, **SAID})
     spread: Spread | None = field(default=None, metadata=OPTIONAL)
 
 

@@ -137,6 +137,7 @@ def test_both_are_recorded_without_what_rounding_makes_and_replay(tmp_path, monk
             "dtype": "float32", "wide": "float64", "step": 1,
         }
     ]  # fmt: skip
+    assert "bits" not in first.events[-1].result
     again = session()
     do(again, "load looked")
     assert np.shape(do(again, "x w")["values"]) == (3,)
