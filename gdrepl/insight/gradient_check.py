@@ -16,7 +16,7 @@ from gdrepl.insight import gradient_notes
 from gdrepl.insight.differences import STEPS, USUAL, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, widened
-from gdrepl.insight.rounding import Rounding, rounding
+from gdrepl.insight.noise import Rounding, rounding
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
