@@ -321,6 +321,17 @@ def test_the_landscape_has_a_range_test_and_slices_of_rosenbrock():
     assert np.shape(told["slice v1 vmin"]["losses"]) == (41, 41)
 
 
+def test_looking_finds_the_gradient_right_and_a_kink_wherever_a_number_stands_at_0():
+    x, y = np.array([[1, 2, 0], [0, 1, 1], [2, 0, -1], [1, 1, 1.0]]), np.array([1, 2, -1, 0.5])
+    w, b = np.array([0.5, -1, 0]), 0.25
+    for _ in range(3):
+        w, b = w - 0.05 * (x.T @ (x @ w - y) / 2 + 0.1 * np.sign(w)), b - 0.05 * np.sign(b)
+    (looked,) = [result["values"] for line, result in commands("looking") if line == "x w"]
+    assert looked == pytest.approx(w)
+    checks = [(result["ok"], result["kinks"], result["checked"]) for line, result in commands("looking") if "check" in line]
+    assert checks == [(True, ["w[2]"], 4), (True, ["b"], 4), (True, [], 1)]
+
+
 def refuse(word: str) -> None:
     raise AssertionError(f"a bare {word}, which JSON does not have")
 

@@ -69,8 +69,10 @@ from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFi
 from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
+from gdrepl.insight.examine import examine
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.gradient_check import Compared, GradientCheck
 from gdrepl.insight.phases import Change, Made
 from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.sheet import UpdateTerm
@@ -235,6 +237,17 @@ FRAMES = (
     ),
     StackFrame(4, "0.5*x[0]", f32(0.5), f32(1), f32(1), 0, 1, 1, None, 13, 21, "not finite", "0*inf: it is nan"),
 )
+AGREES = Compared("W[3, 1]", -0.25, -0.2500001, 1e-7, 2e-6, 0.00031)
+DIFFERS = Compared("W[12, 137]", np.nan, 1.5e30, np.inf, 2e-6, 0.00031)
+RIGHT = GradientCheck(
+    1e-7, "W[3, 1]", True, ("kink at x[2]: slopes -1 and 1 beside it",), (AGREES,), -0.25, ("x[2]",), 12, 12, 0,
+    "float32", "float64", 7,
+)  # fmt: skip
+WRONG = dataclasses.replace(
+    RIGHT, worst_error=np.inf, coordinate=DIFFERS.coordinate, ok=False, worst=(DIFFERS, AGREES), numbers=10**6, directions=4
+)
+SPREADING = np.concatenate([np.geomspace(1e-9, 1e9, 800), -np.geomspace(1e-9, 1e3, 50), [0, np.nan, np.inf]])
+
 SAMPLES = {
     "explained": explained(),
     "explained with rounding": explained(tolerance_ulps=4e9),
@@ -245,6 +258,21 @@ SAMPLES = {
     "rates without a floor": NO_FLOOR,
     "slice": CUT,
     "contours": PLANE,
+    "a right gradient": RIGHT,
+    "a wrong gradient": WRONG,
+    "nothing to compare": dataclasses.replace(RIGHT, worst_error=np.nan, coordinate="", worst=()),
+    "a scalar examined": examine("loss", f32(3)),
+    "a vector examined": examine("w", f32([3, -1e-30, np.nan])),
+    "a matrix examined": examine("W", f32(np.arange(300).reshape(10, 30) / 7)),
+    "a cube examined": examine("W", f32(np.arange(24).reshape(2, 3, 4))),
+    "the first numbers": examine("W", f32(np.arange(24).reshape(2, 12)), 5),
+    "many first numbers": examine("W", f32(np.arange(2400).reshape(2, 1200)), 500, "e"),
+    "bits": examine("W", f32([[1, 2], [3, np.nan]]), None, "x"),
+    "fixed": examine("w", f32([1e30, 0.5, -np.inf]), 3, "f"),
+    "a large tensor": examine("W", f32(np.sin(np.arange(6000)).reshape(60, 100))),
+    "numbers of all sizes": examine("w", SPREADING),
+    "truths": examine("W > 0", np.arange(600) % 7 > 2),
+    "nothing finite": examine("w", np.full(500, np.nan)),
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
     "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),
@@ -529,7 +557,6 @@ def fields(text):
 
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
-    assert classes - PARTS == {view for view in VIEWS if view.__module__ == results.__name__} | {Plotted}
     assert (classes - PARTS) | {*insights.VIEWS} == {*VIEWS, Plotted}
 
 
@@ -1279,3 +1306,65 @@ def test_why_names_the_operation_its_inputs_and_the_last_finite_point():
         ["the rate 0.1 was 2 times the stability limit"],
         ["step 36, the last finite: x [1 2], W (40, 5) 3 not finite norm 2.5, lr 0.1"],
     ]
+
+
+# --- looking at numbers, and checking them ------------------------------------------------------------------------------
+
+
+def test_a_matrix_is_laid_out_behind_its_indices():
+    assert fields(drawn(examine("W", f32([[1, 2.5], [-3, 4]])))) == [
+        ["W: shape (2, 2), float32"], ["0", "1"], ["[0]", "1", "2.5"], ["[1]", "-3", "4"],
+    ]  # fmt: skip
+
+
+def test_columns_that_do_not_fit_go_on_below():
+    lines = fields(drawn(examine("W", f32(np.arange(60).reshape(2, 30) + 1000)), Style(40, color=False)))
+    headers = [int(cell) for line in lines[1:] if not line[0].startswith("[") for cell in line]
+    assert headers == [*range(30)]
+    assert len(lines) == 1 + 3 * len([line for line in lines if line[0] == "[0]"])
+
+
+@pytest.mark.parametrize(("height", "listed"), [(24, True), (5, False)])
+def test_a_part_that_the_screen_has_no_room_for_is_summed_up(height, listed):
+    text = drawn(examine("W", f32(np.arange(30).reshape(10, 3) / 7)), Style(80, height, False))
+    assert ("[9]" in text, "mean" in text) == (listed, not listed)
+
+
+def test_counted_numbers_stand_behind_their_indices():
+    assert fields(drawn(examine("W", f32(np.arange(6).reshape(2, 3)), 4)))[1:] == [
+        ["[0, 0]", "0"], ["[0, 1]", "1"], ["[0, 2]", "2"], ["[1, 0]", "3"],
+    ]  # fmt: skip
+    many = fields(drawn(examine("w", f32(np.arange(100)), 100)))
+    assert [int(cell) for line in many[1:] for cell in line[1:]] == [*range(100)]
+
+
+def test_formats_of_numbers():
+    value = f32([0.5, -1234.25])
+    cells = {letter: [line[1] for line in fields(drawn(examine("w", value, 2, letter)))[1:]] for letter in "gfex"}
+    assert cells["g"] == ["0.5", "-1234.25"]
+    assert [float(cell) for cell in cells["f"] + cells["e"]] == [0.5, -1234.25] * 2
+    assert ("." in cells["f"][0], "e" in cells["e"][0]) == (True, True)
+    assert cells["x"] == ["0x3f000000", "0xc49a4800"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_histogram_has_bars_in_proportion_and_fits_a_screen(width, ascii_only):
+    for name in ("a large tensor", "numbers of all sizes", "truths"):
+        lines = drawn(SAMPLES[name], Style(width, 24, False, ascii_only)).splitlines()
+        assert len(lines) < 22
+        bins = SAMPLES[name].spread.histogram
+        bars = [(line.count("#" if ascii_only else "█"), one.count) for line, one in zip(lines[-len(bins) :], bins)]
+        longest, most = max(bars)
+        assert longest >= 4
+        assert all(cells == max(1, round(longest * count / most)) if count else cells == 0 for cells, count in bars)
+
+
+def test_a_check_says_whether_the_gradient_is_right_and_where_it_is_worst():
+    assert drawn(RIGHT).startswith("the gradient at step 7 is right: error 1e-7 of at most 2e-6")
+    text = drawn(WRONG)
+    assert text.startswith("the gradient at step 7 is wrong: W[12, 137], tolerance 2e-6")
+    assert ["W[12, 137]", "nan", "1.5e30", "inf", "2e-6", "0.00031"] in fields(text)
+    assert "12 of 1000000 numbers moved by themselves, all together along 4 directions" in text
+    assert "tolerance  step h" not in drawn(WRONG, Style(50, color=False))
+    assert "could not be compared" in drawn(SAMPLES["nothing to compare"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gdrepl.commands.blocks import Block
 from gdrepl.commands.following import is_silent, lines_after
 from gdrepl.commands.line import END, Part, parts, takes_the_line
-from gdrepl.commands.meant import assigned, meant
+from gdrepl.commands.meant import assigned, meant, yielded
 from gdrepl.commands.outcomes import Outcome, Script
 from gdrepl.commands.registry import Command, command_word, registry
 from gdrepl.commands.results import Sourced
@@ -225,11 +225,15 @@ class Executor:
         if text == END:
             raise CommandError("there is no block that 'end' could end", "define NAME begins one")
         try:
-            return registry.split(text)
+            command, rest = registry.split(text)
         except CommandError as error:
             near = did_you_mean(command_word(text), self._session.own.names())
             error.hint = near or meant(text, self._session.complete_names(), self._settable()) or error.hint
             raise
+        other = yielded(text, self._session.complete_names(), self._settable()) if command.yields else ""
+        if other:
+            raise CommandError(f"'{text[:40]}' is not a line of the command {command.name}", other)
+        return command, rest
 
     def _settable(self) -> list[str]:
         return list(registry.commands["set"].parameters[0].argument.complete(self._session))

@@ -10,6 +10,8 @@ from gdrepl.errors import CommandError
 from gdrepl.expression import check_name, parse, parse_value
 
 _ASSIGNED = re.compile(r"([A-Za-z_][\w-]*(?:\[[^\]]*\])?)(\s*=\s*|\s+)([-+]?[\w(\[.].*)")
+_ASSIGNS = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?(\s*=(?!=)|\s+[-+]?\.?\d[\w.+-]*$)")
+"""A name, and behind it = or a number alone."""
 _MOST = 200
 
 
@@ -30,6 +32,18 @@ def meant(line: str, names: Collection[str], settable: Collection[str]) -> str:
     if _reads(line, names):
         return f"print {line} shows its value"
     return assigned(line, names, settable)
+
+
+def yielded(line: str, names: Collection[str], settable: Collection[str]) -> str:
+    """What to type in place of a line that begins with a command, where that is a name, too: `x`, `x - 3`, `x = 3`.
+
+    Empty when the line is the command's own.
+    """
+    if len(line) > _MOST:
+        return ""
+    if _reads(line, names):
+        return f"print {line} shows its value"
+    return assigned(line, names, settable) if _ASSIGNS.match(line) else ""
 
 
 def assigned(line: str, names: Collection[str], settable: Collection[str]) -> str:

@@ -77,6 +77,7 @@ class Command:
     block: bool = False
     whole_line: bool = False
     runs: bool = False
+    yields: bool = False
 
     @property
     def usage(self) -> str:
@@ -145,6 +146,7 @@ class Registry:
         block: bool = False,
         whole_line: bool = False,
         runs: bool = False,
+        yields: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -157,10 +159,11 @@ class Registry:
             block: True when lines up to `end` follow; the function takes them as the keyword `lines`, a tuple of texts.
             whole_line: True when the rest of the line belongs to it, `;;` and all.
             runs: True when it is one run and its result tells of it, so that it can be made again up to where it was cut off.
+            yields: True when parameters are often called so: a line that is an expression or an assignment is not its own.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            flags = (recorded, repeats, instant, syntax, block, whole_line, runs)
+            flags = (recorded, repeats, instant, syntax, block, whole_line, runs, yields)
             command = Command(name, short, group, function, _parameters(function), *flags)
             taken = {name, *short} & {*self.commands, *self.short}
             if taken:

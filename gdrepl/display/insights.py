@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.commands.results import Phased
-from gdrepl.display import curvature, explained, frames, phases, rate_range, slices, why
+from gdrepl.display import checking, curvature, examining, explained, frames, phases, rate_range, slices, why
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
+from gdrepl.insight.examine import Examined
 from gdrepl.insight.explain import Explained
+from gdrepl.insight.gradient_check import GradientCheck
 from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.slicing import Sliced
 from gdrepl.insight.stability import RateLimit
@@ -45,6 +47,8 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     backtrace.Frame: frames.frame,
     backtrace.Listing: frames.listing,
     Why: why.why,
+    Examined: examining.examined,
+    GradientCheck: checking.checked,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
