@@ -32,6 +32,8 @@ from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
+_RECORD_BYTES_OF_SLOW_ENGINES = 2**16
+"""Some thousand rows: more than they make in the time of a call. Outside XLA a variable is copied whole when rows are read."""
 _AN_EYE = 0.03
 """Seconds after which a call of the loop comes back between two hits that are to be ignored."""
 Tensor = Any
@@ -75,7 +77,8 @@ class Program:
         self.triggers = tuple(triggers)
         self._watch = Watch(tf, triggers)
         self.layout = Layout.of(problem.parameters, problem.dtype, spec.schedule is not None)
-        self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
+        record_bytes = _RECORD_BYTES if engine == "xla" else _RECORD_BYTES_OF_SLOW_ENGINES
+        self.capacity = max(64, record_bytes // self.layout.row_bytes)
         self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
         self.optimizer = live_optimizer.build(spec, list(self.variables.values()), problem.dtype)
