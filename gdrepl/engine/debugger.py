@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gdrepl.engine import edits
+from gdrepl.engine import edits, live_optimizer
 from gdrepl.engine.asking import Asking
 from gdrepl.engine.backwards import Backwards
 from gdrepl.engine.checkpoints import Checkpoint, Checkpoints
@@ -379,4 +379,4 @@ class Debugger:
         Raises:
             ValueError: a slot has another shape or dtype.
         """
-        self._program(recipe).load(snapshot)
+        live_optimizer.check_fit(self._program(recipe).optimizer, snapshot.slots)

@@ -47,7 +47,8 @@ def hyperparameters(programs: Programs, recipe: Recipe, here: Snapshot, spec: Op
 def optimizer(programs: Programs, recipe: Recipe, here: Snapshot, spec: OptimizerSpec) -> Edited:
     """Another optimizer, whose slots are new."""
     recipe = replace(recipe, spec=spec)
-    return recipe, _at_the_same_point(programs.get(recipe).fresh(here.parameters, here.step, spec.learning_rate), here)
+    program = programs.get(recipe)
+    return recipe, program.with_slots(here, program.new_slots(here.parameters, spec.learning_rate))
 
 
 def engine(programs: Programs, recipe: Recipe, here: Snapshot, name: str) -> Edited | None:
@@ -62,16 +63,11 @@ def _reconfigured(programs: Programs, recipe: Recipe, here: Snapshot, spec: Opti
     old = dict(zip(programs.get(recipe).slot_names, here.slots))
     recipe = replace(recipe, spec=spec)
     program = programs.get(recipe)
-    fresh = program.fresh(here.parameters, here.step, rate)
+    fresh = program.new_slots(here.parameters, rate)
     # Keras' moving average begins with zeros, to be filled at iteration 0: begun later, it begins with the parameters.
     new = {SlotName(AVERAGE, name): value for name, value in here.parameters.items()}
     slots = tuple(
         old[name] if name in old and name[0] != "learning_rate" and old[name].shape == value.shape else new.get(name, value)
-        for name, value in zip(program.slot_names, fresh.slots)
+        for name, value in zip(program.slot_names, fresh)
     )
-    return recipe, _at_the_same_point(program.evaluated(here.parameters, slots, here.step), here)
-
-
-def _at_the_same_point(snapshot: Snapshot, here: Snapshot) -> Snapshot:
-    """`snapshot` with the loss and gradient of `here`: the parameters are the same, so are they, bit for bit."""
-    return replace(snapshot, loss=here.loss, gradient=here.gradient)
+    return recipe, program.with_slots(here, slots)

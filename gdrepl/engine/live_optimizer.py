@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from gdrepl.engine.optimizer import OptimizerSpec, construct
 from gdrepl.engine.schedule import floatx
-from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.engine.snapshot import Array
+from gdrepl.engine.variables import assign, read
 
 
 def build(spec: OptimizerSpec, variables: Sequence[Any], dtype: str) -> Any:
@@ -121,7 +122,7 @@ def capture(optimizer: Any) -> tuple[Array, ...]:
 
     All of it is in `optimizer.variables`: no optimizer of Keras 3.15 changes a Python attribute in `apply`.
     """
-    return tuple(frozen(variable.numpy()) for variable in optimizer.variables)
+    return tuple(read(variable.value) for variable in optimizer.variables)
 
 
 def restore(optimizer: Any, slots: Sequence[Array]) -> None:
@@ -130,15 +131,24 @@ def restore(optimizer: Any, slots: Sequence[Array]) -> None:
     Raises:
         ValueError: the count, a shape or a type differs. Nothing is assigned then.
     """
+    check_fit(optimizer, slots)
+    for variable, slot in zip(optimizer.variables, slots):
+        assign(variable.value, slot)
+
+
+def check_fit(optimizer: Any, slots: Sequence[Array]) -> None:
+    """See that `slots` have the count, shapes and types of an optimizer's own.
+
+    Raises:
+        ValueError: they have not.
+    """
     variables = optimizer.variables
     if len(slots) != len(variables):
         raise ValueError(f"the optimizer has {len(variables)} variables, the snapshot {len(slots)}")
     for position, (variable, slot) in enumerate(zip(variables, slots)):
-        wanted = (tuple(variable.shape), str(variable.dtype))
-        if (slot.shape, str(slot.dtype)) != wanted:
-            raise ValueError(f"slot {position} is {wanted[1]} {wanted[0]}, the snapshot has {slot.dtype} {slot.shape}")
-    for variable, slot in zip(variables, slots):
-        variable.assign(slot)
+        shape = tuple(variable.shape)
+        if slot.shape != shape or slot.dtype != variable.dtype:
+            raise ValueError(f"slot {position} is {variable.dtype} {shape}, the snapshot has {slot.dtype} {slot.shape}")
 
 
 class SlotName(NamedTuple):

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from gdrepl.engine import backend, live_optimizer
+from gdrepl.engine.compiled import compiled, point_function
+from gdrepl.engine.new_slots import NewSlots
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem
@@ -22,6 +24,7 @@ from gdrepl.engine.record import Record
 from gdrepl.engine.rows import Layout
 from gdrepl.engine.snapshot import Array, Snapshot, frozen
 from gdrepl.engine.triggers import Trigger
+from gdrepl.engine.variables import assign, read
 from gdrepl.engine.watch import Orders, Seen, Watch
 from gdrepl.engine.whole_loop import better_apart, zero_that_keeps_apart
 from gdrepl.errors import CommandError, ExpressionError, ProblemError
@@ -29,8 +32,8 @@ from gdrepl.expression import Scope
 
 ENGINES = ("xla", "graph", "eager")
 _RECORD_BYTES = 5 * 2**20
-_FEW = 10_000
-"""Numbers of a problem up to which the slots that Keras built are kept."""
+_RECORD_BYTES_OF_SLOW_ENGINES = 2**16
+"""Some thousand rows: more than they make in the time of a call. Outside XLA a variable is copied whole when rows are read."""
 _AN_EYE = 0.03
 """Seconds after which a call of the loop comes back between two hits that are to be ignored."""
 Tensor = Any
@@ -74,10 +77,12 @@ class Program:
         self.triggers = tuple(triggers)
         self._watch = Watch(tf, triggers)
         self.layout = Layout.of(problem.parameters, problem.dtype, spec.schedule is not None)
-        self.capacity = max(64, _RECORD_BYTES // self.layout.row_bytes)
+        record_bytes = _RECORD_BYTES if engine == "xla" else _RECORD_BYTES_OF_SLOW_ENGINES
+        self.capacity = max(64, record_bytes // self.layout.row_bytes)
         self.pace = Pace()
         self.variables = {name: tf.Variable(value, name=name) for name, value in problem.parameters.items()}
         self.optimizer = live_optimizer.build(spec, list(self.variables.values()), problem.dtype)
+        self._new_slots = NewSlots(spec, problem, self.optimizer)
         self.slot_names = live_optimizer.slot_names(self.optimizer, list(self.variables))
         self._points = Record(tf, self.capacity, self.layout.width, problem.dtype, engine == "xla")
         self._bits = Record(tf, self.capacity, self._watch.words, tf.int64, engine == "xla") if triggers else None
@@ -86,32 +91,7 @@ class Program:
         self._rate_here: Array = np.zeros(())
         self._step = 0
         self._at: Snapshot | None = None
-        self._built_at: tuple[tuple[bytes, ...], tuple[Array, ...]] | None = None
-        self._compiled_loop = self._compile(self._loop)
-        self._compiled_point = self._compile(self._point)
-
-    def _compile(self, function: Any) -> Any:
-        """`function` as this engine runs it; traced once, at the first call."""
-        if self.engine == "eager":
-            return function
-        nest = self.tf.nest
-        concrete: list[Any] = []
-
-        def call(*arguments: Any) -> Any:
-            # A concrete function does not look at the types of its arguments anew, which is half the cost of a step. It takes
-            # them flat: nested ones it first refuses, with a message that prints each of them, and then accepts.
-            flat = nest.flatten(arguments)
-            if not concrete:
-
-                def flattened(*tensors: Any) -> Any:
-                    return function(*nest.pack_sequence_as(arguments, tensors))
-
-                traced = self.tf.function(flattened, jit_compile=self.engine == "xla", autograph=False)
-                with backend.traced_for_good():
-                    concrete.append(traced.get_concrete_function(*flat))
-            return concrete[0](*flat)
-
-        return call
+        self._compiled_loop = compiled(self._loop, engine)
 
     @property
     def rate_place(self) -> int:
@@ -124,22 +104,15 @@ class Program:
 
     def fresh(self, parameters: Mapping[str, Array], step: int = 0, learning_rate: float | None = None) -> Snapshot:
         """The snapshot of `parameters` with the optimizer as Keras builds it there: new slots."""
-        slots = list(self._new_slots(parameters))
+        return self.evaluated(parameters, self.new_slots(parameters, learning_rate), step)
+
+    def new_slots(self, parameters: Mapping[str, Array], learning_rate: float | None = None) -> tuple[Array, ...]:
+        """The slots of an optimizer that Keras builds at `parameters`, with that plain rate where one is given."""
+        slots = list(self._new_slots.at(parameters))
         if learning_rate is not None and self.spec.schedule is None:
             place = self.rate_place
             slots[place] = frozen(np.asarray(learning_rate, slots[place].dtype))
-        return self.evaluated(parameters, tuple(slots), step)
-
-    def _new_slots(self, parameters: Mapping[str, Array]) -> tuple[Array, ...]:
-        """The slots of an optimizer that Keras builds at `parameters`; kept, since sessions begin there again and again."""
-        place = tuple(value.tobytes() for value in parameters.values())
-        if self._built_at is not None and self._built_at[0] == place:
-            return self._built_at[1]
-        for name, variable in self.variables.items():
-            variable.assign(parameters[name])
-        slots = live_optimizer.capture(live_optimizer.build(self.spec, list(self.variables.values()), self.problem.dtype))
-        self._built_at = (place, slots) if self.problem.numbers <= _FEW else None
-        return slots
+        return tuple(slots)
 
     def evaluated(self, parameters: Mapping[str, Array], slots: tuple[Array, ...], step: int) -> Snapshot:
         """The snapshot of `parameters` and `slots`, its loss and gradient computed by this program's engine.
@@ -147,25 +120,40 @@ class Program:
         Raises:
             ProblemError: the engine refuses the loss.
         """
-        for name, variable in self.variables.items():
-            variable.assign(parameters[name])
-        live_optimizer.restore(self.optimizer, slots)
+        point = point_function(self.problem, self.engine)
+        values = [self.tf.constant(parameters[name]) for name in self.variables]
         self._at = None
-        self._loss, gradient = self._guarded(None, self._compiled_point)
+        self._put(parameters, slots, step)
+        self._loss, gradient = self._guarded(None, point, values)
         self._gradient = dict(zip(self.variables, gradient))
-        self._rate_here = self._rate().numpy()
-        self._step = step
         return self.capture()
+
+    def with_slots(self, here: Snapshot, slots: tuple[Array, ...]) -> Snapshot:
+        """The snapshot of another program of this problem and engine with `slots` of this one; only the rate is computed."""
+        self._at = None
+        self._put(here.parameters, slots, here.step)
+        self._take_point(here)
+        return self.capture()
+
+    def _put(self, parameters: Mapping[str, Array], slots: tuple[Array, ...], step: int) -> None:
+        for name, variable in self.variables.items():
+            assign(variable, parameters[name])
+        live_optimizer.restore(self.optimizer, slots)
+        self._rate_here = self._rate().numpy() if self.spec.schedule is not None else slots[self.rate_place]
+        self._step = step
+
+    def _take_point(self, snapshot: Snapshot) -> None:
+        self._loss = self.tf.constant(snapshot.loss)
+        self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
 
     def load(self, snapshot: Snapshot) -> None:
         """Put the program at `snapshot`; nothing is computed."""
         if snapshot is self._at:
             return
         for name, variable in self.variables.items():
-            variable.assign(snapshot.parameters[name])
+            assign(variable, snapshot.parameters[name])
         live_optimizer.restore(self.optimizer, snapshot.slots)
-        self._loss = self.tf.constant(snapshot.loss)
-        self._gradient = {name: self.tf.constant(value) for name, value in snapshot.gradient.items()}
+        self._take_point(snapshot)
         self._rate_here = snapshot.learning_rate
         self._step = snapshot.step
         self._at = snapshot
@@ -184,7 +172,7 @@ class Program:
         if self._at is None:
             self._at = Snapshot(
                 self._step,
-                {name: frozen(variable.numpy()) for name, variable in self.variables.items()},
+                {name: read(variable) for name, variable in self.variables.items()},
                 live_optimizer.capture(self.optimizer),
                 frozen(self._loss.numpy()),
                 {name: frozen(value.numpy()) for name, value in self._gradient.items()},
@@ -261,10 +249,6 @@ class Program:
 
     def _values(self) -> dict[str, Tensor]:
         return {name: variable.read_value() for name, variable in self.variables.items()}
-
-    def _point(self) -> tuple[Tensor, list[Tensor]]:
-        loss, gradient = self.problem.loss_and_gradient(self._values())
-        return loss, list(gradient.values())
 
     def _loop(
         self, control: Tensor, loss: Tensor, gradient: list[Tensor], watched: tuple[Any, ...]

@@ -40,12 +40,15 @@ class Record:
         """What it carries after it wrote a row."""
         if self._xla:
             return carried.write(place, row)
-        self._variable[place].assign(row)
+        # The same as self._variable[place].assign(row), which first copies the whole variable and reads the row.
+        self._tf.raw_ops.ResourceScatterUpdate(resource=self._variable.handle, indices=place, updates=row)
         return carried
 
     def read(self, carried: Any, place: Tensor) -> Tensor:
         """A row that was written."""
-        return carried.read(place) if self._xla else self._variable[place]
+        if self._xla:
+            return carried.read(place)
+        return self._tf.raw_ops.ResourceGather(resource=self._variable.handle, indices=place, dtype=self._variable.dtype)
 
     def end(self, carried: Any) -> None:
         """Keep what was written beyond the loop."""

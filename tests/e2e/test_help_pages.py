@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
+import io
 from collections.abc import Callable
 
 import pytest
 from driving import contents, do, error_of, hill
-from test_readme import PROGRAM, converse, environment
+from test_readme import arguments, differences, exchanges
 
 from gdrepl.commands.registry import registry
 from gdrepl.engine.events import EVENTS
+from gdrepl.shell.cli import main
 
 PAGES = ("time", "stops", "branches", "scripts", "stability")
 INDENT = "  "
 
 
 @pytest.fixture
-def shown(tmp_path) -> Callable[..., list[str]]:
+def printed(tmp_path, monkeypatch) -> Callable[..., str]:
+    """What the program prints, errors among it, in a folder of its own; `typed` is piped into it."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"COLUMNS": "80", "TERM": "dumb", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str, typed: str = "") -> str:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            main(["debug", "--no-color", *arguments])
+        return out.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def shown(printed) -> Callable[..., list[str]]:
     """The lines that the program prints for `help TOPIC`."""
-
-    def page(topic: str, *options: str) -> list[str]:
-        done = subprocess.run(
-            [*PROGRAM, "debug", "--batch", "--no-color", *options, "-c", f"help {topic}"],
-            cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, encoding="utf-8", check=True,
-        )  # fmt: skip
-        return done.stdout.splitlines()
-
-    return page
+    return lambda topic, *options: printed("--batch", *options, "-c", f"help {topic}").splitlines()
 
 
 def transcript(page: list[str]) -> list[str]:
@@ -39,8 +48,10 @@ def transcript(page: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("topic", PAGES)
-def test_the_transcript_of_a_page_is_what_the_program_prints(topic, shown, tmp_path):
-    assert converse(transcript(shown(topic, "--width", "80")), tmp_path) == ""
+def test_the_transcript_of_a_page_is_what_the_program_prints(topic, shown, printed):
+    words, lines = arguments(transcript(shown(topic, "--width", "80")))
+    typed = "".join(f"{each.command}\n" for each in exchanges(lines)[1:])
+    assert differences(lines, printed("--echo", "--width", "80", *words[1:], typed=typed)) == ""
 
 
 @pytest.mark.parametrize("topic", PAGES)
@@ -96,9 +107,5 @@ def test_a_word_that_is_nothing_has_no_help_and_changes_nothing():
 
 
 @pytest.mark.parametrize("width", [80, 40])
-def test_help_fits_a_screen(width, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "gdrepl", "debug", "--batch", "--width", str(width), "-c", "help"],
-        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert len(done.stdout.splitlines()) < 24
+def test_help_fits_a_screen(width, printed):
+    assert 10 < len(printed("--batch", "--width", str(width), "-c", "help").splitlines()) < 24

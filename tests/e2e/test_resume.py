@@ -22,6 +22,7 @@ from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
 from gdrepl.recording.format import decode
 from gdrepl.recording.journal import journal_folder, open_journals
+from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.cli import main
 from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.resuming import resume_session
@@ -106,8 +107,8 @@ def notes_of(path: Path | None) -> list[tuple[str, int]]:
     return [(record.body["line"], record.body["taken"]) for record in records if record.kind == "run"]
 
 
-def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(tmp_path: Path):
-    env, folder = environment(tmp_path), journals(tmp_path)
+def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(state: Path, cli):
+    env, folder = environment(state), journals(state)
     with Conversation(DEBUG, env) as process:
         process.ask("step 5")
         process.say("continue 100000000000")
@@ -117,20 +118,15 @@ def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(tmp_p
     path = next(open_journals(folder))
     line, taken = notes_of(path)[-1]
     assert (line, taken >= notes[0][1] > 0) == ("continue 100000000000", True)
-    with Conversation(["resume", "--json"], env) as process:
-        step, x = (process.ask(f"print {name}")["result"]["value"] for name in ("step", "x"))
-        process.kill()
+    resumed, keeper = resume_session(None, quiet=True)
+    step, x = (do(resumed, f"print {name}")["value"] for name in ("step", "x"))
+    keeper.abandon()
     assert lines_of(path) == ["step 5", "continue 100000000000", "print step", "print x"]
     again = Session(Setup("(x-50)**2", {"x": "3"}, optimizer="adam", rate="1"))
     do(again, "step 5", f"step {taken}")
     assert (step, x) == (5 + taken, float(again.debugger.snapshot().parameters["x"]))
-    status, out, err = gdrepl_text(["resume", "--batch", "--json", "-c", "print step"], env)
+    status, out, err = cli("resume", "--batch", "--json", "-c", "print step")
     assert (status, read_json(out)["result"]["value"], err) == (0, 5 + taken, "")
-
-
-def gdrepl_text(arguments: list[str], env: dict[str, str]) -> tuple[int, str, str]:
-    done = gdrepl(arguments, env)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -251,22 +247,22 @@ def test_only_a_run_is_resumed_from_a_note(line: str, cli):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(tmp_path: Path, number: signal.Signals):
-    env = environment(tmp_path)
-    with Conversation(DEBUG, env) as process:
+def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(state: Path, number: signal.Signals):
+    with Conversation(DEBUG, environment(state)) as process:
         process.ask("step 5")
         before = process.cpu_ticks()
         process.say("continue 100000000000 ;; print x")
         while process.cpu_ticks() < before + 20:
             assert process.process.poll() is None
         assert process.end(number) == (128 + number, "", "")
-    recorded = decode(next(open_journals(journals(tmp_path))).read_bytes(), strict=False).records
+    recorded = decode(next(open_journals(journals(state))).read_bytes(), strict=False).records
     assert [record.body["line"] for record in recorded] == ["step 5", "continue 100000000000"]
     ended = recorded[-1].body["result"]
     assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
-    with Conversation(["resume", "--json"], env) as process:
-        assert process.ask("print step")["result"]["value"] == ended["point"]["step"] > 5
-        assert process.ask("print x")["result"]["value"] == ended["point"]["parameters"]["x"]
+    resumed, keeper = resume_session(None, quiet=True)
+    assert do(resumed, "print step")["value"] == ended["point"]["step"] > 5
+    assert do(resumed, "print x")["value"] == ended["point"]["parameters"]["x"]
+    keeper.abandon()
 
 
 def test_after_three_violent_ends_every_command_is_there(chain):
@@ -284,8 +280,13 @@ def test_an_orderly_end_leaves_nothing_to_resume(chain):
     assert b"there is no journal of a session that was not closed" in chain["after"].stderr
 
 
-def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_checkpoints(tmp_path: Path):
-    env = environment(tmp_path)
+def results(session: Session, line: str) -> list[dict]:
+    """The results of a line, and of the commands that stops run after it, as a reader of the JSON gets them."""
+    return [read_json(dumps(result_to_json(outcome.result))) for outcome in session.execute(line)]
+
+
+def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_checkpoints(state: Path):
+    env = environment(state)
     valley = ["debug", "(x-50)**2", "--var", "x=3", "--optimizer", "sgd", "--lr", "0.1", "--engine", "eager", "--json"]
     commands = "commands 1 ;; silent ;; print step ;; checkpoint here ;; continue 2 ;; end"
     asked = ("info break", "info checkpoints", "info branches", "info display", "info values")
@@ -299,21 +300,18 @@ def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_check
     assert stopped["result"]["point"]["step"] == 3
     assert [answer["command"] for answer in ran] == ["print step", "checkpoint here", "continue 2"]
     assert (ran[0]["result"]["value"], ran[2]["result"]["point"]["step"]) == (3, 5)
-    with Conversation(["resume", "--json"], env) as process:
-        assert [process.ask(line)["result"] for line in asked] == was
-        back = process.ask("restart here")["result"]
-        for line in ("goto 0", "delete checkpoint here"):
-            process.ask(line)
-        passed = process.ask("continue 4")["result"]  # by what is to be ignored once
-        process.ask("goto 0")
-        again = [process.ask("continue 9"), *(process.hear() for _ in range(3))]
-        status, rest, err = process.end()
+    session, keeper = resume_session(None, quiet=True)
+    assert [do(session, line) for line in asked] == was
+    back = do(session, "restart here")
+    passed = do(session, "goto 0", "delete checkpoint here", "continue 4")  # by what is to be ignored once
+    do(session, "goto 0")
+    again = results(session, "continue 9")
+    keeper.close()
     assert [(each["name"], each["step"]) for each in was[1]["checkpoints"]] == [("here", 3)]
     assert back["point"]["parameters"]["x"] == pytest.approx(50 - 47 * 0.8**3)
     assert passed["point"]["step"] == 4
-    assert [answer["result"]["type"] for answer in again] == ["Stepped", "Printed", "CheckpointMade", "Stepped"]
-    assert again[2]["result"] == {**ran[1]["result"], "id": 2}  # its number is not given again
-    assert (status, rest, err) == (0, "", "")
+    assert [each["type"] for each in again] == ["Stepped", "Printed", "CheckpointMade", "Stepped"]
+    assert again[2] == {**ran[1]["result"], "id": 2}  # its number is not given again
 
 
 # --- in this process ----------------------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ def graphs() -> int:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_dropped_program_leaves_no_graph_behind(optimizer: str) -> None:
+def test_a_dropped_program_and_its_problem_leave_no_graph_behind(optimizer: str) -> None:
     # 2,000 numbers: their sum has a gradient of our own, as Keras' sum over replicas has one of TensorFlow's.
     problem = make_problem("sum((x - 50)**2)", {"x": [0.0] * 2000})
     before = graphs()
@@ -248,5 +248,5 @@ def test_a_dropped_program_leaves_no_graph_behind(optimizer: str) -> None:
     program.fresh(problem.parameters)
     program.advance(3)
     assert graphs() > before
-    del program
+    del program, problem  # which has that of its loss and gradient
     assert graphs() <= before

@@ -9,12 +9,14 @@ import pytest
 
 from gdrepl.engine import backend
 from gdrepl.engine import pace as pace_module
+from gdrepl.engine.events import EVENTS, make_event
 from gdrepl.engine.optimizer import OptimizerSpec, catalogue
 from gdrepl.engine.pace import Pace
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.snapshot import Snapshot
-from gdrepl.engine.triggers import Holds
+from gdrepl.engine.triggers import Changes, Holds, Occurs, Trigger
+from gdrepl.engine.watch import Orders
 from gdrepl.errors import CommandError, ProblemError
 from gdrepl.expression import Expression, parse
 
@@ -90,14 +92,42 @@ def test_the_optimizer_moves_and_its_snapshot_is_read_only(walked: Walk) -> None
     assert walked.start.parameters["x"] == np.float32(-1.2)
 
 
+def everything(program: Program) -> list[Trigger]:
+    """Every event, and watchpoints on all that changes."""
+    names = list(program.problem.parameters)
+    texts = [*(f"sum(grad({name}))" for name in names), "loss", f"prev(loss)*lr + norm(update({names[0]}))"]
+    watches = [Changes(parse(text, names, at_point=True)) for text in texts]
+    return [*(Occurs(make_event(name, {})) for name in EVENTS), *watches]
+
+
+def assert_everything_armed_changes_no_bit(plain: Program, start: Snapshot, rows: np.ndarray) -> Program:
+    """Walk from `start` with all of it; returns the armed program."""
+    armed = Program(plain.problem, plain.spec, "xla", everything(plain))
+    armed.load(start)
+    orders = Orders([0] * len(armed.triggers), armed.blank_memory(), [each.given() for each in armed.triggers], halting=False)
+    advance = armed.advance(len(rows), orders=orders)
+    assert advance.seen.at is not None
+    assert advance.seen.at.any(axis=1).sum() > 50  # the loss alone changes nearly each time
+    assert advance.rows.tobytes() == rows.tobytes()
+    return armed
+
+
+def test_every_event_and_watchpoints_armed_change_no_bit(walked: Walk, assert_same_bits: Any) -> None:
+    armed = assert_everything_armed_changes_no_bit(walked.program, walked.start, walked.rows)
+    assert_same_bits(armed.capture(), walked.end)
+
+
 @pytest.mark.parametrize("name", list(catalogue()))
-def test_armed_conditions_change_no_bit_of_a_regression(name: str, regression: Problem) -> None:
+def test_what_is_armed_changes_no_bit_of_a_regression(name: str, regression: Problem, assert_same_bits: Any) -> None:
     plain = Program(regression, OptimizerSpec.make(name, {}, 0.03125))
     start = plain.fresh(regression.parameters)
     rows = plain.advance(60).rows
     armed = Program(regression, plain.spec, "xla", never(plain))
     armed.load(start)
     assert armed.advance(60).rows.tobytes() == rows.tobytes()
+    if name in ("sgd", "adam", "rmsprop", "muon"):
+        armed = assert_everything_armed_changes_no_bit(plain, start, rows)
+        assert_same_bits(armed.capture(), plain.capture())
 
 
 BUSY = {"gradient_accumulation_steps": 3, "use_ema": True, "ema_overwrite_frequency": 7, "clipnorm": 0.5, "weight_decay": 0.01}

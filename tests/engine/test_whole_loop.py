@@ -54,7 +54,8 @@ PROBLEMS = [
 def test_many_armed_breakpoints_change_no_bit(problem: Problem, assert_same_bits: Any) -> None:
     spec = OptimizerSpec.make("adam", {}, 0.01)
     name = next(iter(problem.parameters))
-    texts = [f"norm({name}*{factor}) + norm(update({name})) + norm(slot.velocity({name})) < -1" for factor in range(1, 12)]
+    most = 12 if problem.numbers_in_all < 1000 else 5  # XLA counts bytes: where the numbers are many, few conditions make many
+    texts = [f"norm({name}*{factor}) + norm(update({name})) + norm(slot.velocity({name})) < -1" for factor in range(1, most)]
     armed = Program(problem, spec, "xla", [Holds(parse(text, [name], at_point=True)) for text in texts])
     plain = Program(problem, spec)
     start = plain.fresh(problem.parameters)

@@ -123,6 +123,12 @@ def test_no_decimal_with_one_digit_fewer_is_the_same_float32(value):
     assert digits == 1 or nearest != value
 
 
+def test_a_number_alone_has_the_digits_that_it_has_in_a_long_column():
+    values = many_float32(1)[::7]
+    assert [to_json(value) for value in values] == to_json(values)
+    assert [number for row in values[:6000].reshape(-1, 60) for number in to_json(row)] == to_json(values[:6000])
+
+
 def test_digits_are_those_a_person_would_type():
     assert dumps(to_json(np.float32([0.1, 3, -0.0, 1e-45, 16777216, 1e30]))) == "[0.1,3.0,-0.0,1e-45,16777216.0,1e+30]"
 
