@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from gdrepl.engine.optimizer import OptimizerSpec, construct
 from gdrepl.engine.schedule import floatx
-from gdrepl.engine.snapshot import Array
+from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.engine.variables import assign, read
 
 
@@ -102,7 +102,7 @@ def parted(
             used = optimizer._clip_gradients(list(used if mean is None else mean.gradient))
             optimizer._apply_weight_decay(variables)
     clipped = {name: frozen(each.numpy()) for name, each in zip(parameters, used)}
-    return Parted(applied, clipped, {name: frozen(each.numpy()) for name, each in zip(parameters, variables)})
+    return Parted(applied, clipped, {name: read(each) for name, each in zip(parameters, variables)})
 
 
 def current_rate(optimizer: Any, dtype: str) -> Any:
