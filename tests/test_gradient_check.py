@@ -14,6 +14,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.errors import CommandError
+from gdrepl.insight.backtrace import stack
 from gdrepl.insight.gradient_check import GradientCheck, check_gradient
 
 SPEC = OptimizerSpec.make("sgd", {}, 0.1)
@@ -80,6 +81,23 @@ def test_a_right_gradient_passes(name, dtype):
     assert found.ok, found
     assert found.worst_error <= found.worst[0].tolerance
     assert found.checked == found.numbers == sum(np.size(value) for value in start.values())
+
+
+@pytest.mark.parametrize(("function", "seed", "scale"), [("tanh", 3, 4.0), ("sigmoid", 6, 6.0)])
+def test_a_net_of_saturated_units_gives_no_false_alarm(function, seed, scale):
+    # XLA's tanh is up to 5 units of the last place off, so that 1 - tanh**2 of a unit that is saturated has few right digits.
+    chance = np.random.default_rng(seed)
+    x = chance.normal(size=(200, 6))
+    start = {
+        "W": 2 * scale * chance.normal(size=(6, 16)),
+        "V": 2 * scale * chance.normal(size=(16, 8)),
+        "u": chance.normal(size=8),
+    }
+    loss = f"mean(({function}({function}(X @ W) @ V) @ u - y)**2)"
+    there = debugger(make_problem(loss, start, {"X": x, "y": x @ np.arange(6.0)}, "float32"), "xla")
+    found = check_gradient(there, None, 0)
+    assert found.ok, found
+    assert stack(there).agrees
 
 
 def places(name: str, count: int, chance: np.random.Generator) -> list[dict[str, Any]]:

@@ -9,15 +9,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
+from gdrepl.engine.problem import Problem
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm
 from gdrepl.insight import saying
 from gdrepl.insight.born import birth
 from gdrepl.insight.frames import Link, links_at
 from gdrepl.insight.marks import NOT_FINITE, Mark, marks
+from gdrepl.insight.noise import rounding
+from gdrepl.insight.probing import cast_to, gradient_at, widened
 from gdrepl.insight.summary import Summary, Value, brief
 
 _ROUNDING = {"float32": 1e-3, "float64": 1e-9}
 """How far, as a share of the largest path, engines may be apart by the order in which they round."""
+_SAFETY = 8.0
+"""Times what rounding was seen to move: by so much engines may be apart where much cancels within a path."""
 _MOST_PATHS = 6
 
 
@@ -133,7 +138,8 @@ def stack(debugger: Debugger) -> Stack:
     shared = _shared(links)
     frames = tuple(_frame(link, shared[_key(link)], seen.get(link.index)) for link in links)
     sums = sums_by_parameter(links, here.parameters)
-    doubts = list(_doubts(links, sums, here.gradient, problem.dtype, seen, debugger.recipe.engine))
+    apart = _beyond_rounding(problem, here, links, sums)
+    doubts = list(_doubts(links, sums, here.gradient, apart, seen, debugger.recipe.engine))
     return Stack(links, frames, sums, not doubts, (*_told_shared(links, shared), *doubts))
 
 
@@ -204,18 +210,39 @@ def _added(uses: Sequence[Link]) -> str:
     return f"{' + '.join(terms).replace('+ -', '- ')}{more} = {saying.array(total)}"
 
 
+def _beyond_rounding(problem: Problem, here: Snapshot, links: Sequence[Link], sums: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Name -> where the paths do not add up to the gradient in force, given their size and what rounding does within them."""
+    found = {}
+    for name, used in here.gradient.items():
+        paths = [link.gradient for link in links if link.expression == name]
+        found[name] = _apart(used, sums[name], paths, problem.dtype)
+    if not any(each.any() for each in found.values()):
+        return found
+    wide = widened(problem)
+    point = cast_to(wide.dtype, here.parameters)
+    # The paths are no witness of their own; the tape in the problem's dtype is one, of what its functions are off.
+    seen = np.abs(gradient_at(problem, here.parameters).astype(np.float64) - gradient_at(wide, point))
+    moved = np.fmax(rounding(wide, point, problem.dtype).gradient, np.where(np.isfinite(seen), seen, 0.0))
+    start = 0
+    for name, used in here.gradient.items():
+        allowed = _SAFETY * moved[start : start + used.size].reshape(used.shape)
+        start += used.size
+        with np.errstate(invalid="ignore"):
+            found[name] &= ~(np.abs(used.astype(np.float64) - sums[name]) <= allowed)
+    return found
+
+
 def _doubts(
     links: Sequence[Link],
     sums: Mapping[str, Array],
     gradient: Mapping[str, Array],
-    dtype: str,
+    beyond: Mapping[str, Array],
     seen: Mapping[int, Mark],
     engine: str,
 ) -> Iterator[str]:
     """Where the paths do not add up to the gradient in force."""
     for name, used in gradient.items():
-        paths = [link.gradient for link in links if link.expression == name]
-        apart = _apart(used, sums[name], paths, dtype)
+        apart = beyond[name]
         if apart.any():
             place = saying.first(apart)
             told = saying.element(name, place)
