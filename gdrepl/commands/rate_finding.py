@@ -103,9 +103,12 @@ def lrfind(session: Session, rates: Range = Rates()) -> LearningRateRange:
     Both are for a start: the rates before have moved the parameters already, so that what is seen at a rate is not what many
     updates at that rate do. `whatif lr 0.1 0.3` tries them for longer.
 
-    Nothing is suggested of a loss that hardly falls, only rises, or falls so far below zero that it may have no floor. The test
-    is that of Smith, Cyclical Learning Rates for Training Neural Networks (2015), the exponential rise and both suggestions
-    are after fastai's LRFinder (fastai/callback/schedule.py).
+    Nothing is suggested of a loss that hardly falls, never falls, or falls so far below zero that it may have no floor. SGD and
+    RMSprop keep the rate within their momentum: what they have gathered moves the parameters on at any rate, and where that
+    makes much of the loss it is said.
+
+    The test is that of Smith, Cyclical Learning Rates for Training Neural Networks (2015), the exponential rise and both
+    suggestions are after fastai's LRFinder (fastai/callback/schedule.py).
 
     Example: lrfind 1e-4 10
     """

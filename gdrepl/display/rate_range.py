@@ -35,7 +35,7 @@ def rate_range_lines(result: LearningRateRange, style: Style) -> list[Line]:
     rows: list[list[Span]] = [[(name, "dim"), (number, "bold"), (why, "")] for name, number, why in _rates(result)]
     lines = prose(title, style, then="  ")
     lines += table(rows, style, wrapped=True)
-    for text in (_verdict(result), *result.notes):
+    for text in (_verdict(result), _carried(result), *result.notes):
         lines += prose(text, style, first="  ", then="  ") if text else []
     return lines
 
@@ -79,8 +79,19 @@ def _verdict(result: LearningRateRange) -> str:
             larger = f"lrfind {rate(high)} {rate(high * 1e6)} tries larger rates"
             return f"nothing can be suggested: the loss hardly falls; {larger}, info problem shows the loss"
         case rate_range.RISING:
-            return f"nothing can be suggested: the loss only rises; lrfind {rate(low / 1e6)} {rate(low)} tries smaller rates"
+            smaller = f"; lrfind {rate(low / 1e6)} {rate(low)} tries smaller rates" if result.carried is None else ""
+            return f"nothing can be suggested: no rate led below the loss here{smaller}"
     return ""
+
+
+def _carried(result: LearningRateRange) -> str:
+    """That what moves the loss is not the rate alone."""
+    if result.carried is None:
+        return ""
+    led = (
+        f"the momentum gathered here leads to {numbers.show(result.carried, _LOSS_DIGITS)} with a rate of next to nothing, too"
+    )
+    return f"{led}: set optimizer makes its slots new, then lrfind sees the rates alone"
 
 
 def rate_range_chart(result: LearningRateRange) -> Chart | None:

@@ -35,7 +35,7 @@ _APPROXIMATE = frozenset(
 )
 """The functions that are computed by polynomials."""
 _OFF = 16.0
-"""Half units of the last place that such a function may be off, half of it to one side. A bound must hold for the sums of many."""
+"""Half units of the last place that such a function may be off, half of it to one side, with room for the sums of many."""
 Tensor = Any
 
 

@@ -32,6 +32,10 @@ _DEEP = 10.0
 """A loss that has fallen below zero by more than so many times the first one's size may have no floor."""
 _AT_REST = 5
 """So many last losses that are the same to the bit are those of a point that no longer moves."""
+_NO_RATE = 1e-6
+"""The part of the least rate that moves nothing by itself."""
+_CARRIED = 0.01
+"""The part of the first loss from which what was gathered before the test stands in its way."""
 _WEIGHTS = np.array([1.0, 4.0, 6.0, 4.0, 1.0])
 SUGGESTED, FALLING, NO_FLOOR, FLAT, RISING = "suggested", "falling", "no floor", "flat", "rising"
 
@@ -48,7 +52,7 @@ class LearningRateRange:
             with rates[k-1]. The last loss is the one that ended the test, if one did.
         verdict: "suggested"; "falling" where the lowest loss is that of the largest rate, so that only the steepest descent
             can be told; "no floor" where it is so far below the first loss that it may have none; "flat" where the loss
-            hardly fell; "rising" where it only rose.
+            hardly fell; "rising" where none was below the first.
         steepest: the rate at which the lowest loss so far, smoothed over five rates, falls fastest over log10(rate); None where
             that is not told.
         lowest: the rate of the lowest loss; None as above.
@@ -56,6 +60,8 @@ class LearningRateRange:
         diverged_at: the first rate whose loss was above four times the lowest so far, or not finite; None when there was none.
         optimizer: its class in Keras.
         updates: how many updates each rate got: those that are gathered into one where gradients are accumulated.
+        carried: the loss after one update with a rate of next to nothing, where that differs from `loss` by more than a
+            hundredth: the momentum gathered at step `step` moves it, whatever the rate. Shape (); None elsewhere.
         notes: what else is to be known.
     """
 
@@ -71,6 +77,7 @@ class LearningRateRange:
     diverged_at: float | None
     optimizer: str
     updates: int = 1
+    carried: Array | None = field(default=None, metadata=OPTIONAL)
     notes: tuple[str, ...] = field(default=(), metadata={**OPTIONAL, **SAID})
 
     @property
@@ -127,6 +134,7 @@ def range_test(
         float(rates[len(kept)]) if diverged else None,
         debugger.recipe.spec.name,
         accumulation(debugger.recipe.spec),
+        _carried(debugger, low, first),
         tuple(_notes(debugger, rates, kept, diverged)),
     )
 
@@ -145,6 +153,13 @@ def _tried(debugger: Debugger, rates: Array, first: float, least: int) -> list[R
         if resting or _has_diverged(tried, first):
             break
     return tried
+
+
+def _carried(debugger: Debugger, low: float, first: float) -> Array | None:
+    """The loss to which one update leads whose rate is next to nothing, where it leads away."""
+    rate = max(_NO_RATE * low, float(np.finfo(debugger.problem.dtype).tiny))
+    rung = next(debugger.sweep(np.array([rate])))
+    return None if abs(float(rung.loss) - first) <= _CARRIED * abs(first) else rung.loss
 
 
 def _has_diverged(tried: Sequence[Rung], first: float) -> bool:

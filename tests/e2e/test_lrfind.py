@@ -8,8 +8,10 @@ from driving import PROGRAMS, contents, do, error_of, hill
 
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
-from gdrepl.display.rate_range import rate_range_chart
+from gdrepl.display.rate_range import rate_range_chart, rate_range_lines
+from gdrepl.display.style import Style
 from gdrepl.engine.moves import Progress
+from gdrepl.insight.rate_range import range_test
 
 RATES = np.geomspace(1e-6, 10, 100)
 FACTOR = RATES[1] / RATES[0]
@@ -121,6 +123,21 @@ def test_what_nothing_can_be_suggested_of_is_told(loss, line, verdict):
     assert found["verdict"] == verdict
     assert found["suggested"] is None
     assert found["steepest"] is None or verdict == "falling"
+
+
+def test_momentum_that_was_gathered_is_told_from_what_the_rates_do():
+    swinging = of("(x-50)**2", optimizer="sgd(momentum=0.9)", rate="0.3", dtype="float64", engine="eager")
+    assert "carried" not in do(swinging, "lrfind")
+    do(swinging, "step 4")
+    point = swinging.debugger.point()
+    x, velocity = float(point.parameters["x"]), float(swinging.debugger.snapshot().slots[2])
+    found = do(swinging, "lrfind")
+    assert found["carried"] == pytest.approx((x + 0.9 * velocity - 50) ** 2, rel=1e-6)
+    said = "".join(text for line in rate_range_lines(range_test(swinging.debugger), Style()) for text, _ in line)
+    assert "the momentum gathered here leads to" in said
+    assert "smaller rates" not in said
+    do(swinging, "set optimizer sgd(momentum=0.9)")
+    assert "carried" not in do(swinging, "lrfind")
 
 
 def test_minus_infinity_is_where_a_loss_without_a_floor_ends_and_a_value_that_is_not_finite_ends_any():
