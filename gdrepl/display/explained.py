@@ -162,7 +162,7 @@ def _named(rows: list[list[Span]], column: Column) -> list[list[Span]]:
 
 
 def _blocks(result: Explained, columns: Sequence[Column], style: Style, room: int) -> list[Line]:
-    """As many columns side by side as fit, the others below them; those of several parameters as far as the screen goes."""
+    """As many columns side by side as fit, the others below them: all that were selected, or else as far as the screen goes."""
     lines: list[Line] = []
     start = 0
     while start < len(columns):
@@ -170,7 +170,7 @@ def _blocks(result: Explained, columns: Sequence[Column], style: Style, room: in
         while count > 1 and not _fits(_rows(result, columns[start : start + count], style, _DIGITS[0], arrows=False), style):
             count -= 1
         block = table(_rows(result, columns[start : start + count], style, _DIGITS[0], arrows=False), style)
-        if lines and len(result.coordinates) > 1 and len(lines) + len(block) + 1 > room:
+        if lines and not result.selected and len(lines) + len(block) + 1 > room:
             break
         lines += block
         start += count
@@ -183,7 +183,9 @@ def _left_out(result: Explained, shown: int, columns: Sequence[Column], style: S
         return []
     if len(result.coordinates) == 1:
         name, axes = columns[0].parameter, columns[0].label.count(",")
-        how = f"explain {result.step} {name}[0:2{', :' * axes}] shows others"
+        rest = not axes and len(columns) == result.numbers  # they stand in order
+        part = f"{shown}:" if rest else f"0:2{', :' * axes}"
+        how = f"explain {result.step} {name}[{part}] shows {'the rest' if rest else 'others'}"
     else:
         name = columns[shown].parameter if shown < len(columns) else columns[0].parameter
         how = f"explain {result.step} {name} shows those of {name}"

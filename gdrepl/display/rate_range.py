@@ -77,11 +77,20 @@ def _verdict(result: LearningRateRange) -> str:
             )
         case rate_range.FLAT:
             larger = f"lrfind {rate(high)} {rate(high * 1e6)} tries larger rates"
-            return f"nothing can be suggested: the loss hardly falls; {larger}, info problem shows the loss"
+            return f"nothing can be suggested: the loss hardly falls; {larger}, hessian tells whether this is a minimum"
         case rate_range.RISING:
-            smaller = f"; lrfind {rate(low / 1e6)} {rate(low)} tries smaller rates" if result.carried is None else ""
-            return f"nothing can be suggested: no rate led below the loss here{smaller}"
+            return f"nothing can be suggested: no rate led below the loss here{_instead(result, low)}"
     return ""
+
+
+def _instead(result: LearningRateRange, low: float) -> str:
+    """What to look at where no rate led downwards."""
+    if result.carried is not None:
+        return ""
+    first = float(result.loss)
+    if float(result.losses[0]) - first > rate_range.FLAT_FALL * abs(first):
+        return f"; lrfind {rate(low / 1e6)} {rate(low)} tries smaller rates"
+    return ", and small ones led nowhere; hessian tells whether this is a minimum"
 
 
 def _carried(result: LearningRateRange) -> str:

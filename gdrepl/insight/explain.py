@@ -48,6 +48,7 @@ class Explained:
         worst: where the worst error is, such as `velocity of W[0, 3]`.
         tolerance_ulps: what rounding may do there, where that is more than 4 ULPs and was needed.
         responsible: the term that makes it more.
+        selected: whether the numbers were asked for by an index, so that all of them are wanted.
         dtype: of the problem.
         formulas: the computation in plain text, a line each.
     """
@@ -71,6 +72,7 @@ class Explained:
     worst: str = field(default="", metadata={**OPTIONAL, **SAID})
     tolerance_ulps: float | None = field(default=None, metadata={**OPTIONAL, **SAID})
     responsible: str = field(default="", metadata={**OPTIONAL, **SAID})
+    selected: bool = field(default=False, metadata={**OPTIONAL, **SAID})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +136,7 @@ def explain(debugger: Debugger, update: Update, wanted: Selection | None = None)
     book = Book(before, slots, spec, {name: places.get(name, _NOWHERE) for name in before.parameters})
     told = list(before.parameters if wanted is None else places)
     bare = _bare(update, book, arrived, places, told)
+    bare = replace(bare, selected=wanted is not None and not wanted.whole)
     rule = RULES.get(spec.name)
     if rule is None:
         said = f"the terms of {spec.name} are not known: these are its slots before and after, and the update"

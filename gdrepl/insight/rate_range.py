@@ -26,7 +26,7 @@ LEAST_RATE, MOST_RATE, RATES, BEYOND = 1e-6, 10.0, 100, 1e4
 """The rates that are tried where none are given, how many, and how far it goes on where the loss has not diverged."""
 GROWN = Divergence(factor=4.0)
 """The event whose factor and least rise a loss is measured by, against the lowest so far."""
-_FLAT = 1e-4
+FLAT_FALL = 1e-4
 """A fall of less than this part of the first loss says nothing."""
 _DEEP = 10.0
 """A loss that has fallen below zero by more than so many times the first one's size may have no floor."""
@@ -182,8 +182,8 @@ def _suggestions(first: float, rates: Array, kept: Array, ended_by: Rung | None)
     fall, is_last = first - kept[place], place == len(kept) - 1
     if is_last and kept[place] < 0 and fall > _DEEP * abs(first) and (ended_by is None or not ended_by.finite):
         return NO_FLOOR, None, None
-    if not fall > _FLAT * abs(first):
-        rose = ended_by is not None or kept.max() - first > _FLAT * abs(first)
+    if not fall > FLAT_FALL * abs(first):
+        rose = ended_by is not None or kept.max() - first > FLAT_FALL * abs(first)
         return RISING if rose else FLAT, None, None
     # Of the lowest loss so far: a lively optimizer bounces, and falls fastest of all from the top of a bounce.
     falling = np.minimum.accumulate(np.minimum(kept, first))

@@ -347,3 +347,16 @@ def test_a_narrow_screen_loses_no_term(width):
     assert "\n".join(lines).isascii()
     for name in ("gradient g", "momentum m", "velocity v", "corrected mome", "denominator", "update", "parameter"):
         assert any(line.strip().startswith(name) for line in lines), name
+
+
+def test_the_numbers_of_one_parameter_fit_a_screen_and_those_of_an_index_are_all_shown():
+    regression = Session(Setup("sum((w - 3.123)**2) + w[0]", {"w": "zeros(6)"}, optimizer="adam", **EAGER), PROGRAMS)
+    do(regression, "step 2")
+    for line in ("explain", "explain w"):
+        lines = shown(regression, line)
+        assert len(lines) <= 22
+        assert "  5 of 6 numbers; explain 1 w[5:] shows the rest" in lines
+    assert any("w[5]" in line for line in shown(regression, "explain 1 w[5:]"))
+    whole = "\n".join(shown(regression, "explain w[0:6]"))
+    assert all(f"w[{place}]" in whole for place in range(6))
+    assert "numbers;" not in whole

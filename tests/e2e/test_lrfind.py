@@ -125,6 +125,16 @@ def test_what_nothing_can_be_suggested_of_is_told(loss, line, verdict):
     assert found["steepest"] is None or verdict == "falling"
 
 
+def test_where_no_rate_can_lead_downwards_none_is_offered():
+    flat = of("(x-3)**2 + 4", engine="eager", optimizer="adam", rate="1")
+    do(flat, "set x 3.0001")
+    result = range_test(flat.debugger, count=20)
+    assert result.verdict == "rising"
+    said = "".join(text for line in rate_range_lines(result, Style()) for text, _ in line)
+    assert "hessian tells whether this is a minimum" in said
+    assert "smaller rates" not in said
+
+
 def test_momentum_that_was_gathered_is_told_from_what_the_rates_do():
     swinging = of("(x-50)**2", optimizer="sgd(momentum=0.9)", rate="0.3", dtype="float64", engine="eager")
     assert "carried" not in do(swinging, "lrfind")
