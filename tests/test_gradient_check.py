@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gdrepl.commands.outcomes import Outcome
 from gdrepl.engine import zoo
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec
@@ -16,6 +17,7 @@ from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.errors import CommandError
 from gdrepl.insight.backtrace import stack
 from gdrepl.insight.gradient_check import GradientCheck, check_gradient
+from gdrepl.insight.noise import rounding
 
 SPEC = OptimizerSpec.make("sgd", {}, 0.1)
 DTYPES = ("float32", "float64")
@@ -298,3 +300,13 @@ def test_a_loss_of_one_type_only_is_checked_in_it():
     found = check_gradient(debugger(Narrow(problem.loss, problem.parameters, problem.constants)), None, 0)
     assert (found.ok, found.wide) == (True, "float32")
     assert [each.gradient for each in sorted(found.worst, key=lambda one: one.coordinate)] == [22, 44]
+
+
+def test_an_interrupt_is_heeded_while_roundings_are_tried_and_told_once():
+    there = debugger(make_problem("x**2", {"x": 2.0}, None, "float64"))
+    there.interrupt.set()
+    with pytest.raises(CommandError, match="interrupted") as caught:
+        rounding(there.problem, there.point().parameters, "float64", there.interrupt)
+    assert not there.interrupt.is_set()
+    assert Outcome("check grad", error=caught.value).tells_of_interrupt
+    assert not Outcome("check grad", error=CommandError("the loss is nan here")).tells_of_interrupt

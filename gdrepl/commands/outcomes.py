@@ -20,7 +20,9 @@ class Outcome:
 
     @property
     def tells_of_interrupt(self) -> bool:
-        """Whether it is that of a run which Ctrl-C ended, and which says so."""
+        """Whether it is that of a run or a question which Ctrl-C ended, and which says so."""
+        if self.error is not None:
+            return "interrupted" in str(self.error)
         return not self.silent and any(stop.kind == "interrupt" for stop in getattr(self.result, "stops", ()))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm
 from gdrepl.insight import saying
 from gdrepl.insight.born import birth
@@ -138,7 +137,7 @@ def stack(debugger: Debugger) -> Stack:
     shared = _shared(links)
     frames = tuple(_frame(link, shared[_key(link)], seen.get(link.index)) for link in links)
     sums = sums_by_parameter(links, here.parameters)
-    apart = _beyond_rounding(problem, here, links, sums)
+    apart = _beyond_rounding(debugger, here, links, sums)
     doubts = list(_doubts(links, sums, here.gradient, apart, seen, debugger.recipe.engine))
     return Stack(links, frames, sums, not doubts, (*_told_shared(links, shared), *doubts))
 
@@ -210,9 +209,11 @@ def _added(uses: Sequence[Link]) -> str:
     return f"{' + '.join(terms).replace('+ -', '- ')}{more} = {saying.array(total)}"
 
 
-def _beyond_rounding(problem: Problem, here: Snapshot, links: Sequence[Link], sums: Mapping[str, Array]) -> Mapping[str, Array]:
+def _beyond_rounding(
+    debugger: Debugger, here: Snapshot, links: Sequence[Link], sums: Mapping[str, Array]
+) -> Mapping[str, Array]:
     """Name -> where the paths do not add up to the gradient in force, given their size and what rounding does within them."""
-    found = {}
+    problem, found = debugger.problem, {}
     for name, used in here.gradient.items():
         paths = [link.gradient for link in links if link.expression == name]
         found[name] = _apart(used, sums[name], paths, problem.dtype)
@@ -222,7 +223,7 @@ def _beyond_rounding(problem: Problem, here: Snapshot, links: Sequence[Link], su
     point = cast_to(wide.dtype, here.parameters)
     # The paths are no witness of their own; the tape in the problem's dtype is one, of what its functions are off.
     seen = np.abs(gradient_at(problem, here.parameters).astype(np.float64) - gradient_at(wide, point))
-    moved = np.fmax(rounding(wide, point, problem.dtype).gradient, np.where(np.isfinite(seen), seen, 0.0))
+    moved = np.fmax(rounding(wide, point, problem.dtype, debugger.interrupt).gradient, np.where(np.isfinite(seen), seen, 0.0))
     start = 0
     for name, used in here.gradient.items():
         allowed = _SAFETY * moved[start : start + used.size].reshape(used.shape)

@@ -173,8 +173,9 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     engine = flat(snapshot.gradient).astype(WIDE)
     tape = gradient_at(wide, here)
     own = tape if wide is problem else gradient_at(problem, snapshot.parameters)
-    moved = rounding(wide, here, wide.dtype)
-    narrow = moved if wide is problem or problem.dtype == wide.dtype else rounding(wide, here, problem.dtype)
+    moved = rounding(wide, here, wide.dtype, debugger.interrupt)
+    same = wide is problem or problem.dtype == wide.dtype
+    narrow = moved if same else rounding(wide, here, problem.dtype, debugger.interrupt)
     longest = max(value.size for value in (*problem.parameters.values(), *problem.constants.values()))
 
     def blur(dtype: str, sample: Numbers, measured: Rounding) -> Numbers:

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from gdrepl.engine.flag import Flag
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
+from gdrepl.errors import CommandError
 from gdrepl.expression import evaluate
 from gdrepl.insight.probing import flat
 
@@ -47,10 +49,13 @@ class Rounding:
     gradient: Array
 
 
-def rounding(problem: Problem, parameters: Mapping[str, Array], dtype: str) -> Rounding:
+def rounding(problem: Problem, parameters: Mapping[str, Array], dtype: str, interrupt: Flag) -> Rounding:
     """What the rounding of `dtype` does to the loss at a point; `problem` and `parameters` are of float64.
 
     The loss of a problem that is no expression is one operation: what can be moved of it are its parameters.
+
+    Raises:
+        CommandError: it was interrupted.
     """
     import tensorflow as tf
 
@@ -61,6 +66,9 @@ def rounding(problem: Problem, parameters: Mapping[str, Array], dtype: str) -> R
     used = max(unit, _LEAST)
     size = problem.numbers_in_all
     for seed in range(_OFTEN if size <= _FEW else 2 if size <= _MANY else 1):
+        if interrupt.is_set():
+            interrupt.clear()
+            raise CommandError("interrupted", "nothing has changed")
         other_loss, other = _one(problem, given, _Blur(tf, problem, used, seed))
         with np.errstate(all="ignore"):
             moved = float(np.fmax(moved, abs(other_loss - loss)))
