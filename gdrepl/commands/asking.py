@@ -69,7 +69,7 @@ def _kind(session: Session, expression: Expression) -> str:
     return "value at a point" if expression.names & {"loss", "lr", "step", "grad", "update"} else "expression"
 
 
-@registry.command("grad", group="insight", repeats=True)
+@registry.command("grad", group="insight", repeats=True, asks=True)
 def grad(session: Session) -> Gradient:
     """Show the gradient here, and where it comes from.
 
@@ -344,7 +344,7 @@ def parse_topic(text: str, session: Session) -> str:
 Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))]
 
 
-@registry.command("info", "i", group="data", repeats=True)
+@registry.command("info", "i", group="data", repeats=True, asks=True)
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 

@@ -62,7 +62,7 @@ def _after(session: Session, head: str) -> Iterable[str]:
 What = Annotated[Checked, Argument("what", parse_check, lambda session: [_WHAT], rest=True, after=_after)]
 
 
-@registry.command("check", group="insight", repeats=True, syntax="grad [PARAMETER[INDEX]]")
+@registry.command("check", group="insight", repeats=True, asks=True, syntax="grad [PARAMETER[INDEX]]")
 def check(session: Session, what: What) -> GradientCheck:
     """Compare the gradient with differences of the loss, number by number.
 

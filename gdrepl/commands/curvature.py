@@ -9,7 +9,7 @@ from gdrepl.insight.products import until_interrupted
 from gdrepl.insight.stability import RateLimit, rate_limit
 
 
-@registry.command("hessian", group="insight", repeats=True)
+@registry.command("hessian", group="insight", repeats=True, asks=True)
 def hessian(session: Session) -> curvature.Hessian:
     """Measure the curvature here: eigenvalues, condition, kind of point.
 

@@ -71,7 +71,7 @@ def _after(session: Session, head: str) -> Iterable[str]:
 Asked = Annotated[Which, Argument("step", parse_which, _complete, rest=True, after=_after)]
 
 
-@registry.command("explain", group="insight", repeats=True, syntax="[next | STEP] [PARAMETER | SLICE]")
+@registry.command("explain", group="insight", repeats=True, asks=True, syntax="[next | STEP] [PARAMETER | SLICE]")
 def explain_(session: Session, which: Asked | None = None) -> Explained:
     """Show why the last update moved the parameters as it did, term by term.
 

@@ -74,7 +74,7 @@ def restore(session: Session, document: Document, file: Path) -> None:
     fresh = Session(Setup(folders=tuple(dict.fromkeys(folders))), session.programs)
     with _Reading(document.header):
         debugger = fresh.adopt(start)
-    fresh.events = [_event(record) for record in document.records if record.kind == "command"]
+    fresh.events = [event_of(record) for record in document.records if record.kind == "command"]
     fresh.header_body = {name: value for name, value in document.header.body.items() if name != FOLDERS}
     _restore_timeline(debugger, document)
     states = [record for record in document.records if record.kind == "state"]
@@ -111,7 +111,12 @@ def unknown_records(all_records: Iterable[Record]) -> Iterator[tuple[int, str, M
             yield known, record.kind, record.body
 
 
-def _event(record: Record) -> Event:
+def event_of(record: Record) -> Event:
+    """The event that a command record tells of.
+
+    Raises:
+        SessionFileError: it tells of none.
+    """
     with _Reading(record):
         return Event(text_of(record.body["line"]), dict(record.body["result"]))
 

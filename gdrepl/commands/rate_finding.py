@@ -85,7 +85,7 @@ def _choices(session: Session) -> Iterable[str]:
 Range = Annotated[Rates, Argument("rates", parse_rates, _choices, rest=True, after=lambda session, head: ["in"])]
 
 
-@registry.command("lrfind", group="insight", repeats=True, syntax="[FROM TO] [in N]")
+@registry.command("lrfind", group="insight", repeats=True, asks=True, syntax="[FROM TO] [in N]")
 def lrfind(session: Session, rates: Range = Rates()) -> LearningRateRange:
     """Try rising learning rates aside, one update each, and show which of them the loss speaks for.
 

@@ -78,6 +78,7 @@ class Command:
     whole_line: bool = False
     runs: bool = False
     yields: bool = False
+    asks: bool = False
 
     @property
     def usage(self) -> str:
@@ -147,6 +148,7 @@ class Registry:
         whole_line: bool = False,
         runs: bool = False,
         yields: bool = False,
+        asks: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register the function below under `name` and its short forms.
 
@@ -160,10 +162,11 @@ class Registry:
             whole_line: True when the rest of the line belongs to it, `;;` and all.
             runs: True when it is one run and its result tells of it, so that it can be made again up to where it was cut off.
             yields: True when parameters are often called so: a line that is an expression or an assignment is not its own.
+            asks: True when it leaves nothing behind but its result, so that a session is resumed without asking it again.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
-            flags = (recorded, repeats, instant, syntax, block, whole_line, runs, yields)
+            flags = (recorded, repeats, instant, syntax, block, whole_line, runs, yields, asks)
             command = Command(name, short, group, function, _parameters(function), *flags)
             taken = {name, *short} & {*self.commands, *self.short}
             if taken:

@@ -184,6 +184,14 @@ def run_cut_off(document: Document) -> tuple[str, int] | None:
     return (line, taken) if taken else None
 
 
+def only_asks(line: str) -> bool:
+    """Whether a recorded line is a question that left nothing behind but its result."""
+    try:
+        return len(list(parts(line))) == 1 and registry.split(line)[0].asks
+    except CommandError:
+        return False
+
+
 def _is_one_run(line: str) -> bool:
     try:
         return len(list(parts(line))) == 1 and registry.split(line)[0].runs

@@ -82,7 +82,7 @@ def _after(session: Session, head: str) -> Iterable[str]:
 Directions = Annotated[Cut, Argument("direction", parse_cut, _choices, rest=True, after=_after)]
 
 
-@registry.command("slice", group="insight", repeats=True, syntax="[DIRECTION [DIRECTION]] [from A to B]")
+@registry.command("slice", group="insight", repeats=True, asks=True, syntax="[DIRECTION [DIRECTION]] [from A to B]")
 def slice_(session: Session, what: Directions = Cut()) -> Sliced:
     """Draw the loss along a line through the current point, or on a plane as contours.
 

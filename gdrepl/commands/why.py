@@ -19,7 +19,7 @@ _RUNS = ("step", "continue", "until", "advance", "run", "reverse-step", "reverse
 """The commands that run along steps and stop, as they are recorded."""
 
 
-@registry.command("why", group="insight", repeats=True)
+@registry.command("why", group="insight", repeats=True, asks=True)
 def why(session: Session) -> Why:
     """Say where a value that is not finite came from, or else why the last run ended.
 

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from driving import Conversation, do, environment, gdrepl, hill, read_json, without_checks
 
+from gdrepl.commands import rate_finding
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
 from gdrepl.engine.moves import Progress
 from gdrepl.errors import SessionFileError
+from gdrepl.insight import curvature
 from gdrepl.recording.format import decode
 from gdrepl.recording.journal import journal_folder, open_journals
 from gdrepl.recording.numbers import dumps, result_to_json
@@ -333,6 +335,24 @@ def test_a_command_is_in_the_journal_before_it_is_acknowledged(state: Path):
         [path] = journals(state).glob("*.gds")
         assert lines_of(path)[-1] == outcome.command
     keeper.close()
+
+
+def test_questions_are_not_asked_again_when_a_session_is_resumed(monkeypatch: pytest.MonkeyPatch):
+    lines = ("step 2", "hessian", "lrfind in 10", "grad", "print x + 1", "stepi 2")
+    path = left_behind(*lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(rate_finding, "range_test", _fail)
+        patch.setattr(curvature, "hessian", _fail)
+        session, keeper = resume_session(path, quiet=True)
+    keeper.close()
+    assert [event.line for event in session.events] == list(lines)
+    assert do(session, "print $1")["value"] == pytest.approx(50 - 47 * 0.8**2 + 1)  # what a command keeps is there
+    assert session.debugger.inside.phase == "backward"
+    assert replay_file(path).status == "match"
+
+
+def _fail(*_: object) -> None:
+    raise AssertionError("it was asked again")
 
 
 def test_a_failing_command_is_not_in_the_journal(state: Path):
