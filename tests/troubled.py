@@ -1,0 +1,166 @@
+"""Descents that are in trouble, each a problem that people have, and the trouble that a doctor must name first.
+
+The numbers are chosen by what is known of a problem in closed form: a rate by the largest eigenvalue of its Hessian, a start by
+the domain of its logarithm. None was chosen by what the doctor says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.problem import make_problem
+from gdrepl.engine.programs import Programs
+
+PROGRAMS = Programs(most=100)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A problem, an optimizer, and how many updates are made before the doctor is asked."""
+
+    trouble: str
+    loss: str
+    parameters: Mapping[str, Any]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = "sgd"
+    rate: float = 0.01
+    hyperparameters: Mapping[str, object] = field(default_factory=dict)
+    steps: int = 20
+    dtype: str = "float32"
+    engine: str = "eager"
+    about: str = ""
+
+    def run(self) -> Debugger:
+        problem = make_problem(self.loss, self.parameters, self.constants, self.dtype)
+        spec = OptimizerSpec.make(self.optimizer, self.hyperparameters, self.rate)
+        debugger = Debugger(problem, spec, self.engine, programs=PROGRAMS)
+        if self.steps:
+            debugger.run(self.steps)
+        return debugger
+
+    def __str__(self) -> str:
+        return f"{self.trouble}: {self.about}"
+
+
+def _draw(seed: int, *shape: int) -> Any:
+    return np.random.default_rng(seed).normal(size=shape).round(3)
+
+
+def _line(seed: int, rows: int, columns: int) -> dict[str, Any]:
+    """Rows of features, and answers that a line gives with a little noise."""
+    features = _draw(seed, rows, columns)
+    return {"X": features, "t": (features @ np.arange(1.0, columns + 1) + 0.1 * _draw(seed + 1, rows)).round(3)}
+
+
+def _sharpest(features: Any) -> float:
+    """The largest eigenvalue of the Hessian of mean((X @ w - t)**2), which is 2/n X'X."""
+    return float(np.linalg.eigvalsh(2 / len(features) * features.T @ features)[-1])
+
+
+def _classes(seed: int, rows: int, columns: int) -> dict[str, Any]:
+    features = _draw(seed, rows, columns)
+    noise = 0.5 * _draw(seed + 1, rows)
+    return {"X": features, "y": (features @ np.linspace(1, -1, columns) + noise > 0).astype(float)}
+
+
+_LINE = _line(1, 30, 3)
+_NET = _line(3, 20, 2)
+
+TROUBLED = (
+    Descent(
+        "rate-too-high", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        rate=1.2 * 2 / _sharpest(_LINE["X"]), steps=15, about="a regression by gradient descent",
+    ),
+    Descent(
+        "rate-too-low", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        rate=1e-5, steps=60, about="a regression by gradient descent",
+    ),
+    Descent(
+        "ravine", "(1 - x)**2 + 100*(y - x**2)**2", {"x": -1.2, "y": 1.0},
+        rate=1e-3, steps=400, engine="xla", about="Rosenbrock's valley by gradient descent",
+    ),
+    Descent(
+        "saddle", "mean((tanh(X @ W) @ v - t)**2)", {"W": np.zeros((2, 4)), "v": np.zeros(4)}, _NET,
+        rate=0.05, steps=20, about="a network whose weights all begin at zero",
+    ),
+    Descent(
+        "dead-relu", "mean((relu(X @ W + b) @ v + c - t)**2)",
+        {"W": 0.3 * _draw(5, 2, 4), "b": [-9.0] * 4, "v": _draw(6, 4), "c": 0.0}, _NET,
+        rate=0.05, steps=30, about="a network with biases far below zero",
+    ),
+    Descent(
+        "log-domain", "log(s) + mean((y - m)**2)/(2*s**2)", {"m": 0.0, "s": 2.0}, {"y": (1 + 0.2 * _draw(7, 25)).round(3)},
+        rate=0.6, steps=40, about="the width of a bell curve by maximum likelihood",
+    ),
+    Descent(
+        "exploding-exponent", "mean(exp(X @ w) - y*(X @ w))", {"w": [0.5, 0.0]},
+        {"X": np.stack([np.linspace(5, 60, 12), np.ones(12)], 1), "y": np.round(np.linspace(1, 9, 12))},
+        rate=1e-3, steps=10, about="a Poisson regression on features that nobody scaled",
+    ),
+    Descent(
+        "unbounded-loss", "-mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        rate=0.02, steps=40, about="a regression with a minus before its loss",
+    ),
+    Descent(
+        "epsilon-too-large", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        "adam", 0.01, {"epsilon": 1000.0}, steps=50, about="Adam with an epsilon of a thousand",
+    ),
+    Descent(
+        "momentum-too-high", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        "sgd", 0.02, {"momentum": 0.999}, steps=200, engine="xla", about="a regression with momentum 0.999",
+    ),
+)  # fmt: skip
+
+_CLASSES = _classes(11, 40, 3)
+_STEEP = np.logspace(0, 4, 10)
+
+OTHERS = (
+    Descent(
+        "rate-too-high", "sum(a*(x - 1)**2)", {"x": np.zeros(5)}, {"a": [1.0, 2.0, 3.0, 4.0, 5.0]},
+        "rmsprop", 3.0, steps=40, dtype="float64", about="RMSprop that jumps about the minimum of a bowl",
+    ),
+    Descent(
+        "rate-too-low", "mean(softplus(X @ w) - y*(X @ w))", {"w": [0.0, 0.0, 0.0]}, _CLASSES,
+        "adam", 1e-6, steps=60, dtype="float64", about="a logistic regression by Adam",
+    ),
+    Descent(
+        "ravine", "0.5*sum(a*x**2)", {"x": np.ones(10)}, {"a": _STEEP},
+        rate=1e-4, steps=100, dtype="float64", engine="xla", about="a long bowl of ten numbers",
+    ),
+    Descent(
+        "saddle", "x**2 - y**2 + y**4/4", {"x": 1.0, "y": 0.0},
+        {}, "sgd", 0.05, {"momentum": 0.5}, steps=40, about="a start on the ridge between two minima",
+    ),
+    Descent(
+        "dead-relu", "mean((v*maximum(0, X @ w + b) - t)**2)", {"w": [0.1, -0.2], "b": -6.0, "v": 0.5}, _NET,
+        "adam", 0.01, steps=20, dtype="float64", about="a single unit that is off, by Adam",
+    ),
+    Descent(
+        "log-domain", "sum(c*x) - 0.1*sum(log(x)) - 0.1*log(4 - sum(x))", {"x": [1.0, 1.0, 1.0]}, {"c": [1.0, 2.0, -1.0]},
+        rate=0.5, steps=20, dtype="float64", about="a barrier that a step jumps over",
+    ),
+    Descent(
+        "exploding-exponent", "-sum(y*log(exp(z*s)/sum(exp(z*s))))",
+        {"s": 1.5}, {"z": [70.0, 50.0, 20.0], "y": [0.2, 0.5, 0.3]},
+        "adam", 0.1, steps=10, about="a softmax written out, on large scores",
+    ),
+    Descent(
+        "unbounded-loss", "mean(y*log(sigmoid(X @ w)) + (1 - y)*log(1 - sigmoid(X @ w)))", {"w": [0.0, 0.0, 0.0]}, _CLASSES,
+        "adam", 0.2, steps=30, about="a cross-entropy without its minus",
+    ),
+    Descent(
+        "epsilon-too-large", "mean(softplus(X @ w) - y*(X @ w))", {"w": [0.0, 0.0, 0.0]}, _CLASSES,
+        "rmsprop", 0.01, {"epsilon": 1e4}, steps=40, about="a logistic regression by RMSprop",
+    ),
+    Descent(
+        "momentum-too-high", "(1 - x)**2 + 10*(y - x**2)**2", {"x": -0.5, "y": 0.5},
+        "sgd", 1e-3, {"momentum": 0.998, "nesterov": True}, steps=300, dtype="float64", engine="xla",
+        about="a curved valley with Nesterov's momentum",
+    ),
+)  # fmt: skip
