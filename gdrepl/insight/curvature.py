@@ -1,0 +1,255 @@
+"""The curvature of a loss where the descent stands: the eigenvalues of its Hessian, and what kind of point they make it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gdrepl.engine.problem import Problem
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array
+from gdrepl.insight.products import Tick, flat, products_of, unflattened
+from gdrepl.insight.race import REST
+from gdrepl.insight.spectrum import Spectrum, no_tick, spectrum
+
+MINIMUM, MAXIMUM, SADDLE, FLAT, NOT_STATIONARY = "minimum", "maximum", "saddle", "flat", "not stationary"
+MOST_WRITTEN = 8
+"""Rows up to which the matrix itself is told."""
+MOST_VECTORS = 16
+"""Numbers up to which all eigenvectors are told."""
+MOST_NAMED = 5
+"""Coordinates of a direction that are told, the largest."""
+_ROUNDINGS = 4
+_KINKED = frozenset({"abs", "relu", "max", "min", "maximum", "minimum", "clip", "where", "sign", "floor", "norm"})
+_FAR = 1e-2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """An eigenvector by the coordinates that it has most of.
+
+    Attributes:
+        eigenvalue: the curvature along it.
+        coordinates: `W[0,1]` -> its part of the vector of unit length, largest first.
+    """
+
+    eigenvalue: float
+    coordinates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hessian:
+    """The second derivatives of the loss at a step, in float64.
+
+    Attributes:
+        eigenvalues: largest first, shape (k,): v1 belongs to the first. All of them, or the extreme ones at both ends.
+        condition: the largest |eigenvalue| over the smallest; infinite where one is 0, None where not all are known and they
+            are not all positive or all negative.
+        kind: minimum, maximum, saddle, flat (the eigenvalues do not decide), or not stationary.
+        definiteness: positive definite, negative semidefinite, indefinite, zero, ...
+        step: where.
+        numbers: how many numbers the parameters hold.
+        gradient_norm, tolerance: the norm of the gradient, and up to which a point is stationary.
+        exact: whether the whole matrix was made.
+        residuals: |H v - eigenvalue v| of each eigenvalue.
+        products: Hessian-vector products that it took.
+        escape: the directions of negative curvature, steepest first, along which the loss falls away.
+        coordinates: names of the columns of `vectors` and `matrix`.
+        vectors: eigenvectors of unit length as rows, in the order of `eigenvalues`, of a small problem.
+        matrix: the Hessian of a very small problem.
+        notes: what else is to be known, a line each.
+    """
+
+    eigenvalues: Array
+    condition: float | None
+    kind: str
+    definiteness: str
+    step: int
+    numbers: int
+    gradient_norm: float
+    tolerance: float
+    exact: bool
+    residuals: Array
+    products: int
+    escape: tuple[Direction, ...] = field(default=(), metadata=OPTIONAL)
+    coordinates: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
+    vectors: Array | None = field(default=None, metadata=OPTIONAL)
+    matrix: Array | None = field(default=None, metadata=OPTIONAL)
+    notes: tuple[str, ...] = field(default=(), metadata={**OPTIONAL, **SAID})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extremes:
+    """The two ends of the spectrum, for whoever walks along them.
+
+    Attributes:
+        values: shape (2,): the largest eigenvalue, and the smallest (most negative) one.
+        vectors: for each of them its eigenvector of unit length, name -> array, float64.
+        residuals: |H v - value v| of each, shape (2,).
+    """
+
+    values: Array
+    vectors: tuple[Mapping[str, Array], Mapping[str, Array]]
+    residuals: Array
+
+
+def extremes(problem: Problem, parameters: Mapping[str, Array], tick: Tick = no_tick) -> Extremes:
+    """The largest and the smallest eigenvalue of the Hessian at `parameters`; both are the same for a problem of one number.
+
+    All values are NaN where the Hessian is not finite.
+
+    Raises:
+        ProblemError: the loss has no second derivatives that TensorFlow knows.
+    """
+    found = spectrum(problem, parameters, ends=1, tick=tick)
+    shapes = {name: value.shape for name, value in parameters.items()}
+    first, last = (unflattened(found.vectors[place], shapes) for place in (0, -1))
+    return Extremes(found.values[[0, -1]], (first, last), found.residuals[[0, -1]])
+
+
+def hessian(problem: Problem, parameters: Mapping[str, Array], step: int = 0, tick: Tick = no_tick) -> Hessian:
+    """The Hessian of the loss at `parameters`, exactly for up to 300 numbers, else its extreme eigenvalues.
+
+    Stationary is a point whose gradient has a norm of at most 1e-4, or of what rounding the parameters to the problem's type
+    can make of it at this curvature, if that is more.
+
+    Args:
+        problem: whose loss.
+        parameters: name -> array, where.
+        step: the step they belong to, for the result.
+        tick: called before each product; what it raises ends the work.
+
+    Raises:
+        ProblemError: the loss has no second derivatives that TensorFlow knows.
+    """
+    found = spectrum(problem, parameters, tick=tick)
+    gradient, products = products_of(problem).gradient(parameters), products_of(problem)
+    norm, tolerance = float(np.linalg.norm(gradient)), _stationary(problem, parameters, found)
+    small = found.exact and found.is_finite
+    written = small and products.numbers <= MOST_WRITTEN
+    told = small and products.numbers <= MOST_VECTORS
+    names = tuple(names_of(products.shapes, range(products.numbers))) if told else ()
+    kind = _kind(found, norm <= tolerance) if found.is_finite else NOT_STATIONARY
+    return Hessian(
+        found.values,
+        _condition(found),
+        kind,
+        _definiteness(found),
+        step,
+        products.numbers,
+        norm,
+        tolerance,
+        found.exact,
+        found.residuals,
+        found.products,
+        tuple(direction(found, place, products.shapes) for place in _downhill(found)),
+        names,
+        found.vectors if told else None,
+        products.matrix(parameters, tick) if written else None,
+        tuple(_notes(problem, found, gradient, kind)),
+    )
+
+
+def direction(found: Spectrum, place: int, shapes: Mapping[str, tuple[int, ...]]) -> Direction:
+    """One eigenvector by its largest coordinates."""
+    return Direction(float(found.values[place]), largest_coordinates(found.vectors[place], shapes))
+
+
+def largest_coordinates(vector: Array, shapes: Mapping[str, tuple[int, ...]], most: int = MOST_NAMED) -> dict[str, float]:
+    """`W[0,1]` -> number, for the largest numbers of a vector of all parameters, but none below a hundredth of the first."""
+    sizes = np.abs(vector)
+    order = np.argsort(-np.round(sizes, 9), kind="stable")[:most]
+    places = [int(place) for place in order if sizes[place] >= 0.01 * sizes[order[0]]]
+    return dict(zip(names_of(shapes, places), (float(vector[place]) for place in places)))
+
+
+def names_of(shapes: Mapping[str, tuple[int, ...]], places: range | list[int]) -> Iterator[str]:
+    """The names, as one types them, of some of the numbers of all parameters laid end to end: x, w[3], W[0,1]."""
+    names, sizes = list(shapes), [int(np.prod(shape)) for shape in shapes.values()]
+    ends = np.cumsum(sizes)
+    for place in places:
+        owner = int(np.searchsorted(ends, place, side="right"))
+        shape = shapes[names[owner]]
+        inside = np.unravel_index(place - (int(ends[owner]) - sizes[owner]), shape) if shape else ()
+        yield f"{names[owner]}[{','.join(str(int(index)) for index in inside)}]" if shape else names[owner]
+
+
+def _stationary(problem: Problem, parameters: Mapping[str, Array], found: Spectrum) -> float:
+    """The norm of the gradient up to which a point is stationary."""
+    if not found.is_finite:
+        return REST
+    rounding = float(np.finfo(problem.dtype).eps) * float(np.linalg.norm(flat(parameters)))
+    return max(REST, _ROUNDINGS * found.size * rounding)
+
+
+def _downhill(found: Spectrum) -> list[int]:
+    """The places of the negative eigenvalues, the most negative first."""
+    if not found.is_finite:
+        return []
+    return [int(place) for place in np.flatnonzero(found.signs() < 0)[::-1][:3]]
+
+
+def _condition(found: Spectrum) -> float | None:
+    if not found.is_finite:
+        return None
+    signs, sizes = found.signs(), np.abs(found.values)
+    if found.exact:
+        return float("inf") if 0 in signs else float(sizes.max() / sizes.min())
+    if signs[0] == signs[-1] != 0:
+        return float(sizes.max() / min(sizes[0], sizes[-1]))
+    return None
+
+
+def _definiteness(found: Spectrum) -> str:
+    if not found.is_finite:
+        return "not finite"
+    signs = set(found.signs().tolist())
+    if {1, -1} <= signs:
+        return "indefinite"
+    if signs == {0}:
+        return "zero"
+    word = "positive" if 1 in signs else "negative"
+    return f"{word} {'semidefinite' if 0 in signs else 'definite'}"
+
+
+def _kind(found: Spectrum, stationary: bool) -> str:
+    if not stationary:
+        return NOT_STATIONARY
+    kinds = {"positive definite": MINIMUM, "negative definite": MAXIMUM, "indefinite": SADDLE}
+    return kinds.get(_definiteness(found), FLAT)
+
+
+def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Iterator[str]:
+    if not found.is_finite:
+        yield "the second derivatives are not finite here"
+        return
+    signs = found.signs()
+    flat_ones = int(np.sum(signs == 0))
+    if kind == FLAT:
+        yield from _of_flat(found, flat_ones)
+    kinks = sorted(called(problem) & _KINKED)
+    if kinks and flat_ones:
+        yield f"the loss reads {', '.join(kinks)}: at a kink and on its straight sides the second derivative is taken as 0"
+    if found.asymmetry > 1e-6:
+        yield "the derivatives of the gradient are not symmetric, as after stop_gradient: it is the gradient of no loss"
+    if kind == MINIMUM and found.exact:
+        far = float(np.linalg.norm((found.vectors @ gradient) / found.values))
+        if far > _FAR:
+            yield f"by the local quadratic its lowest point is still {far:.3g} away"
+
+
+def _of_flat(found: Spectrum, flat_ones: int) -> Iterator[str]:
+    if found.size == 0:
+        yield "the loss has no curvature here at all"
+        return
+    ways = f"{flat_ones} of the {len(found.values)} eigenvalues are 0" if found.exact else "the smallest eigenvalue is 0"
+    other = "rises" if found.signs().max() > 0 else "falls"
+    yield f"{ways}: along those higher derivatives decide, or a valley floor runs there; along the others it {other}"
+
+
+def called(problem: Problem) -> set[str]:
+    """The functions that the loss calls."""
+    calls = (node.func for node in ast.walk(problem.loss.tree) if isinstance(node, ast.Call))
+    return {function.id for function in calls if isinstance(function, ast.Name)}
