@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.optimizer import OptimizerSpec
+from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
+from gdrepl.engine.segment import Recipe
 from gdrepl.engine.snapshot import Array, Snapshot, norm_of_all
 from gdrepl.errors import GdreplError
 from gdrepl.insight.doctor.bounds import Interval, bounds
@@ -17,7 +18,7 @@ from gdrepl.insight.doctor.path import Path, finite_until, path_to
 from gdrepl.insight.doctor.walk import Operation, walk
 from gdrepl.insight.products import flat, products_of, unflattened
 from gdrepl.insight.race import REST
-from gdrepl.insight.recursion import Coming, Rule, clipped, rule_of
+from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, spectrum
 
 _FAR_STEEPER = 100.0
@@ -159,14 +160,13 @@ class Seen:
 
 def look(debugger: Debugger) -> Seen:
     """Gather what is true where the debugger stands; it is left as it is, to the bit."""
-    problem, spec, here = debugger.problem, debugger.spec, debugger.snapshot()
-    last = finite_until(debugger)
+    last, here = finite_until(debugger), debugger.snapshot()
     at = here if last is None or last == here.step else debugger.snapshot_at(last)
-    broken = None if last == here.step else here if last is None or last + 1 == here.step else debugger.snapshot_at(last + 1)
-    path = path_to(debugger, at.step)
-    slots = dict(zip(debugger.slots(), at.slots))
+    broken = None if last == here.step else here if last is None or last == here.step - 1 else debugger.snapshot_at(last + 1)
+    recipe, slots = _in_force(debugger, at)
+    problem, spec, path = recipe.problem, recipe.spec, path_to(debugger, at.step)
     rule, bare = _rules(spec, slots, at)
-    coming = _coming(rule, at)
+    coming = _coming(spec, rule, slots, at)
     curvature, felt = _spectra(problem, at, rule) if last is not None else (None, None)
     return Seen(
         problem,
@@ -190,21 +190,45 @@ def look(debugger: Debugger) -> Seen:
     )
 
 
-def _rules(spec: OptimizerSpec, slots: Mapping[tuple[str, str | None], Array], at: Snapshot) -> tuple[Rule | None, Rule | None]:
-    hyper = spec.hyperparameters
+def _in_force(debugger: Debugger, at: Snapshot) -> tuple[Recipe, Slots]:
+    """What ran at a point, and the optimizer's variables there."""
+    if at.step == debugger.step:
+        return debugger.recipe, debugger.slots()
+    branch = debugger.branch
+    slots = debugger.scope_at(at.step, branch, False).slots
+    return branch.stretches[branch.index_of(at.step)].segment.recipe, {name: np.asarray(each) for name, each in slots.items()}
+
+
+def _rules(spec: OptimizerSpec, slots: Slots, at: Snapshot) -> tuple[Rule | None, Rule | None]:
+    """The rule of the coming update that is applied, and the same with an epsilon of 0."""
+    hyper, every = spec.hyperparameters, accumulation(spec)
     gradient, _ = clipped(at.gradient, hyper)
-    count = int(slots.get(("iteration", None), np.zeros(()))) + 1
+    count = (int(slots.get(("iteration", None), np.zeros(()))) // every + 1) * every
     with np.errstate(all="ignore"):
         rule = rule_of(spec.name, Coming(gradient, slots, hyper, count))
         bare = rule_of(spec.name, Coming(gradient, slots, {**hyper, "epsilon": 0.0}, count)) if "epsilon" in hyper else None
     return rule, bare
 
 
-def _coming(rule: Rule | None, at: Snapshot) -> Array:
+def _coming(spec: OptimizerSpec, rule: Rule | None, slots: Slots, at: Snapshot) -> Array:
+    """What the coming update adds to the parameters, end to end."""
     if rule is None:
         return np.empty(0)
     rate, decay = float(at.learning_rate), rule.recursion.w
-    return -rate * (flat(rule.step) + decay * flat(at.parameters))
+    with np.errstate(all="ignore"):
+        step = -rate * flat(rule.step) if rule.step else _carried(spec, rule, slots, at, rate)
+        return np.asarray(step - rate * decay * flat(at.parameters))
+
+
+def _carried(spec: OptimizerSpec, rule: Rule, slots: Slots, at: Snapshot, rate: float) -> Array:
+    """The step of a rule whose memory holds steps, the rate in them (keras/src/optimizers/sgd.py, rmsprop.py)."""
+    gradient, _ = clipped(at.gradient, spec.hyperparameters)
+    fresh = rate * flat(gradient) / (flat(rule.denominators) if rule.denominators else 1.0)
+    held = flat({name: slots["momentum", name] for name in at.parameters})
+    if spec.name != "SGD":  # of RMSprop it is what is taken away
+        return np.asarray(-(rule.recursion.b * held + fresh))
+    kept = rule.recursion.b * held - fresh
+    return np.asarray(rule.recursion.b * kept - fresh if spec.hyperparameters.get("nesterov") else kept)
 
 
 def _moved(parameters: Mapping[str, Array], by: Array) -> dict[str, Array]:
@@ -252,5 +276,3 @@ def _began(debugger: Debugger, at: Snapshot) -> float:
     """The highest finite loss that a stretch of this branch began with: what the descent came down from."""
     begun = [float(stretch.segment.start.loss) for stretch in debugger.branch.stretches[: debugger.position.index + 1]]
     return max([loss for loss in begun if np.isfinite(loss)], default=float(at.loss))
-
-

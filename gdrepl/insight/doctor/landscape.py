@@ -1,0 +1,162 @@
+"""Checks of the loss as a landscape: no bottom, a ravine, a saddle, a plateau, and having arrived."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdrepl.engine.events import Plateau
+from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding
+from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
+from gdrepl.insight.doctor.seen import Seen
+
+_MANY_TIMES = 10.0
+"""The factor by which the event divergence takes a loss for grown; here, downwards."""
+_STEEP_SIDED = 100.0
+"""How many times as curved across as along makes a valley a ravine: gradient descent needs as many updates."""
+_STRIDE = 3.0
+"""Updates to the lowest point along the last ones, from which they are short."""
+_NEAR = 0.1
+"""How far around is looked for a way out of a saddle, as a part of the size of the parameters, or of 1."""
+_BENT = 1e-3
+"""A negative eigenvalue counts from this part of the largest on."""
+_BLIND = 1e-6
+"""The part of the gradient up to which it does not point along the way out."""
+
+
+def unbounded_loss(seen: Seen) -> Finding | None:
+    """The loss has no bottom: it falls without end, as one whose sign is turned round."""
+    low, high = seen.bounds
+    if np.isfinite(low) or not seen.is_finite:
+        return None
+    turned, losses, falls = np.isfinite(high), seen.path.losses, _falls_faster(seen)
+    if not turned and not falls:
+        return None
+    numbers = {"loss": seen.loss}
+    if turned:
+        what = f"the loss can be at most {high:.3g} and has no lower bound"
+        severity = SEVERE if falls or not _bends_upward(seen) else WARNING
+    else:
+        what, severity = "the loss falls ever faster", SEVERE
+    if len(losses) > 1:
+        what += f"; it went from {losses[0]:.4g} to {losses[-1]:.4g}"
+    return Finding(
+        "unbounded-loss", severity, f"{what}: is its sign right?", "plot loss" if len(losses) > 1 else "list", numbers
+    )
+
+
+def _falls_faster(seen: Seen) -> bool:
+    """Whether the loss came down below 0 by many times its first size, along a way that does not flatten."""
+    losses, sizes = seen.path.losses, seen.path.gradient_norms
+    if len(losses) < 4 or losses[-1] >= min(0.0, losses[0] - (_MANY_TIMES - 1) * abs(losses[0])):
+        return False
+    third = max(1, len(losses) // 3)
+    unflattened = float(sizes[-third:].min()) >= 0.9 * float(sizes[:third].max())
+    return unflattened and float(np.mean(np.isinf(seen.path.reaches(20)))) >= 0.8 if len(seen.path.slopes) else unflattened
+
+
+def _bends_upward(seen: Seen) -> bool:
+    return seen.curvature is not None and bool((seen.curvature.signs() > 0).any())
+
+
+def saddle(seen: Seen) -> Finding | None:
+    """The loss falls away along a direction that the gradient hardly has a part in."""
+    if not seen.downward or seen.curvature is None or seen.broken is not None:
+        return None
+    values, vectors = seen.curvature.values, seen.curvature.vectors
+    lowest = float(values[-1])
+    if -lowest < _BENT * seen.curvature.size:
+        return None
+    stride = _NEAR * max(1.0, float(max(np.abs(value).max(initial=0.0) for value in seen.at.parameters.values())))
+    numbers = {"eigenvalue": lowest, "norm(grad)": seen.pull}
+    if seen.pull < 0.5 * -lowest * stride:
+        kind = "saddle" if values[0] > 0 else "maximum"
+        where = "a saddle" if kind == "saddle" else "a maximum, or next to one"
+        told = f"{where}: the gradient is {seen.pull:.3g}, the loss bends down by {lowest:.3g}"
+        return Finding(kind, SEVERE if len(seen.path) == 0 or is_slow(seen) else WARNING, told, "hessian", numbers)
+    outward = np.abs(vectors[seen.curvature.signs() < 0] @ seen.gradient)
+    if values[0] > 0 and float(outward.max()) <= _BLIND * seen.pull:
+        told = f"heading for a saddle: the loss bends down by {lowest:.3g} along a direction in which the gradient is 0"
+        return Finding("saddle", WARNING, told, "hessian", numbers)
+    return None
+
+
+def ravine(seen: Seen) -> Finding | None:
+    """The loss is far more curved across than along, so that the rate which the sides allow is too low for the floor."""
+    spectrum = seen.felt or seen.curvature
+    if spectrum is None or seen.arrived or seen.broken is not None or seen.curvature is None:
+        return None
+    top, along = float(spectrum.values[0]), _curved_along(seen)
+    ratio = seen.ratio
+    if top <= 0 or (ratio is not None and ratio <= LOW_RATIO):
+        return None
+    if along < top / _STEEP_SIDED:
+        times, far = top / max(along, np.finfo(np.float64).tiny * top, 1e-12 * top), reach(seen)
+        told = f"the loss is {times:.3g} times as curved across as along the way: {far:.3g} such updates to its lowest point"
+        if far > _STRIDE:
+            return Finding(
+                "ravine", SEVERE if len(seen.path) and is_slow(seen) else WARNING, told, "hessian", {"condition": times}
+            )
+    return None
+
+
+def _curved_along(seen: Seen) -> float:
+    """The curvature along the latest update, or the coming one, as the optimizer feels it."""
+    way = seen.path.latest if len(seen.path.latest) else seen.coming
+    if not len(way) or seen.curvature is None:
+        return np.inf
+    weights = np.ones(len(way))
+    if seen.rule is not None and seen.rule.denominators:
+        weights = np.concatenate([each.reshape(-1) for each in seen.rule.denominators.values()])
+    return abs(seen.bend_along(way)) / float(np.sum(weights * np.square(way)))
+
+
+def plateau(seen: Seen) -> Finding | None:
+    """The loss hardly moved for as long as the event plateau waits, far from rest."""
+    losses, event = seen.path.losses, Plateau()
+    if len(losses) <= 2 * event.patience or seen.arrived or seen.broken is not None:
+        return None
+    before, after = float(losses[: -event.patience].min()), float(losses[-event.patience :].min())
+    if before - after > event.rtol * abs(before):
+        return None
+    told = f"the lowest loss of the last {event.patience} updates, {after:.4g}, is that of those before to {event.rtol:g}"
+    return Finding(
+        "plateau", WARNING, f"{told}; the gradient is {seen.pull:.3g}", "slice", {"loss": after, "norm(grad)": seen.pull}
+    )
+
+
+def divergence(seen: Seen) -> Finding | None:
+    """The loss rose, for no reason that another check names."""
+    losses = seen.path.losses
+    if len(losses) < 2 or seen.broken is not None or losses[-1] <= losses[0] + abs(losses[0]):
+        return None
+    told = f"the loss rose from {losses[0]:.4g} to {losses[-1]:.4g}"
+    return Finding("divergence", SEVERE, told, "plot loss log", {"loss": seen.loss})
+
+
+def converged(seen: Seen) -> Finding | None:
+    """The descent has arrived."""
+    if not seen.arrived or seen.downward or not seen.is_finite:
+        return None
+    if seen.at_the_bottom:
+        told = f"the loss {seen.loss:.4g} is as low as it can be"
+    else:
+        told = f"the gradient is {seen.pull:.3g}, and the loss bends down nowhere: a minimum"
+    return Finding("converged", GOOD, told, "hessian", {"norm(grad)": seen.pull, "loss": seen.loss})
+
+
+def healthy(seen: Seen) -> Finding | None:
+    """The loss comes down, or at the start nothing speaks against it."""
+    if seen.arrived or seen.broken is not None or not seen.is_finite:
+        return None
+    losses, ratio = seen.path.losses, seen.ratio
+    limit = "" if ratio is None else f"; the rate is {ratio:.2g} of its limit"
+    if len(losses) < 2:
+        return Finding("ready", GOOD, f"nothing has run yet since the last change{limit}", "step 10", {"loss": seen.loss})
+    fell = float(losses[0] - losses[-1])
+    updates = len(losses) - 1
+    if fell <= 0:
+        return Finding(
+            "not-falling", NOTE, f"the loss did not fall in the last {updates} updates{limit}", "plot loss", {"loss": seen.loss}
+        )
+    told = f"the loss fell from {losses[0]:.4g} to {losses[-1]:.4g} in the last {updates} update{'s' if updates > 1 else ''}{limit}"
+    return Finding("healthy", GOOD, told, "plot loss", {"loss": seen.loss, "fell": fell})

@@ -1,0 +1,210 @@
+"""Checks of how far the updates go: the learning rate, momentum, and what stands in an optimizer's denominators."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdrepl.engine.events import Divergence
+from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding
+from gdrepl.insight.doctor.seen import Seen
+
+_GROWN = Divergence()
+_RECENT = 20
+"""Updates by which what goes on now is judged."""
+_OFTEN = 0.2
+"""The share of the updates from which something is no accident; an overshoot now and then is how a valley is crossed."""
+LOW_RATIO = 0.02
+"""Below a fiftieth of its limit the rate is not what holds a descent back from diverging."""
+SLOW = 100.0
+"""Updates like the last one to the lowest point along it, from which a descent is slow..."""
+STANDING = 10_000.0
+"""...and as good as standing."""
+_HEAVY = 0.95
+"""Momentum from here on remembers 20 updates and more; Keras' own defaults are 0 to 0.9."""
+_DOUBLED = 2.0
+_TENFOLD = 10.0
+
+
+def rate_is_zero(seen: Seen) -> Finding | None:
+    """The rate is 0, set so or come there by a schedule."""
+    if seen.rate != 0:
+        return None
+    why = "by its schedule" if seen.spec.schedule is not None else "as it is set"
+    return Finding("rate-too-low", SEVERE, f"the rate is 0 {why}: nothing moves", "set lr 0.01", {"rate": 0.0})
+
+
+def rate_too_high(seen: Seen) -> Finding | None:
+    """The rate is beyond its limit, or the updates keep going too far without getting anywhere."""
+    if seen.arrived or not seen.is_finite:
+        return None
+    ratio, path = seen.ratio, seen.path
+    if not len(path.losses) > 1:
+        return _before_the_first(seen)
+    over, beyond = path.overshot(_RECENT), ratio is not None and ratio > 1
+    waves = path.uphill(_RECENT) if seen.momentum < _HEAVY else 0.0
+    if _grew(seen) and (beyond or over >= _OFTEN or waves >= _OFTEN or path.rises(_RECENT) >= 0.5):
+        return _too_high(seen, SEVERE, f"the loss grew from {path.losses.min():.4g} to {seen.loss:.4g}")
+    if not _gains(seen) and (over >= _OFTEN or waves >= _OFTEN or (beyond and path.rises(_RECENT) >= _OFTEN)):
+        share = max(over, waves, path.rises(_RECENT))
+        return _too_high(seen, WARNING, f"{share:.0%} of the last updates went too far, and the loss comes no lower")
+    if beyond and len(path.losses) <= 3:
+        return _too_high(seen, WARNING, "the first updates do not tell more yet")
+    if beyond:
+        return _too_high(seen, NOTE, "but the loss comes down all the same")
+    return None
+
+
+def _before_the_first(seen: Seen) -> Finding | None:
+    ahead = _loss_ahead(seen)
+    worse = ahead is not None and not ahead <= _GROWN.limit(seen.loss)
+    if worse:
+        return _too_high(seen, SEVERE, f"the coming update leads from a loss of {seen.loss:.4g} to {ahead:.4g}")
+    if seen.ratio is not None and seen.ratio > 1:
+        return _too_high(seen, WARNING, "expect it to diverge")
+    return None
+
+
+def _loss_ahead(seen: Seen) -> float | None:
+    return float(seen.ahead[-1].value) if seen.ahead else None
+
+
+def _too_high(seen: Seen, severity: str, what: str) -> Finding:
+    ratio = seen.ratio
+    if ratio is None:
+        told, numbers = f"rate {seen.rate:.3g}: {what}", {"rate": seen.rate}
+    elif ratio > 1:
+        told, numbers = f"the rate is {ratio:.3g} times its limit {seen.limit:.3g}: {what}", {"ratio": ratio}
+    else:
+        told, numbers = f"rate {seen.rate:.3g}, {ratio:.2g} of its limit here: {what}", {"ratio": ratio}
+    deeper = "info lr" if ratio is not None and ratio > 1 else f"whatif lr {seen.rate / 3:.2g} {seen.rate / 10:.2g} for 50"
+    return Finding("rate-too-high", severity, told, deeper, numbers)
+
+
+def _grew(seen: Seen) -> bool:
+    """Whether the loss is far above the lowest of the path, or the latest third of the path lies above its beginning."""
+    losses = seen.path.losses
+    latest = losses[-max(2, len(losses) // 3) :]
+    return bool(losses[-1] > _GROWN.limit(float(losses.min())) or (len(losses) > 3 and latest.min() > losses[0]))
+
+
+def _gains(seen: Seen) -> bool:
+    """Whether the latest third of the path came lower than all before it, by more than a hundredth of what it fell at all."""
+    losses = seen.path.losses
+    split = len(losses) - max(1, len(losses) // 3)
+    before, after = float(losses[:split].min()), float(losses[split:].min())
+    return after < before - 0.01 * max(float(losses.max()) - before, 0.0) if len(losses) > 3 else after < before
+
+
+def momentum_too_high(seen: Seen) -> Finding | None:
+    """Updates carry on against the gradient for long, so that the loss goes up and down in waves that hardly die away."""
+    path, memory = seen.path, seen.momentum
+    if memory < _HEAVY or seen.arrived or not seen.is_finite:
+        return None
+    lasting = 2 / (1 - memory) if memory < 1 else np.inf
+    if len(path) < 1:
+        told = f"momentum {memory:.4g} carries an update on for some {lasting:.0f} more"
+        return Finding("momentum-too-high", NOTE, told, "info optimizer", {"momentum": memory})
+    against = path.uphill()
+    if against < _OFTEN or _waves_die(seen):
+        return None
+    told = f"{against:.0%} of the last {len(path.slopes)} updates went against the gradient; momentum {memory:.4g} lasts {lasting:.0f}"
+    name = "momentum" if "momentum" in seen.spec.hyperparameters else "beta_1"
+    deeper = f"whatif {name} 0.9 0.5 for 100"
+    return Finding("momentum-too-high", SEVERE, told, deeper, {"momentum": memory, "against": against})
+
+
+def _waves_die(seen: Seen) -> bool:
+    """Whether the highest loss of the later half of the path is below half of that of the earlier one, above the lowest."""
+    losses = seen.path.losses
+    half = len(losses) // 2
+    low = max(float(losses.min()), seen.bounds.low)
+    earlier, later = float(losses[:half].max()) - low, float(losses[half:].max()) - low
+    return later < 0.5 * earlier
+
+
+def epsilon_too_large(seen: Seen) -> Finding | None:
+    """The epsilon in the denominators is larger than what stands beside it, so that the updates are smaller by as much."""
+    if seen.rule is None or seen.bare is None or seen.arrived or not seen.is_finite or not seen.rule.denominators:
+        return None
+    with np.errstate(all="ignore"):
+        with_it, without = (
+            np.concatenate([each.reshape(-1) for each in rule.denominators.values()]) for rule in (seen.rule, seen.bare)
+        )
+        slower = (with_it / without)[(seen.gradient != 0) & np.isfinite(without)]
+    slower = slower[~np.isnan(slower)]
+    factor = float(np.median(slower)) if len(slower) else 1.0
+    if factor < _DOUBLED:
+        return None
+    epsilon = float(str(seen.spec.hyperparameters["epsilon"]))
+    severity = SEVERE if factor >= _TENFOLD and is_slow(seen) else WARNING if factor >= _TENFOLD else NOTE
+    told = f"epsilon {epsilon:g} outweighs what it stands beside: the updates are {factor:.3g} times smaller for it"
+    return Finding("epsilon-too-large", severity, told, "explain", {"epsilon": epsilon, "times smaller": factor})
+
+
+def lost_in_rounding(seen: Seen) -> Finding | None:
+    """Updates that are too small to change a digit of the parameters."""
+    path = seen.path
+    if not path.still or not len(path.rates) or seen.rate == 0 or seen.pull == 0 or seen.arrived or seen.broken is not None:
+        return None
+    told = f"the last {path.still} update{'s' if path.still > 1 else ''} changed no digit of a {seen.problem.dtype}"
+    return Finding("rounding", SEVERE, f"{told}, with a gradient of {seen.pull:.3g}", "explain", {"updates": path.still})
+
+
+def rate_too_low(seen: Seen) -> Finding | None:
+    """Many more updates like the last one would be needed to the lowest point along it, while the limit is far away."""
+    ratio, far = seen.ratio, reach(seen)
+    if seen.arrived or not seen.is_finite or seen.broken is not None or seen.rate == 0 or not is_slow(seen):
+        return None
+    if (ratio is not None and ratio > LOW_RATIO) or seen.path.turned(_RECENT) >= _OFTEN:
+        return None
+    severity = SEVERE if far > STANDING else WARNING
+    if np.isfinite(far):
+        told = f"rate {seen.rate:.3g}: {far:.3g} updates as large as the last would be needed to the lowest point that way"
+    else:
+        told = f"rate {seen.rate:.3g}: the last update lowered the loss by {_last_fall(seen):.2g} of its size"
+    deeper = f"whatif lr {seen.rate * 10:.2g} {seen.rate * 100:.2g} for 50"
+    return Finding("rate-too-low", severity, told, deeper, {"rate": seen.rate, "updates": far})
+
+
+def reach(seen: Seen) -> float:
+    """Updates like the latest ones to the lowest point along them; of the coming one where nothing ran."""
+    reaches = seen.path.reaches(10)
+    return float(np.median(reaches)) if len(reaches) else seen.coming_reach
+
+
+def is_slow(seen: Seen) -> bool:
+    """Whether the lowest point along the latest updates is far; where there is none, whether the loss hardly falls."""
+    far = reach(seen)
+    return far > SLOW if np.isfinite(far) else _last_fall(seen) < 1 / SLOW**2
+
+
+def _last_fall(seen: Seen) -> float:
+    """By which part of its size the loss falls with an update, on the average of the last ones."""
+    losses = seen.path.losses[-11:]
+    if len(losses) > 1:
+        fall = float(losses[0] - losses[-1]) / (len(losses) - 1)
+    else:
+        fall = -float(seen.gradient @ seen.coming) if len(seen.coming) else np.inf
+    return fall / max(abs(seen.loss), np.finfo(np.float32).tiny)
+
+
+def clipping(seen: Seen) -> Finding | None:
+    """The gradient is clipped, so that the rate alone sets the length of the updates."""
+    if seen.clipping is None:
+        return None
+    before, after = seen.clipping
+    told = f"the gradient {before:.3g} is clipped to {after:.3g}"
+    return Finding("clipping", NOTE, told, "info optimizer", {"norm": before, "clipped": after})
+
+
+def decay(seen: Seen) -> Finding | None:
+    """Weight decay moves the parameters more than the gradient does."""
+    if seen.rule is None or not seen.rule.recursion.w or not len(seen.coming) or not seen.is_finite:
+        return None
+    pulled = seen.rate * seen.rule.recursion.w * np.concatenate([each.reshape(-1) for each in seen.at.parameters.values()])
+    rest = seen.coming + pulled
+    share = float(np.linalg.norm(pulled)) / max(float(np.linalg.norm(rest)), np.finfo(np.float64).tiny)
+    if share < 1:
+        return None
+    told = f"weight decay moves the parameters {share:.3g} times as far as the gradient does"
+    return Finding("weight-decay", NOTE, told, "explain", {"share": share})
