@@ -96,7 +96,7 @@ TROUBLED = (
     ),
     Descent(
         "log-domain", "log(s) + mean((y - m)**2)/(2*s**2)", {"m": 0.0, "s": 2.0}, {"y": (1 + 0.2 * _draw(7, 25)).round(3)},
-        rate=0.6, steps=40, about="the width of a bell curve by maximum likelihood",
+        rate=6.0, steps=10, about="the width of a bell curve by maximum likelihood",
     ),
     Descent(
         "exploding-exponent", "mean(exp(X @ w) - y*(X @ w))", {"w": [0.5, 0.0]},
@@ -160,7 +160,7 @@ OTHERS = (
     ),
     Descent(
         "momentum-too-high", "(1 - x)**2 + 10*(y - x**2)**2", {"x": -0.5, "y": 0.5},
-        "sgd", 1e-3, {"momentum": 0.998, "nesterov": True}, steps=300, dtype="float64", engine="xla",
+        {}, "sgd", 1e-3, {"momentum": 0.998, "nesterov": True}, steps=300, dtype="float64", engine="xla",
         about="a curved valley with Nesterov's momentum",
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from gdrepl.engine.events import Plateau
 from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding
 from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
 from gdrepl.insight.doctor.seen import Seen
+from gdrepl.insight.race import REST
 
 _MANY_TIMES = 10.0
 """The factor by which the event divergence takes a loss for grown; here, downwards."""
@@ -17,6 +18,8 @@ _STRIDE = 3.0
 """Updates to the lowest point along the last ones, from which they are short."""
 _NEAR = 0.1
 """How far around is looked for a way out of a saddle, as a part of the size of the parameters, or of 1."""
+_STRAIGHT = 1e-12
+"""The curvature along, as a part of that across, below which rounding alone is left."""
 _BENT = 1e-3
 """A negative eigenvalue counts from this part of the largest on."""
 _BLIND = 1e-6
@@ -33,7 +36,7 @@ def unbounded_loss(seen: Seen) -> Finding | None:
         return None
     numbers = {"loss": seen.loss}
     if turned:
-        what = f"the loss can be at most {high:.3g} and has no lower bound"
+        what = f"the loss can be at most {high + 0.0:.3g} and has no lower bound"
         severity = SEVERE if falls or not _bends_upward(seen) else WARNING
     else:
         what, severity = "the loss falls ever faster", SEVERE
@@ -72,7 +75,8 @@ def saddle(seen: Seen) -> Finding | None:
         kind = "saddle" if values[0] > 0 else "maximum"
         where = "a saddle" if kind == "saddle" else "a maximum, or next to one"
         told = f"{where}: the gradient is {seen.pull:.3g}, the loss bends down by {lowest:.3g}"
-        return Finding(kind, SEVERE if len(seen.path) == 0 or is_slow(seen) else WARNING, told, "hessian", numbers)
+        stuck = len(seen.path) == 0 or is_slow(seen) or seen.pull <= REST
+        return Finding(kind, SEVERE if stuck else WARNING, told, "hessian", numbers)
     outward = np.abs(vectors[seen.curvature.signs() < 0] @ seen.gradient)
     if values[0] > 0 and float(outward.max()) <= _BLIND * seen.pull:
         told = f"heading for a saddle: the loss bends down by {lowest:.3g} along a direction in which the gradient is 0"
@@ -82,27 +86,23 @@ def saddle(seen: Seen) -> Finding | None:
 
 def ravine(seen: Seen) -> Finding | None:
     """The loss is far more curved across than along, so that the rate which the sides allow is too low for the floor."""
-    spectrum = seen.felt or seen.curvature
-    if spectrum is None or seen.arrived or seen.broken is not None or seen.curvature is None:
+    spectrum, ratio = seen.felt or seen.curvature, seen.ratio
+    if spectrum is None or seen.arrived or seen.broken is not None or (ratio is not None and ratio <= LOW_RATIO):
         return None
-    top, along = float(spectrum.values[0]), _curved_along(seen)
-    ratio = seen.ratio
-    if top <= 0 or (ratio is not None and ratio <= LOW_RATIO):
+    top, along, far = float(spectrum.values[0]), _curved_along(seen), reach(seen)
+    if top <= 0 or along >= top / _STEEP_SIDED or far <= _STRIDE:
         return None
-    if along < top / _STEEP_SIDED:
-        times, far = top / max(along, np.finfo(np.float64).tiny * top, 1e-12 * top), reach(seen)
-        told = f"the loss is {times:.3g} times as curved across as along the way: {far:.3g} such updates to its lowest point"
-        if far > _STRIDE:
-            return Finding(
-                "ravine", SEVERE if len(seen.path) and is_slow(seen) else WARNING, told, "hessian", {"condition": times}
-            )
-    return None
+    times = top / max(along, _STRAIGHT * top)
+    told = f"the loss is {times:.3g} times as curved across as along the way"
+    told += f": {far:.3g} such updates to its lowest point" if np.isfinite(far) else ", which runs on without a lowest point"
+    severity = SEVERE if len(seen.path) and is_slow(seen) else WARNING
+    return Finding("ravine", severity, told, "hessian", {"condition": times})
 
 
 def _curved_along(seen: Seen) -> float:
     """The curvature along the latest update, or the coming one, as the optimizer feels it."""
     way = seen.path.latest if len(seen.path.latest) else seen.coming
-    if not len(way) or seen.curvature is None:
+    if not np.any(way) or seen.curvature is None:
         return np.inf
     weights = np.ones(len(way))
     if seen.rule is not None and seen.rule.denominators:
@@ -150,10 +150,10 @@ def healthy(seen: Seen) -> Finding | None:
         return None
     losses, ratio = seen.path.losses, seen.ratio
     limit = "" if ratio is None else f"; the rate is {ratio:.2g} of its limit"
-    if len(losses) < 2:
+    if len(losses) < 2 and not seen.path.still:
         return Finding("ready", GOOD, f"nothing has run yet since the last change{limit}", "step 10", {"loss": seen.loss})
     fell = float(losses[0] - losses[-1])
-    updates = len(losses) - 1
+    updates = len(losses) - 1 + seen.path.still
     if fell <= 0:
         return Finding(
             "not-falling", NOTE, f"the loss did not fall in the last {updates} updates{limit}", "plot loss", {"loss": seen.loss}

@@ -145,24 +145,32 @@ def _gradient_norms(columns: Columns) -> Array:
 
 
 def _path(columns: Columns, places: Array, gradients: Array, kept: Array) -> Path:
+    """Points and updates; where all places are known, an update that changed nothing is left out with the point behind it."""
     with np.errstate(all="ignore"):
         moves = np.diff(places, axis=0)
         moved = moves.any(axis=1)
-        still = len(moved) - int(np.flatnonzero(moved)[-1]) - 1 if moved.any() else len(moved)
         before, after, moves = gradients[:-1][moved], gradients[1:][moved], moves[moved]
         lengths = norms(moves) if len(moves) else np.empty(0)
         along = (moves[1:] * moves[:-1]).sum(axis=1) / (lengths[1:] * lengths[:-1]) if len(moves) > 1 else np.empty(0)
         slopes, ends = (before * moves).sum(axis=1), (after * moves).sum(axis=1)
+    whole = len(kept) == len(columns)
+    points = np.concatenate([[True], moved]) if whole else np.ones(len(columns), np.bool_)
     return Path(
-        columns.step,
-        columns.loss.astype(np.float64),
-        _gradient_norms(columns),
-        columns.learning_rate[:-1].astype(np.float64),
+        columns.step[points],
+        columns.loss[points].astype(np.float64),
+        _gradient_norms(columns)[points],
+        columns.learning_rate[:-1][points[1:]].astype(np.float64),
         slopes,
         ends,
         lengths,
         along,
         moves[-1] if len(moves) else np.empty(0),
-        kept,
-        still,
+        kept[points] if whole else kept,
+        _still(moved),
     )
+
+
+def _still(moved: Array) -> int:
+    """How many of the last updates moved nothing."""
+    found = np.flatnonzero(moved)
+    return len(moved) - int(found[-1]) - 1 if len(found) else len(moved)

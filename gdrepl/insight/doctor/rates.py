@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gdrepl.engine.events import Divergence
+from gdrepl.engine.optimizer import accumulation
 from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding
 from gdrepl.insight.doctor.seen import Seen
 
@@ -44,6 +45,9 @@ def rate_too_high(seen: Seen) -> Finding | None:
     waves = path.uphill(_RECENT) if seen.momentum < _HEAVY else 0.0
     if _grew(seen) and (beyond or over >= _OFTEN or waves >= _OFTEN or path.rises(_RECENT) >= 0.5):
         return _too_high(seen, SEVERE, f"the loss grew from {path.losses.min():.4g} to {seen.loss:.4g}")
+    if (leap := _leap(seen)) is not None:
+        before, after = leap
+        return _too_high(seen, SEVERE, f"one update led downhill from a loss of {before:.4g} to {after:.4g}")
     if not _gains(seen) and (over >= _OFTEN or waves >= _OFTEN or (beyond and path.rises(_RECENT) >= _OFTEN)):
         share = max(over, waves, path.rises(_RECENT))
         return _too_high(seen, WARNING, f"{share:.0%} of the last updates went too far, and the loss comes no lower")
@@ -85,6 +89,18 @@ def _grew(seen: Seen) -> bool:
     losses = seen.path.losses
     latest = losses[-max(2, len(losses) // 3) :]
     return bool(losses[-1] > _GROWN.limit(float(losses.min())) or (len(losses) > 3 and latest.min() > losses[0]))
+
+
+def _leap(seen: Seen) -> tuple[float, float] | None:
+    """The losses around an update that began downhill and led far up, if the descent has not come back from it since."""
+    losses, slopes = seen.path.losses, seen.path.slopes
+    if len(slopes) != len(losses) - 1:
+        return None
+    above = np.array([after > _GROWN.limit(before) for before, after in zip(losses, losses[1:])])
+    leaps = np.flatnonzero(above & (slopes < 0))
+    if not len(leaps) or losses[leaps[0] + 1 :].min() <= losses[leaps[0]]:
+        return None
+    return float(losses[leaps[0]]), float(losses[leaps[0] + 1])
 
 
 def _gains(seen: Seen) -> bool:
@@ -144,7 +160,7 @@ def epsilon_too_large(seen: Seen) -> Finding | None:
 def lost_in_rounding(seen: Seen) -> Finding | None:
     """Updates that are too small to change a digit of the parameters."""
     path = seen.path
-    if not path.still or not len(path.rates) or seen.rate == 0 or seen.pull == 0 or seen.arrived or seen.broken is not None:
+    if path.still < accumulation(seen.spec) or seen.rate == 0 or seen.pull == 0 or seen.arrived or seen.broken is not None:
         return None
     told = f"the last {path.still} update{'s' if path.still > 1 else ''} changed no digit of a {seen.problem.dtype}"
     return Finding("rounding", SEVERE, f"{told}, with a gradient of {seen.pull:.3g}", "explain", {"updates": path.still})
@@ -153,7 +169,7 @@ def lost_in_rounding(seen: Seen) -> Finding | None:
 def rate_too_low(seen: Seen) -> Finding | None:
     """Many more updates like the last one would be needed to the lowest point along it, while the limit is far away."""
     ratio, far = seen.ratio, reach(seen)
-    if seen.arrived or not seen.is_finite or seen.broken is not None or seen.rate == 0 or not is_slow(seen):
+    if seen.arrived or seen.broken is not None or seen.rate == 0 or seen.pull == 0 or not is_slow(seen):
         return None
     if (ratio is not None and ratio > LOW_RATIO) or seen.path.turned(_RECENT) >= _OFTEN:
         return None

@@ -162,7 +162,8 @@ def look(debugger: Debugger) -> Seen:
     """Gather what is true where the debugger stands; it is left as it is, to the bit."""
     last, here = finite_until(debugger), debugger.snapshot()
     at = here if last is None or last == here.step else debugger.snapshot_at(last)
-    broken = None if last == here.step else here if last is None or last == here.step - 1 else debugger.snapshot_at(last + 1)
+    first = debugger.branch.start if last is None else last + 1
+    broken = None if last == here.step else here if first == here.step else debugger.snapshot_at(first)
     recipe, slots = _in_force(debugger, at)
     problem, spec, path = recipe.problem, recipe.spec, path_to(debugger, at.step)
     rule, bare = _rules(spec, slots, at)

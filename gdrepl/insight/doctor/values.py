@@ -110,7 +110,9 @@ def _exponent(severity: str, operation: Operation, place: int, what: str) -> Fin
 
 def _is_exponential(operation: Operation) -> bool:
     """A function that grows as e**x does; also a power whose exponent depends on the parameters."""
-    return operation.name in EXPONENTIALS or (operation.name == "**" and operation.passed[-1:] not in ((), (None,)))
+    if operation.name == "**":
+        return len(operation.passed) > 1 and operation.passed[1] is not None
+    return operation.name in EXPONENTIALS
 
 
 def _overflows(operation: Operation) -> bool:
