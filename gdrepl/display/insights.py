@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdrepl.display import doctored
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.doctor.finding import Diagnosis
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +27,7 @@ class Below:
     least_rows: int
 
 
-VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {}
+VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
+    Diagnosis: doctored.diagnosis,
+}
 CHARTS: Mapping[type, Below] = {}

@@ -37,3 +37,12 @@ class Diagnosis:
 
     findings: tuple[Finding, ...]
     step: int
+
+
+def said(number: float, digits: int = 3) -> str:
+    """A number as a sentence has it: so many significant digits, and 1.3e7 rather than 1.3e+07."""
+    if number == 0:
+        return "0"
+    text = f"{float(f'{number:.{digits}g}'):g}"
+    mantissa, mark, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if mark else text

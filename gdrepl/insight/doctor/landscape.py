@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gdrepl.engine.events import Plateau
-from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding
+from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.race import REST
@@ -36,12 +36,12 @@ def unbounded_loss(seen: Seen) -> Finding | None:
         return None
     numbers = {"loss": seen.loss}
     if turned:
-        what = f"the loss can be at most {high + 0.0:.3g} and has no lower bound"
+        what = f"the loss can be at most {said(high + 0.0)} and has no lower bound"
         severity = SEVERE if falls or not _bends_upward(seen) else WARNING
     else:
         what, severity = "the loss falls ever faster", SEVERE
     if len(losses) > 1:
-        what += f"; it went from {losses[0]:.4g} to {losses[-1]:.4g}"
+        what += f"; it went from {said(losses[0], 4)} to {said(losses[-1], 4)}"
     return Finding(
         "unbounded-loss", severity, f"{what}: is its sign right?", "plot loss" if len(losses) > 1 else "list", numbers
     )
@@ -74,12 +74,12 @@ def saddle(seen: Seen) -> Finding | None:
     if seen.pull < 0.5 * -lowest * stride:
         kind = "saddle" if values[0] > 0 else "maximum"
         where = "a saddle" if kind == "saddle" else "a maximum, or next to one"
-        told = f"{where}: the gradient is {seen.pull:.3g}, the loss bends down by {lowest:.3g}"
+        told = f"{where}: the gradient is {said(seen.pull)}, the loss bends down by {said(-lowest)}"
         stuck = len(seen.path) == 0 or is_slow(seen) or seen.pull <= REST
         return Finding(kind, SEVERE if stuck else WARNING, told, "hessian", numbers)
     outward = np.abs(vectors[seen.curvature.signs() < 0] @ seen.gradient)
     if values[0] > 0 and float(outward.max()) <= _BLIND * seen.pull:
-        told = f"heading for a saddle: the loss bends down by {lowest:.3g} along a direction in which the gradient is 0"
+        told = f"heading for a saddle: the loss bends down by {said(-lowest)} along a direction in which the gradient is 0"
         return Finding("saddle", WARNING, told, "hessian", numbers)
     return None
 
@@ -93,10 +93,17 @@ def ravine(seen: Seen) -> Finding | None:
     if top <= 0 or along >= top / _STEEP_SIDED or far <= _STRIDE:
         return None
     times = top / max(along, _STRAIGHT * top)
-    told = f"the loss is {times:.3g} times as curved across as along the way"
-    told += f": {far:.3g} such updates to its lowest point" if np.isfinite(far) else ", which runs on without a lowest point"
-    severity = SEVERE if len(seen.path) and is_slow(seen) else WARNING
+    told = f"the loss is {said(times)} times as curved across as along the way"
+    told += f": {said(far)} such updates to its lowest point" if np.isfinite(far) else ", which runs on without a lowest point"
+    severity = SEVERE if len(seen.path) and is_slow(seen) and _stands(seen) else WARNING
     return Finding("ravine", severity, told, "hessian", {"condition": times})
+
+
+def _stands(seen: Seen) -> bool:
+    """Whether the loss fell by less than a hundredth of what it can still fall, over the whole path."""
+    losses = seen.path.losses
+    left = abs(losses[0]) if np.isinf(seen.bounds.low) else losses[0] - seen.bounds.low
+    return bool(losses[0] - losses[-1] < 0.01 * left)
 
 
 def _curved_along(seen: Seen) -> float:
@@ -118,9 +125,9 @@ def plateau(seen: Seen) -> Finding | None:
     before, after = float(losses[: -event.patience].min()), float(losses[-event.patience :].min())
     if before - after > event.rtol * abs(before):
         return None
-    told = f"the lowest loss of the last {event.patience} updates, {after:.4g}, is that of those before to {event.rtol:g}"
+    told = f"the lowest loss of the last {event.patience} updates, {said(after, 4)}, is that of those before to {event.rtol:g}"
     return Finding(
-        "plateau", WARNING, f"{told}; the gradient is {seen.pull:.3g}", "slice", {"loss": after, "norm(grad)": seen.pull}
+        "plateau", WARNING, f"{told}; the gradient is {said(seen.pull)}", "slice", {"loss": after, "norm(grad)": seen.pull}
     )
 
 
@@ -129,7 +136,7 @@ def divergence(seen: Seen) -> Finding | None:
     losses = seen.path.losses
     if len(losses) < 2 or seen.broken is not None or losses[-1] <= losses[0] + abs(losses[0]):
         return None
-    told = f"the loss rose from {losses[0]:.4g} to {losses[-1]:.4g}"
+    told = f"the loss rose from {said(losses[0], 4)} to {said(losses[-1], 4)}"
     return Finding("divergence", SEVERE, told, "plot loss log", {"loss": seen.loss})
 
 
@@ -138,9 +145,9 @@ def converged(seen: Seen) -> Finding | None:
     if not seen.arrived or seen.downward or not seen.is_finite:
         return None
     if seen.at_the_bottom:
-        told = f"the loss {seen.loss:.4g} is as low as it can be"
+        told = f"the loss is {said(seen.loss, 4)}, and it can never be below {said(seen.bounds.low)}"
     else:
-        told = f"the gradient is {seen.pull:.3g}, and the loss bends down nowhere: a minimum"
+        told = f"the gradient is {said(seen.pull)}, and the loss bends down nowhere: a minimum"
     return Finding("converged", GOOD, told, "hessian", {"norm(grad)": seen.pull, "loss": seen.loss})
 
 
@@ -149,7 +156,7 @@ def healthy(seen: Seen) -> Finding | None:
     if seen.arrived or seen.broken is not None or not seen.is_finite:
         return None
     losses, ratio = seen.path.losses, seen.ratio
-    limit = "" if ratio is None else f"; the rate is {ratio:.2g} of its limit"
+    limit = "" if ratio is None else f"; the rate is {said(ratio, 2)} of its limit"
     if len(losses) < 2 and not seen.path.still:
         return Finding("ready", GOOD, f"nothing has run yet since the last change{limit}", "step 10", {"loss": seen.loss})
     fell = float(losses[0] - losses[-1])
@@ -158,5 +165,6 @@ def healthy(seen: Seen) -> Finding | None:
         return Finding(
             "not-falling", NOTE, f"the loss did not fall in the last {updates} updates{limit}", "plot loss", {"loss": seen.loss}
         )
-    told = f"the loss fell from {losses[0]:.4g} to {losses[-1]:.4g} in the last {updates} update{'s' if updates > 1 else ''}{limit}"
+    way = f"from {said(losses[0], 4)} to {said(losses[-1], 4)} in the last {updates} update{'s' if updates > 1 else ''}"
+    told = f"the loss fell {way}{limit}"
     return Finding("healthy", GOOD, told, "plot loss", {"loss": seen.loss, "fell": fell})

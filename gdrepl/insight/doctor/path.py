@@ -148,7 +148,7 @@ def _path(columns: Columns, places: Array, gradients: Array, kept: Array) -> Pat
     """Points and updates; where all places are known, an update that changed nothing is left out with the point behind it."""
     with np.errstate(all="ignore"):
         moves = np.diff(places, axis=0)
-        moved = moves.any(axis=1)
+        moved = np.asarray(moves.any(axis=1))
         before, after, moves = gradients[:-1][moved], gradients[1:][moved], moves[moved]
         lengths = norms(moves) if len(moves) else np.empty(0)
         along = (moves[1:] * moves[:-1]).sum(axis=1) / (lengths[1:] * lengths[:-1]) if len(moves) > 1 else np.empty(0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from gdrepl.engine.events import Divergence
 from gdrepl.engine.optimizer import accumulation
-from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding
+from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.seen import Seen
 
 _GROWN = Divergence()
@@ -16,14 +18,15 @@ _OFTEN = 0.2
 """The share of the updates from which something is no accident; an overshoot now and then is how a valley is crossed."""
 LOW_RATIO = 0.02
 """Below a fiftieth of its limit the rate is not what holds a descent back from diverging."""
-SLOW = 100.0
-"""Updates like the last one to the lowest point along it, from which a descent is slow..."""
-STANDING = 10_000.0
-"""...and as good as standing."""
+SLOW, SLOWER, STANDING = 100.0, 1000.0, 10_000.0
+"""Updates like the last one to the lowest point along it, from which a descent is slow: the first is usual for Adam with Keras'
+own rate, the last is more than most people wait for."""
 _HEAVY = 0.95
 """Momentum from here on remembers 20 updates and more; Keras' own defaults are 0 to 0.9."""
 _DOUBLED = 2.0
 _TENFOLD = 10.0
+_TINY = 1e-38
+"""Put in place of 0 below a line."""
 
 
 def rate_is_zero(seen: Seen) -> Finding | None:
@@ -44,10 +47,10 @@ def rate_too_high(seen: Seen) -> Finding | None:
     over, beyond = path.overshot(_RECENT), ratio is not None and ratio > 1
     waves = path.uphill(_RECENT) if seen.momentum < _HEAVY else 0.0
     if _grew(seen) and (beyond or over >= _OFTEN or waves >= _OFTEN or path.rises(_RECENT) >= 0.5):
-        return _too_high(seen, SEVERE, f"the loss grew from {path.losses.min():.4g} to {seen.loss:.4g}")
+        return _too_high(seen, SEVERE, f"the loss grew from {said(path.losses.min(), 4)} to {said(seen.loss, 4)}")
     if (leap := _leap(seen)) is not None:
         before, after = leap
-        return _too_high(seen, SEVERE, f"one update led downhill from a loss of {before:.4g} to {after:.4g}")
+        return _too_high(seen, SEVERE, f"one update led downhill from a loss of {said(before, 4)} to {said(after, 4)}")
     if not _gains(seen) and (over >= _OFTEN or waves >= _OFTEN or (beyond and path.rises(_RECENT) >= _OFTEN)):
         share = max(over, waves, path.rises(_RECENT))
         return _too_high(seen, WARNING, f"{share:.0%} of the last updates went too far, and the loss comes no lower")
@@ -60,9 +63,8 @@ def rate_too_high(seen: Seen) -> Finding | None:
 
 def _before_the_first(seen: Seen) -> Finding | None:
     ahead = _loss_ahead(seen)
-    worse = ahead is not None and not ahead <= _GROWN.limit(seen.loss)
-    if worse:
-        return _too_high(seen, SEVERE, f"the coming update leads from a loss of {seen.loss:.4g} to {ahead:.4g}")
+    if ahead is not None and not ahead <= _GROWN.limit(seen.loss):
+        return _too_high(seen, SEVERE, f"the coming update leads from a loss of {said(seen.loss, 4)} to {said(ahead, 4)}")
     if seen.ratio is not None and seen.ratio > 1:
         return _too_high(seen, WARNING, "expect it to diverge")
     return None
@@ -73,15 +75,19 @@ def _loss_ahead(seen: Seen) -> float | None:
 
 
 def _too_high(seen: Seen, severity: str, what: str) -> Finding:
-    ratio = seen.ratio
-    if ratio is None:
-        told, numbers = f"rate {seen.rate:.3g}: {what}", {"rate": seen.rate}
+    ratio, limit = seen.ratio, seen.limit
+    if ratio is None or limit is None:
+        told, numbers = f"rate {said(seen.rate)}: {what}", {"rate": seen.rate}
     elif ratio > 1:
-        told, numbers = f"the rate is {ratio:.3g} times its limit {seen.limit:.3g}: {what}", {"ratio": ratio}
+        told, numbers = f"the rate is {said(ratio)} times its limit {said(limit)}: {what}", {"ratio": ratio}
     else:
-        told, numbers = f"rate {seen.rate:.3g}, {ratio:.2g} of its limit here: {what}", {"ratio": ratio}
-    deeper = "info lr" if ratio is not None and ratio > 1 else f"whatif lr {seen.rate / 3:.2g} {seen.rate / 10:.2g} for 50"
+        told, numbers = f"rate {said(seen.rate)}, {said(ratio, 2)} of its limit here: {what}", {"ratio": ratio}
+    deeper = "info lr" if ratio is not None and ratio > 1 else _race(seen.rate / 3, seen.rate / 10)
     return Finding("rate-too-high", severity, told, deeper, numbers)
+
+
+def _race(one: float, other: float) -> str:
+    return f"whatif lr {said(one, 2)} {said(other, 2)} for 50"
 
 
 def _grew(seen: Seen) -> bool:
@@ -96,7 +102,7 @@ def _leap(seen: Seen) -> tuple[float, float] | None:
     losses, slopes = seen.path.losses, seen.path.slopes
     if len(slopes) != len(losses) - 1:
         return None
-    above = np.array([after > _GROWN.limit(before) for before, after in zip(losses, losses[1:])])
+    above = np.array([after > _GROWN.limit(before) for before, after in itertools.pairwise(losses)])
     leaps = np.flatnonzero(above & (slopes < 0))
     if not len(leaps) or losses[leaps[0] + 1 :].min() <= losses[leaps[0]]:
         return None
@@ -118,12 +124,13 @@ def momentum_too_high(seen: Seen) -> Finding | None:
         return None
     lasting = 2 / (1 - memory) if memory < 1 else np.inf
     if len(path) < 1:
-        told = f"momentum {memory:.4g} carries an update on for some {lasting:.0f} more"
+        told = f"momentum {said(memory, 4)} carries an update on for some {lasting:.0f} more"
         return Finding("momentum-too-high", NOTE, told, "info optimizer", {"momentum": memory})
     against = path.uphill()
     if against < _OFTEN or _waves_die(seen):
         return None
-    told = f"{against:.0%} of the last {len(path.slopes)} updates went against the gradient; momentum {memory:.4g} lasts {lasting:.0f}"
+    told = f"{against:.0%} of the last {len(path.slopes)} updates went against the gradient"
+    told += f"; momentum {said(memory, 4)} carries one on for some {lasting:.0f} more"
     name = "momentum" if "momentum" in seen.spec.hyperparameters else "beta_1"
     deeper = f"whatif {name} 0.9 0.5 for 100"
     return Finding("momentum-too-high", SEVERE, told, deeper, {"momentum": memory, "against": against})
@@ -153,7 +160,7 @@ def epsilon_too_large(seen: Seen) -> Finding | None:
         return None
     epsilon = float(str(seen.spec.hyperparameters["epsilon"]))
     severity = SEVERE if factor >= _TENFOLD and is_slow(seen) else WARNING if factor >= _TENFOLD else NOTE
-    told = f"epsilon {epsilon:g} outweighs what it stands beside: the updates are {factor:.3g} times smaller for it"
+    told = f"epsilon {epsilon:g} outweighs what it stands beside: the updates are {said(factor)} times smaller for it"
     return Finding("epsilon-too-large", severity, told, "explain", {"epsilon": epsilon, "times smaller": factor})
 
 
@@ -163,7 +170,7 @@ def lost_in_rounding(seen: Seen) -> Finding | None:
     if path.still < accumulation(seen.spec) or seen.rate == 0 or seen.pull == 0 or seen.arrived or seen.broken is not None:
         return None
     told = f"the last {path.still} update{'s' if path.still > 1 else ''} changed no digit of a {seen.problem.dtype}"
-    return Finding("rounding", SEVERE, f"{told}, with a gradient of {seen.pull:.3g}", "explain", {"updates": path.still})
+    return Finding("rounding", SEVERE, f"{told}, with a gradient of {said(seen.pull)}", "explain", {"updates": path.still})
 
 
 def rate_too_low(seen: Seen) -> Finding | None:
@@ -173,13 +180,12 @@ def rate_too_low(seen: Seen) -> Finding | None:
         return None
     if (ratio is not None and ratio > LOW_RATIO) or seen.path.turned(_RECENT) >= _OFTEN:
         return None
-    severity = SEVERE if far > STANDING else WARNING
+    severity = SEVERE if far > STANDING else WARNING if far > SLOWER else NOTE
     if np.isfinite(far):
-        told = f"rate {seen.rate:.3g}: {far:.3g} updates as large as the last would be needed to the lowest point that way"
+        told = f"rate {said(seen.rate)}: {said(far)} updates as large as the last would be needed to the lowest point that way"
     else:
-        told = f"rate {seen.rate:.3g}: the last update lowered the loss by {_last_fall(seen):.2g} of its size"
-    deeper = f"whatif lr {seen.rate * 10:.2g} {seen.rate * 100:.2g} for 50"
-    return Finding("rate-too-low", severity, told, deeper, {"rate": seen.rate, "updates": far})
+        told = f"rate {said(seen.rate)}: the last update lowered the loss by {said(_last_fall(seen), 2)} of its size"
+    return Finding("rate-too-low", severity, told, _race(seen.rate * 10, seen.rate * 100), {"rate": seen.rate, "updates": far})
 
 
 def reach(seen: Seen) -> float:
@@ -201,7 +207,7 @@ def _last_fall(seen: Seen) -> float:
         fall = float(losses[0] - losses[-1]) / (len(losses) - 1)
     else:
         fall = -float(seen.gradient @ seen.coming) if len(seen.coming) else np.inf
-    return fall / max(abs(seen.loss), np.finfo(np.float32).tiny)
+    return fall / max(abs(seen.loss), _TINY)
 
 
 def clipping(seen: Seen) -> Finding | None:
@@ -209,7 +215,7 @@ def clipping(seen: Seen) -> Finding | None:
     if seen.clipping is None:
         return None
     before, after = seen.clipping
-    told = f"the gradient {before:.3g} is clipped to {after:.3g}"
+    told = f"the gradient {said(before)} is clipped to {said(after)}"
     return Finding("clipping", NOTE, told, "info optimizer", {"norm": before, "clipped": after})
 
 
@@ -219,8 +225,8 @@ def decay(seen: Seen) -> Finding | None:
         return None
     pulled = seen.rate * seen.rule.recursion.w * np.concatenate([each.reshape(-1) for each in seen.at.parameters.values()])
     rest = seen.coming + pulled
-    share = float(np.linalg.norm(pulled)) / max(float(np.linalg.norm(rest)), np.finfo(np.float64).tiny)
+    share = float(np.linalg.norm(pulled)) / max(float(np.linalg.norm(rest)), _TINY)
     if share < 1:
         return None
-    told = f"weight decay moves the parameters {share:.3g} times as far as the gradient does"
+    told = f"weight decay moves the parameters {said(share)} times as far as the gradient does"
     return Finding("weight-decay", NOTE, told, "explain", {"share": share})

@@ -23,6 +23,7 @@ from gdrepl.insight.spectrum import Spectrum, spectrum
 
 _FAR_STEEPER = 100.0
 """So many times the present norm makes a gradient on the way worth a look."""
+_TINY = 1e-38
 _SETTLED = 1e-3
 """What the local quadratic still promises, as a part of all that the loss fell, up to which the descent has arrived."""
 
@@ -123,7 +124,7 @@ class Seen:
     def at_the_bottom(self) -> bool:
         """Whether the loss is as low as it can be, to within a millionth of what it was."""
         low = self.bounds.low
-        return bool(np.isfinite(low) and self.loss - low <= 1e-6 * max(abs(self.began - low), np.finfo(np.float32).tiny))
+        return bool(np.isfinite(low) and self.loss - low <= 1e-6 * max(abs(self.began - low), _TINY))
 
     @property
     def arrived(self) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from gdrepl.engine.events import Vanishing
-from gdrepl.engine.snapshot import norm
-from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding
+from gdrepl.engine.snapshot import Array, norm
+from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.doctor.walk import Operation
 
@@ -47,7 +47,7 @@ def saturation(seen: Seen) -> Finding | None:
     for operation in _behind(seen, SQUASHERS):
         through = _let_through(operation)
         if through is not None and through < _WORN:
-            told = f"{_short(operation.text)} is saturated: of a gradient at most {through:.2g} comes through"
+            told = f"{_short(operation.text)} is saturated: of a gradient at most {said(through, 2)} comes through"
             return Finding("saturation", SEVERE if through < _WORN**2 else WARNING, told, "bt", {"through": through})
     return None
 
@@ -69,12 +69,29 @@ def vanishing(seen: Seen) -> Finding | None:
     event = Vanishing()
     limit = min(event.rtol * abs(seen.loss), event.norm)
     sizes = {name: norm(value) for name, value in seen.at.gradient.items()}
-    weak = [name for name, size in sizes.items() if size < limit]
+    weak = [name for name, size in sizes.items() if size < limit and not _is_curved(seen, name)]
     if not weak or seen.arrived or not seen.is_finite:
         return None
     ratio = sizes[weak[0]] / abs(seen.loss)
-    told = f"the gradient of {weak[0]} is {ratio:.2g} of the loss"
+    told = f"the gradient of {weak[0]} is {said(ratio, 2)} of the loss"
     return Finding("vanishing", NOTE, told, "bt", {"ratio": ratio})
+
+
+def _is_curved(seen: Seen, name: str) -> bool:
+    """Whether the loss bends along a parameter, so that its gradient may be small because it stands at its lowest."""
+    if seen.curvature is None or not seen.curvature.exact:
+        return False
+    first = sum(value.size for other, value in _before(seen, name))
+    part = seen.curvature.vectors[:, first : first + seen.at.parameters[name].size]
+    rows = part.T @ (seen.curvature.values[:, None] * seen.curvature.vectors)
+    return bool(np.abs(rows).max(initial=0.0) > Vanishing().rtol * seen.curvature.size)
+
+
+def _before(seen: Seen, name: str) -> Iterator[tuple[str, Array]]:
+    for other, value in seen.at.parameters.items():
+        if other == name:
+            return
+        yield other, value
 
 
 def _behind(seen: Seen, names: tuple[str, ...]) -> Iterator[Operation]:
@@ -93,7 +110,7 @@ def _let_through(operation: Operation) -> float | None:
 
 
 def _has_closed(operation: Operation) -> bool:
-    return any(each is not None and bool(np.any((each == 0))) for each in operation.passed)
+    return any(each is not None and bool(np.any(each == 0)) for each in operation.passed)
 
 
 def _dead_numbers(seen: Seen) -> tuple[int, bool]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gdrepl.engine.events import Explosion
 from gdrepl.engine.snapshot import Array
-from gdrepl.insight.doctor.finding import SEVERE, WARNING, Finding
+from gdrepl.insight.doctor.finding import SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.doctor.walk import Operation, first_broken, first_broken_backwards
 
@@ -42,7 +42,7 @@ def exploding_exponent(seen: Seen) -> Finding | None:
         )
         if steep is not None and steep[0] > _STEEP:
             place = int(np.argmax(np.abs(steep[1].value)))
-            return _exponent(SEVERE, steep[1], place, f"makes the gradient {steep[0]:.3g} {when}")
+            return _exponent(SEVERE, steep[1], place, f"makes the gradient {said(steep[0])} {when}")
     coming = _first(seen, seen.ahead, lambda operation: _is_exponential(operation) and _overflows(operation))
     return None if coming is None else _exponent(SEVERE, *coming, "overflows with the coming update")
 
@@ -52,11 +52,13 @@ def overflow(seen: Seen) -> Finding | None:
     found = first_broken(seen.broke) if seen.broken is not None else None
     if found is None or seen.broken is None:
         return None
-    operation, place = found
+    operation = found[0]
     if _is_exponential(operation) or operation.name in (*LOGARITHMS, *BOUNDED) or _is_undefined_power(operation):
         return None
     largest = max(float(np.abs(value).max(initial=0.0)) for _, value in operation.inputs)
-    told = f"{_short(operation.text)} overflows {seen.problem.dtype} at step {seen.broken.step}, of numbers up to {largest:.3g}"
+    told = (
+        f"{_short(operation.text)}, of numbers up to {said(largest)}, overflows {seen.problem.dtype} at step {seen.broken.step}"
+    )
     return Finding("overflow", SEVERE, told, "why", {"step": seen.broken.step, "input": largest})
 
 
@@ -97,7 +99,7 @@ def _domain(name: str, severity: str, operation: Operation, place: int, when: st
     text, value = operation.inputs[-1] if operation.name in ("/", "//", "%") else operation.inputs[0]
     number = _element(value, operation.value, place)
     shown = f"{operation.name}({_short(text)})" if operation.name.isalnum() else _short(operation.text)
-    of = f"of {number:.3g}" if operation.name.isalnum() else f"where {_short(text)} is {number:.3g}"
+    of = f"of {said(number)}" if operation.name.isalnum() else f"where {_short(text)} is {said(number)}"
     return Finding(name, severity, f"{shown} {of} {when}", "why" if severity == SEVERE else "explain", {"input": number})
 
 
@@ -105,7 +107,7 @@ def _exponent(severity: str, operation: Operation, place: int, what: str) -> Fin
     text, value = operation.inputs[-1] if operation.name == "**" else operation.inputs[0]
     number = _element(value, operation.value, place)
     shown = f"{operation.name}({_short(text)})" if operation.name != "**" else _short(operation.text)
-    return Finding("exploding-exponent", severity, f"{shown} of {number:.3g} {what}", "bt", {"input": number})
+    return Finding("exploding-exponent", severity, f"{shown} of {said(number)} {what}", "bt", {"input": number})
 
 
 def _is_exponential(operation: Operation) -> bool:
@@ -122,9 +124,8 @@ def _overflows(operation: Operation) -> bool:
 def _is_large(operation: Operation, seen: Seen) -> bool:
     """Whether an exponential is so large that a 1 beside it is lost in rounding."""
     with np.errstate(invalid="ignore"):
-        return _is_exponential(operation) and bool(
-            np.abs(operation.value).max(initial=0) > 1 / np.finfo(seen.problem.dtype).eps
-        )
+        largest = np.abs(operation.value).max(initial=0)
+        return _is_exponential(operation) and bool(largest > 1 / np.finfo(seen.problem.dtype).eps)
 
 
 def _through(operation: Operation) -> float:
