@@ -5,23 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from gdrepl.engine.events import Plateau
+from gdrepl.insight.curvature import largest_coordinates
 from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.race import REST
 
+_LATEST = 5
+"""Updates by which it is judged whether a fall flattens out."""
 _MANY_TIMES = 10.0
 """The factor by which the event divergence takes a loss for grown; here, downwards."""
 _STEEP_SIDED = 100.0
 """How many times as curved across as along makes a valley a ravine: gradient descent needs as many updates."""
 _STRIDE = 3.0
 """Updates to the lowest point along the last ones, from which they are short."""
-_NEAR = 0.1
+_NEAR = 0.03
 """How far around is looked for a way out of a saddle, as a part of the size of the parameters, or of 1."""
 _STRAIGHT = 1e-12
 """The curvature along, as a part of that across, below which rounding alone is left."""
-_BENT = 1e-3
-"""A negative eigenvalue counts from this part of the largest on."""
 _BLIND = 1e-6
 """The part of the gradient up to which it does not point along the way out."""
 
@@ -48,13 +49,13 @@ def unbounded_loss(seen: Seen) -> Finding | None:
 
 
 def _falls_faster(seen: Seen) -> bool:
-    """Whether the loss came down below 0 by many times its first size, along a way that does not flatten."""
-    losses, sizes = seen.path.losses, seen.path.gradient_norms
-    if len(losses) < 4 or losses[-1] >= min(0.0, losses[0] - (_MANY_TIMES - 1) * abs(losses[0])):
+    """Whether the loss came down below 0 by many times its size before, along a way that does not flatten."""
+    losses, sizes, reaches = seen.path.losses, seen.path.gradient_norms, seen.path.reaches(_LATEST)
+    before = max(abs(seen.began), abs(float(losses[0])))
+    if len(losses) < 4 or losses[-1] >= -(_MANY_TIMES - 1) * before:
         return False
-    third = max(1, len(losses) // 3)
-    unflattened = float(sizes[-third:].min()) >= 0.9 * float(sizes[:third].max())
-    return unflattened and float(np.mean(np.isinf(seen.path.reaches(20)))) >= 0.8 if len(seen.path.slopes) else unflattened
+    bends_up = len(reaches) > 0 and float(np.mean(np.isinf(reaches))) < 0.8
+    return bool(sizes[-1] >= 0.9 * sizes.max()) and not bends_up
 
 
 def _bends_upward(seen: Seen) -> bool:
@@ -67,21 +68,26 @@ def saddle(seen: Seen) -> Finding | None:
         return None
     values, vectors = seen.curvature.values, seen.curvature.vectors
     lowest = float(values[-1])
-    if -lowest < _BENT * seen.curvature.size:
-        return None
     stride = _NEAR * max(1.0, float(max(np.abs(value).max(initial=0.0) for value in seen.at.parameters.values())))
     numbers = {"eigenvalue": lowest, "norm(grad)": seen.pull}
     if seen.pull < 0.5 * -lowest * stride:
         kind = "saddle" if values[0] > 0 else "maximum"
-        where = "a saddle" if kind == "saddle" else "a maximum, or next to one"
-        told = f"{where}: the gradient is {said(seen.pull)}, the loss bends down by {said(-lowest)}"
-        stuck = len(seen.path) == 0 or is_slow(seen) or seen.pull <= REST
+        stuck = seen.pull <= REST or (len(seen.path) > 0 and is_slow(seen) and _stands(seen))
+        where = ("at" if seen.pull <= REST else "next to") + (" a saddle" if kind == "saddle" else " a maximum")
+        told = f"{where}: the gradient is {said(seen.pull)}, the loss bends down by {said(-lowest)} along {_way_out(seen)}"
         return Finding(kind, SEVERE if stuck else WARNING, told, "hessian", numbers)
     outward = np.abs(vectors[seen.curvature.signs() < 0] @ seen.gradient)
     if values[0] > 0 and float(outward.max()) <= _BLIND * seen.pull:
-        told = f"heading for a saddle: the loss bends down by {said(-lowest)} along a direction in which the gradient is 0"
+        told = f"heading for a saddle: the loss bends down by {said(-lowest)} along {_way_out(seen)}, where the gradient is 0"
         return Finding("saddle", WARNING, told, "hessian", numbers)
     return None
+
+
+def _way_out(seen: Seen) -> str:
+    """The coordinates that the steepest way down has most of."""
+    assert seen.curvature is not None
+    shapes = {name: value.shape for name, value in seen.at.parameters.items()}
+    return ", ".join(largest_coordinates(seen.curvature.vectors[-1], shapes, most=2))
 
 
 def ravine(seen: Seen) -> Finding | None:

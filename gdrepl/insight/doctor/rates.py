@@ -76,12 +76,10 @@ def _loss_ahead(seen: Seen) -> float | None:
 
 def _too_high(seen: Seen, severity: str, what: str) -> Finding:
     ratio, limit = seen.ratio, seen.limit
-    if ratio is None or limit is None:
-        told, numbers = f"rate {said(seen.rate)}: {what}", {"rate": seen.rate}
-    elif ratio > 1:
+    if ratio is not None and limit is not None and ratio > 1:
         told, numbers = f"the rate is {said(ratio)} times its limit {said(limit)}: {what}", {"ratio": ratio}
     else:
-        told, numbers = f"rate {said(seen.rate)}, {said(ratio, 2)} of its limit here: {what}", {"ratio": ratio}
+        told, numbers = f"rate {said(seen.rate)}: {what}", {"rate": seen.rate}
     deeper = "info lr" if ratio is not None and ratio > 1 else _race(seen.rate / 3, seen.rate / 10)
     return Finding("rate-too-high", severity, told, deeper, numbers)
 
@@ -91,10 +89,12 @@ def _race(one: float, other: float) -> str:
 
 
 def _grew(seen: Seen) -> bool:
-    """Whether the loss is far above the lowest of the path, or the latest third of the path lies above its beginning."""
+    """Whether the loss is far above the lowest of the path, by more than a tenth of all that the descent has come down; or
+    whether the latest third of the path lies above its beginning."""
     losses = seen.path.losses
-    latest = losses[-max(2, len(losses) // 3) :]
-    return bool(losses[-1] > _GROWN.limit(float(losses.min())) or (len(losses) > 3 and latest.min() > losses[0]))
+    latest, lowest = losses[-max(2, len(losses) // 3) :], float(losses.min())
+    far = losses[-1] > _GROWN.limit(lowest) and losses[-1] - lowest > 0.1 * (max(seen.began, float(losses.max())) - lowest)
+    return bool(far or (len(losses) > 3 and latest.min() > losses[0]))
 
 
 def _leap(seen: Seen) -> tuple[float, float] | None:
@@ -174,17 +174,15 @@ def lost_in_rounding(seen: Seen) -> Finding | None:
 
 
 def rate_too_low(seen: Seen) -> Finding | None:
-    """Many more updates like the last one would be needed to the lowest point along it, while the limit is far away."""
-    ratio, far = seen.ratio, reach(seen)
-    if seen.arrived or seen.broken is not None or seen.rate == 0 or seen.pull == 0 or not is_slow(seen):
+    """Many more updates like the last one would be needed, while the limit of the rate is far away."""
+    ratio, far = seen.ratio, needed(seen)
+    if seen.arrived or seen.broken is not None or seen.rate == 0 or seen.pull == 0 or far <= SLOW:
         return None
     if (ratio is not None and ratio > LOW_RATIO) or seen.path.turned(_RECENT) >= _OFTEN:
         return None
     severity = SEVERE if far > STANDING else WARNING if far > SLOWER else NOTE
-    if np.isfinite(far):
-        told = f"rate {said(seen.rate)}: {said(far)} updates as large as the last would be needed to the lowest point that way"
-    else:
-        told = f"rate {said(seen.rate)}: the last update lowered the loss by {said(_last_fall(seen), 2)} of its size"
+    told = f"rate {said(seen.rate)}: as it goes, some {said(far)} updates are still needed"
+    told += "" if ratio is None else f"; the limit is {said(1 / ratio, 2)} times as high"
     return Finding("rate-too-low", severity, told, _race(seen.rate * 10, seen.rate * 100), {"rate": seen.rate, "updates": far})
 
 
@@ -194,20 +192,26 @@ def reach(seen: Seen) -> float:
     return float(np.median(reaches)) if len(reaches) else seen.coming_reach
 
 
+def needed(seen: Seen) -> float:
+    """How many updates a descent would take that goes on as now: to the lowest point along them, or, where that is farther or
+    there is none, to e**-3 of the loss at the pace by which it falls."""
+    fall = _last_fall(seen)
+    return min(reach(seen), 3 / fall if fall > 0 else np.inf)
+
+
 def is_slow(seen: Seen) -> bool:
-    """Whether the lowest point along the latest updates is far; where there is none, whether the loss hardly falls."""
-    far = reach(seen)
-    return far > SLOW if np.isfinite(far) else _last_fall(seen) < 1 / SLOW**2
+    """Whether it would take more than a hundred."""
+    return needed(seen) > SLOW
 
 
 def _last_fall(seen: Seen) -> float:
-    """By which part of its size the loss falls with an update, on the average of the last ones."""
-    losses = seen.path.losses[-11:]
+    """By which part of what is left the loss falls with an update, on the average of the last ones."""
+    losses, low = seen.path.losses[-11:], seen.bounds.low
     if len(losses) > 1:
         fall = float(losses[0] - losses[-1]) / (len(losses) - 1)
     else:
         fall = -float(seen.gradient @ seen.coming) if len(seen.coming) else np.inf
-    return fall / max(abs(seen.loss), _TINY)
+    return fall / max(seen.loss - low if np.isfinite(low) else abs(seen.loss), _TINY)
 
 
 def clipping(seen: Seen) -> Finding | None:

@@ -24,6 +24,7 @@ from gdrepl.insight.spectrum import Spectrum, spectrum
 _FAR_STEEPER = 100.0
 """So many times the present norm makes a gradient on the way worth a look."""
 _TINY = 1e-38
+_BENT = 1e-3
 _SETTLED = 1e-3
 """What the local quadratic still promises, as a part of all that the loss fell, up to which the descent has arrived."""
 
@@ -139,8 +140,8 @@ class Seen:
 
     @property
     def downward(self) -> bool:
-        """Whether the loss bends downwards along some direction."""
-        return self.curvature is not None and bool((self.curvature.signs() < 0).any())
+        """Whether the loss bends downwards along some direction, by more than a thousandth of what it bends by at most."""
+        return self.curvature is not None and float(self.curvature.values[-1]) < -_BENT * self.curvature.size
 
     @property
     def coming_reach(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from gdrepl.engine.events import Vanishing
 from gdrepl.engine.snapshot import Array, norm
 from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding, said
+from gdrepl.insight.doctor.rates import STANDING, is_slow, needed
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.doctor.walk import Operation
 
@@ -18,8 +19,9 @@ SQUASHERS = ("sigmoid", "tanh", "erf", "softmax", "atan")
 """Functions that flatten out for large numbers."""
 STEPS = ("sign", "floor", "stop_gradient", "//", "%")
 """Functions through which no gradient goes."""
-_WORN = 1e-3
-"""The part of a gradient that a squasher lets through at its best, below which it is saturated."""
+_WORN = 0.05
+"""The part of a gradient that a squasher lets through at its best, below which it is saturated: a sigmoid beyond 3, tanh beyond
+2.2."""
 
 
 def dead_relu(seen: Seen) -> Finding | None:
@@ -41,14 +43,14 @@ def dead_relu(seen: Seen) -> Finding | None:
 
 
 def saturation(seen: Seen) -> Finding | None:
-    """A sigmoid, tanh or the like so far out that hardly any gradient comes through."""
-    if seen.at_the_bottom or seen.arrived:
+    """A sigmoid, tanh or the like so far out that hardly any gradient comes through, and a descent that is slow."""
+    if seen.at_the_bottom or seen.arrived or not is_slow(seen):
         return None
     for operation in _behind(seen, SQUASHERS):
         through = _let_through(operation)
         if through is not None and through < _WORN:
-            told = f"{_short(operation.text)} is saturated: of a gradient at most {said(through, 2)} comes through"
-            return Finding("saturation", SEVERE if through < _WORN**2 else WARNING, told, "bt", {"through": through})
+            told = f"{_short(operation.text)} is saturated: at most {said(through, 2)} of a gradient comes through"
+            return Finding("saturation", SEVERE if needed(seen) > STANDING else WARNING, told, "bt", {"through": through})
     return None
 
 
