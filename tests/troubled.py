@@ -164,3 +164,52 @@ OTHERS = (
         about="a curved valley with Nesterov's momentum",
     ),
 )  # fmt: skip
+
+_SMALL_NET = {"W": _draw(21, 2, 5), "b": np.zeros(5), "v": _draw(22, 5)}
+_POWERS = np.stack([np.linspace(0.5, 6, 20) ** power for power in (1, 2, 3)], 1)
+_RANK_ONE = np.outer([1.0, 2.0, -1.0], [0.5, -1.5, 1.0])
+
+UNSEEN = (
+    Descent(
+        "rate-too-high", "mean((tanh(X @ W + b) @ v - t)**2)", _SMALL_NET, _NET,
+        rate=2.0, steps=40, about="a network of tanh by gradient descent",
+    ),
+    Descent(
+        "rate-too-low", "mean((tanh(X @ W + b) @ v - t)**2)", _SMALL_NET, _NET,
+        "sgd", 1e-6, {"momentum": 0.9}, steps=50, dtype="float64", about="a network of tanh with momentum",
+    ),
+    Descent(
+        "ravine", "mean((P @ w - t)**2)", {"w": np.zeros(3)}, {"P": _POWERS, "t": np.linspace(0.5, 6, 20)},
+        rate=1 / _sharpest(_POWERS), steps=150, engine="xla", about="a polynomial whose powers nobody scaled",
+    ),
+    Descent(
+        "saddle", "mean((U @ V - M)**2)", {"U": np.full((3, 1), 1e-6), "V": np.full((1, 3), -1e-6)}, {"M": _RANK_ONE},
+        "rmsprop", 1e-9, steps=10, about="a factorisation that begins next to zero",
+    ),
+    Descent(
+        "dead-relu", "mean((relu(X @ W + b) @ v - t)**2)", {"W": np.abs(_draw(23, 2, 3)), "b": np.ones(3), "v": np.ones(3)},
+        {"X": np.abs(_NET["X"]), "t": np.zeros(20)},
+        rate=3.0, steps=10, about="a network that its first step switches off",
+    ),
+    Descent(
+        "log-domain", "sum(p*log(p/q))", {"p": [0.5, 0.3, 0.2]}, {"q": [0.01, 0.01, 0.98]},
+        rate=0.2, steps=5, dtype="float64", about="a divergence of shares that nothing keeps above 0",
+    ),
+    Descent(
+        "exploding-exponent", "mean((a*exp(k*s) - y)**2)", {"a": 1.0, "k": 1.0},
+        {"s": np.linspace(0, 50, 11), "y": np.exp(-0.1 * np.linspace(0, 50, 11))},
+        rate=1e-4, steps=5, dtype="float64", about="a decay fitted from a growth",
+    ),
+    Descent(
+        "unbounded-loss", "mean((X @ w - t)**2) - 5*sum(w**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        rate=0.02, steps=60, about="a ridge penalty with the wrong sign",
+    ),
+    Descent(
+        "epsilon-too-large", "mean((tanh(X @ W + b) @ v - t)**2)", _SMALL_NET, _NET,
+        "nadam", 1e-3, {"epsilon": 300.0}, steps=30, about="a network of tanh by Nadam",
+    ),
+    Descent(
+        "momentum-too-high", "(x + 2*y - 7)**2 + (2*x + y - 5)**2", {"x": -5.0, "y": 9.0},
+        "adam", 0.05, {"beta_1": 0.999}, steps=400, engine="xla", about="Booth's bowl by Adam",
+    ),
+)  # fmt: skip
