@@ -188,7 +188,7 @@ UNSEEN = (
     ),
     Descent(
         "dead-relu", "mean((relu(X @ W + b) @ v - t)**2)", {"W": np.abs(_draw(23, 2, 3)), "b": np.ones(3), "v": np.ones(3)},
-        {"X": np.abs(_NET["X"]), "t": np.zeros(20)},
+        {"X": np.abs(_NET["X"]), "t": np.ones(20)},
         rate=3.0, steps=10, about="a network that its first step switches off",
     ),
     Descent(
@@ -210,6 +210,6 @@ UNSEEN = (
     ),
     Descent(
         "momentum-too-high", "(x + 2*y - 7)**2 + (2*x + y - 5)**2", {"x": -5.0, "y": 9.0},
-        "adam", 0.05, {"beta_1": 0.999}, steps=400, engine="xla", about="Booth's bowl by Adam",
+        {}, "adam", 0.05, {"beta_1": 0.999}, steps=400, engine="xla", about="Booth's bowl by Adam",
     ),
 )  # fmt: skip

@@ -181,7 +181,8 @@ def rate_too_low(seen: Seen) -> Finding | None:
     if (ratio is not None and ratio > LOW_RATIO) or seen.path.turned(_RECENT) >= _OFTEN:
         return None
     severity = SEVERE if far > STANDING else WARNING if far > SLOWER else NOTE
-    told = f"rate {said(seen.rate)}: as it goes, some {said(far)} updates are still needed"
+    many = f"some {said(far)}" if np.isfinite(far) else "ever more"
+    told = f"rate {said(seen.rate)}: as it goes, {many} updates are still needed"
     told += "" if ratio is None else f"; the limit is {said(1 / ratio, 2)} times as high"
     return Finding("rate-too-low", severity, told, _race(seen.rate * 10, seen.rate * 100), {"rate": seen.rate, "updates": far})
 
