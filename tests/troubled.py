@@ -33,7 +33,7 @@ class Descent:
     hyperparameters: Mapping[str, object] = field(default_factory=dict)
     steps: int = 20
     dtype: str = "float32"
-    engine: str = "eager"
+    engine: str = "graph"
     about: str = ""
 
     def run(self) -> Debugger:
@@ -83,7 +83,7 @@ TROUBLED = (
     ),
     Descent(
         "ravine", "(1 - x)**2 + 100*(y - x**2)**2", {"x": -1.2, "y": 1.0},
-        rate=1e-3, steps=400, engine="xla", about="Rosenbrock's valley by gradient descent",
+        rate=1e-3, steps=400, about="Rosenbrock's valley by gradient descent",
     ),
     Descent(
         "saddle", "mean((tanh(X @ W) @ v - t)**2)", {"W": np.zeros((2, 4)), "v": np.zeros(4)}, _NET,
@@ -113,7 +113,7 @@ TROUBLED = (
     ),
     Descent(
         "momentum-too-high", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
-        "sgd", 0.02, {"momentum": 0.999}, steps=200, engine="xla", about="a regression with momentum 0.999",
+        "sgd", 0.02, {"momentum": 0.999}, steps=200, about="a regression with momentum 0.999",
     ),
 )  # fmt: skip
 
@@ -131,7 +131,7 @@ OTHERS = (
     ),
     Descent(
         "ravine", "0.5*sum(a*x**2)", {"x": np.ones(10)}, {"a": _STEEP},
-        rate=1e-4, steps=100, dtype="float64", engine="xla", about="a long bowl of ten numbers",
+        rate=1e-4, steps=100, dtype="float64", about="a long bowl of ten numbers",
     ),
     Descent(
         "saddle", "x**2 - y**2 + y**4/4", {"x": 1.0, "y": 0.0},
@@ -160,7 +160,7 @@ OTHERS = (
     ),
     Descent(
         "momentum-too-high", "(1 - x)**2 + 10*(y - x**2)**2", {"x": -0.5, "y": 0.5},
-        {}, "sgd", 1e-3, {"momentum": 0.998, "nesterov": True}, steps=300, dtype="float64", engine="xla",
+        {}, "sgd", 1e-3, {"momentum": 0.998, "nesterov": True}, steps=300, dtype="float64",
         about="a curved valley with Nesterov's momentum",
     ),
 )  # fmt: skip
@@ -180,7 +180,7 @@ UNSEEN = (
     ),
     Descent(
         "ravine", "mean((P @ w - t)**2)", {"w": np.zeros(3)}, {"P": _POWERS, "t": np.linspace(0.5, 6, 20)},
-        rate=1 / _sharpest(_POWERS), steps=150, engine="xla", about="a polynomial whose powers nobody scaled",
+        rate=1 / _sharpest(_POWERS), steps=150, about="a polynomial whose powers nobody scaled",
     ),
     Descent(
         "saddle", "mean((U @ V - M)**2)", {"U": np.full((3, 1), 1e-6), "V": np.full((1, 3), -1e-6)}, {"M": _RANK_ONE},
@@ -210,6 +210,55 @@ UNSEEN = (
     ),
     Descent(
         "momentum-too-high", "(x + 2*y - 7)**2 + (2*x + y - 5)**2", {"x": -5.0, "y": 9.0},
-        {}, "adam", 0.05, {"beta_1": 0.999}, steps=400, engine="xla", about="Booth's bowl by Adam",
+        {}, "adam", 0.05, {"beta_1": 0.999}, steps=400, about="Booth's bowl by Adam",
+    ),
+)  # fmt: skip
+
+_COUNTS = {"X": np.stack([np.linspace(-1, 1, 20), np.ones(20)], 1), "y": np.round(np.exp(np.linspace(-0.5, 2, 20)))}
+_WIDE = {"W": 0.5 * _draw(31, 2, 40), "b": 0.1 * _draw(32, 40), "V": 0.2 * _draw(33, 40, 8), "v": 0.3 * _draw(34, 8)}
+
+WELL = (
+    Descent("", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE, rate=0.1, steps=25, about="a regression"),
+    Descent(
+        "", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        "sgd", 0.02, {"momentum": 0.9}, steps=60, about="a regression with momentum",
+    ),
+    Descent(
+        "", "mean(softplus(X @ w) - y*(X @ w))", {"w": [0.0, 0.0, 0.0]}, _CLASSES,
+        "adam", 0.05, steps=50, dtype="float64", about="a logistic regression by Adam",
+    ),
+    Descent(
+        "", "mean((tanh(X @ W + b) @ v - t)**2)", _SMALL_NET, _NET, rate=0.05, steps=60, about="a network of tanh",
+    ),
+    Descent(
+        "", "mean((relu(X @ W + b) @ v - t)**2)", _SMALL_NET, _NET,
+        "adam", 0.02, steps=60, about="a network of relu by Adam",
+    ),
+    Descent(
+        "", "mean((relu(tanh(X @ W + b) @ V) @ v - t)**2)", _WIDE, _NET,
+        "adam", 0.01, steps=40, about="a network of 448 numbers by Adam",
+    ),
+    Descent(
+        "", "mean((relu(tanh(X @ W + b) @ V) @ v - t)**2)", _WIDE, _NET,
+        "sgd", 0.05, {"momentum": 0.9, "clipnorm": 1.0}, steps=60, about="the same, clipped, with momentum",
+    ),
+    Descent(
+        "", "mean(exp(X @ w) - y*(X @ w))", {"w": [0.0, 0.0]}, _COUNTS, "rmsprop", 0.05, steps=40, about="a Poisson regression",
+    ),
+    Descent(
+        "", "log(s) + mean((y - m)**2)/(2*s**2)", {"m": 0.0, "s": 2.0}, {"y": (1 + 0.5 * _draw(7, 25)).round(3)},
+        "adam", 0.05, steps=60, dtype="float64", about="the width of a bell curve",
+    ),
+    Descent(
+        "", "mean(max(0, 1 - (2*y - 1)*(X @ w))) + 0.01*sum(w**2)", {"w": [0.0, 0.0, 0.0]}, _CLASSES,
+        rate=0.5, steps=40, about="a support vector machine",
+    ),
+    Descent(
+        "", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        "lion", 0.05, steps=40, about="a regression by Lion, of which no limit is known",
+    ),
+    Descent(
+        "", "mean((X @ w - t)**2)", {"w": [0.0, 0.0, 0.0]}, _LINE,
+        "adamw", 0.05, {"weight_decay": 0.01, "gradient_accumulation_steps": 4}, steps=80, about="AdamW that gathers gradients",
     ),
 )  # fmt: skip

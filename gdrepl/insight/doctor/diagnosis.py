@@ -29,13 +29,11 @@ CAUSES: tuple[Check, ...] = (
     rates.lost_in_rounding,
     rates.rate_too_low,
     landscape.ravine,
-    rates.clipping,
-    rates.decay,
 )
 """Of two that are true, the one that brings the other about comes first: a turned sign before the overflow that it ends in, a
 unit that is off before the plateau, an epsilon before the small updates that it makes."""
-CONSEQUENCES: tuple[Check, ...] = (values.overflow, values.non_finite, signals.vanishing)
-"""What is told beside its cause."""
+CONSEQUENCES: tuple[Check, ...] = (values.overflow, values.non_finite, signals.vanishing, rates.clipping, rates.decay)
+"""What is told beside a cause, or without one."""
 UNEXPLAINED: tuple[Check, ...] = (landscape.divergence, landscape.plateau)
 """What is told only where no cause was found."""
 WELL: tuple[Check, ...] = (landscape.converged, landscape.healthy)
@@ -49,10 +47,7 @@ def diagnose(debugger: Debugger) -> Diagnosis:
     with np.errstate(all="ignore"):
         seen = look(debugger)
         found = _made(CAUSES, seen)
-        troubled = any(finding.severity in (SEVERE, WARNING) for finding in found)
-        found += _made(CONSEQUENCES, seen)
-        if not troubled:
-            found += _made(UNEXPLAINED, seen)
+        found += _made(CONSEQUENCES, seen) if found else [*_made(CONSEQUENCES, seen), *_made(UNEXPLAINED, seen)]
         if not any(finding.severity in (SEVERE, WARNING) for finding in found):
             found += _made(WELL, seen)
     order = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gdrepl.engine.events import Plateau
+from gdrepl.engine.optimizer import accumulation
 from gdrepl.insight.curvature import largest_coordinates
 from gdrepl.insight.doctor.finding import GOOD, NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
@@ -163,14 +164,18 @@ def healthy(seen: Seen) -> Finding | None:
         return None
     losses, ratio = seen.path.losses, seen.ratio
     limit = "" if ratio is None else f"; the rate is {said(ratio, 2)} of its limit"
-    if len(losses) < 2 and not seen.path.still:
-        return Finding("ready", GOOD, f"nothing has run yet since the last change{limit}", "step 10", {"loss": seen.loss})
+    if len(losses) < 2 and seen.path.still < accumulation(seen.spec):
+        return Finding("ready", GOOD, f"no update was made yet since the last change{limit}", "step 10", {"loss": seen.loss})
     fell = float(losses[0] - losses[-1])
     updates = len(losses) - 1 + seen.path.still
     if fell <= 0:
         return Finding(
             "not-falling", NOTE, f"the loss did not fall in the last {updates} updates{limit}", "plot loss", {"loss": seen.loss}
         )
-    way = f"from {said(losses[0], 4)} to {said(losses[-1], 4)} in the last {updates} update{'s' if updates > 1 else ''}"
+    way = f"from {said(losses[0], 4)} to {said(losses[-1], 4)} in the last {_updates(updates)}"
     told = f"the loss fell {way}{limit}"
     return Finding("healthy", GOOD, told, "plot loss", {"loss": seen.loss, "fell": fell})
+
+
+def _updates(count: int) -> str:
+    return "update" if count == 1 else f"{count} updates"

@@ -21,6 +21,9 @@ from gdrepl.insight.products import flat
 WINDOW = 200
 """Updates that are looked back on: what went on longer ago says little of what goes on now."""
 
+_FEWEST = 3
+"""Updates of which a share can be told."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
@@ -66,22 +69,24 @@ class Path:
     def overshot(self, last: int = WINDOW) -> float:
         """The share of the last updates that began downhill and led beyond twice the way to the lowest point."""
         reaches = self.reaches(last)
-        return float(np.mean((self.slopes[-last:] < 0) & (reaches < 0.5))) if len(reaches) else 0.0
+        return _share((self.slopes[-last:] < 0) & (reaches < 0.5))
 
     def uphill(self, last: int = WINDOW) -> float:
         """The share of the last updates that began against the slope."""
-        slopes = self.slopes[-last:]
-        return float(np.mean(slopes > 0)) if len(slopes) else 0.0
+        return _share(self.slopes[-last:] > 0)
 
     def turned(self, last: int = WINDOW) -> float:
         """The share of the last updates that turned back on the one before."""
-        turns = self.turns[-last:]
-        return float(np.mean(turns < 0)) if len(turns) else 0.0
+        return _share(self.turns[-last:] < 0)
 
     def rises(self, last: int = WINDOW) -> float:
         """The share of the last updates after which the loss was higher."""
-        changes = np.diff(self.losses)[-last:]
-        return float(np.mean(changes > 0)) if len(changes) else 0.0
+        return _share(np.diff(self.losses)[-last:] > 0)
+
+
+def _share(held: Array) -> float:
+    """The part of some updates of which something holds; 0 where they are too few to tell."""
+    return float(np.mean(held)) if len(held) >= _FEWEST else 0.0
 
 
 def path_to(debugger: Debugger, step: int) -> Path:

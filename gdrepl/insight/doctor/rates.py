@@ -25,6 +25,7 @@ _HEAVY = 0.95
 """Momentum from here on remembers 20 updates and more; Keras' own defaults are 0 to 0.9."""
 _DOUBLED = 2.0
 _TENFOLD = 10.0
+_TREMBLE = 0.01
 _TINY = 1e-38
 """Put in place of 0 below a line."""
 
@@ -51,9 +52,8 @@ def rate_too_high(seen: Seen) -> Finding | None:
     if (leap := _leap(seen)) is not None:
         before, after = leap
         return _too_high(seen, SEVERE, f"one update led downhill from a loss of {said(before, 4)} to {said(after, 4)}")
-    if not _gains(seen) and (over >= _OFTEN or waves >= _OFTEN or (beyond and path.rises(_RECENT) >= _OFTEN)):
-        share = max(over, waves, path.rises(_RECENT))
-        return _too_high(seen, WARNING, f"{share:.0%} of the last updates went too far, and the loss comes no lower")
+    if not _gains(seen) and not _waves_die(seen) and max(over, waves, path.rises(_RECENT) if beyond else 0.0) >= _OFTEN:
+        return _bouncing(seen, max(over, waves, path.rises(_RECENT)))
     if beyond and len(path.losses) <= 3:
         return _too_high(seen, WARNING, "the first updates do not tell more yet")
     if beyond:
@@ -66,8 +66,19 @@ def _before_the_first(seen: Seen) -> Finding | None:
     if ahead is not None and not ahead <= _GROWN.limit(seen.loss):
         return _too_high(seen, SEVERE, f"the coming update leads from a loss of {said(seen.loss, 4)} to {said(ahead, 4)}")
     if seen.ratio is not None and seen.ratio > 1:
+        if ahead is not None and ahead < seen.loss:
+            return _too_high(seen, NOTE, f"the coming update still lowers the loss, to {said(ahead, 4)}")
         return _too_high(seen, WARNING, "expect it to diverge")
     return None
+
+
+def _bouncing(seen: Seen, share: float) -> Finding:
+    """It gets no lower; where the loss only trembles beside all that it came down, a lower rate would merely let it settle."""
+    losses = seen.path.losses
+    swing = float(np.ptp(losses[-max(2, len(losses) // 3) :]))
+    fell = max(seen.began, float(losses.max())) - float(losses.min())
+    what = f"{share:.0%} of the last updates went too far, and the loss comes no lower"
+    return _too_high(seen, NOTE if swing < _TREMBLE * fell else WARNING, f"{what}: it moves by {said(swing)}")
 
 
 def _loss_ahead(seen: Seen) -> float | None:
@@ -137,12 +148,13 @@ def momentum_too_high(seen: Seen) -> Finding | None:
 
 
 def _waves_die(seen: Seen) -> bool:
-    """Whether the highest loss of the later half of the path is below half of that of the earlier one, above the lowest."""
+    """Whether the highest loss of the last third of the path is below half of that of the middle one, above the lowest."""
     losses = seen.path.losses
-    half = len(losses) // 2
-    low = max(float(losses.min()), seen.bounds.low)
-    earlier, later = float(losses[:half].max()) - low, float(losses[half:].max()) - low
-    return later < 0.5 * earlier
+    third = len(losses) // 3
+    if third < 2:
+        return False
+    low = float(losses.min())
+    return float(losses[-third:].max()) - low < 0.5 * (float(losses[third:-third].max()) - low)
 
 
 def epsilon_too_large(seen: Seen) -> Finding | None:
