@@ -165,7 +165,13 @@ def healthy(seen: Seen) -> Finding | None:
     losses, ratio = seen.path.losses, seen.ratio
     limit = "" if ratio is None else f"; the rate is {said(ratio, 2)} of its limit"
     if len(losses) < 2 and seen.path.still < accumulation(seen.spec):
-        return Finding("ready", GOOD, f"no update was made yet since the last change{limit}", "step 10", {"loss": seen.loss})
+        return Finding(
+            "ready",
+            GOOD,
+            f"the loss is {said(seen.loss, 4)}; no update was made since the last change{limit}",
+            "step 10",
+            {"loss": seen.loss},
+        )
     fell = float(losses[0] - losses[-1])
     updates = len(losses) - 1 + seen.path.still
     if fell <= 0:

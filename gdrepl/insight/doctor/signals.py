@@ -56,7 +56,7 @@ def saturation(seen: Seen) -> Finding | None:
 
 def no_gradient(seen: Seen) -> Finding | None:
     """Parameters that the loss does not depend on, as far as derivatives tell."""
-    if seen.at_the_bottom or seen.arrived or not seen.walked:
+    if seen.at_the_bottom or not seen.walked:
         return None
     steps = [operation for operation in _behind(seen, STEPS) if _let_through(operation) == 0.0]
     names = [name for name, value in seen.at.gradient.items() if not np.any(value)]

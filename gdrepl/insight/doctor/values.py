@@ -8,9 +8,9 @@ import numpy as np
 
 from gdrepl.engine.events import Explosion
 from gdrepl.engine.snapshot import Array
-from gdrepl.insight.doctor.finding import SEVERE, WARNING, Finding, said
+from gdrepl.insight.doctor.finding import SEVERE, Finding, said
 from gdrepl.insight.doctor.seen import Seen
-from gdrepl.insight.doctor.walk import Operation, first_broken, first_broken_backwards
+from gdrepl.insight.doctor.walk import Operation, first_broken, first_broken_backwards, is_broken
 
 LOGARITHMS = ("log", "log1p")
 EXPONENTIALS = ("exp", "expm1", "sinh", "cosh")
@@ -18,6 +18,8 @@ BOUNDED = ("sqrt", "asin", "acos", "/", "//", "%")
 """Functions that are not defined, or infinite, for some finite numbers."""
 _STEEP = Explosion().norm
 """The size of a derivative above which the event explosion calls a gradient exploded."""
+_LARGE = 2.0**24
+"""What an exponential must be above to be called large: float32 has no digit for a 1 beside it."""
 _LONGEST = 40
 
 
@@ -32,19 +34,19 @@ def other_domain(seen: Seen) -> Finding | None:
 
 
 def exploding_exponent(seen: Seen) -> Finding | None:
-    """An exponential that overflows, or that is so large that the gradient through it has exploded."""
-    broken = _first(seen, seen.broke, lambda operation: _is_exponential(operation) and _overflows(operation))
+    """An exponential that overflows or makes something else overflow, or through which the gradient has exploded."""
+    broken = _first(seen.broke, _is_overflown_exponential)
     if broken is not None and seen.broken is not None:
-        return _exponent(SEVERE, *broken, f"overflows {seen.problem.dtype} at step {seen.broken.step}")
+        return _exponent(*broken, f"overflows {seen.problem.dtype} at step {seen.broken.step}")
+    large = next((each for each in seen.broke if _is_large(each) and first_broken(seen.broke) is not None), None)
+    if large is not None and seen.broken is not None:
+        return _exponent(large, _largest(large), f"makes a value overflow {seen.problem.dtype} at step {seen.broken.step}")
     for operations, when in ((seen.walked, "here"), (seen.steepest, "where the gradient was largest")):
-        steep = max(
-            ((_through(each), each) for each in operations if _is_large(each, seen)), key=lambda pair: pair[0], default=None
-        )
-        if steep is not None and steep[0] > _STEEP:
-            place = int(np.argmax(np.abs(steep[1].value)))
-            return _exponent(SEVERE, steep[1], place, f"makes the gradient {said(steep[0])} {when}")
-    coming = _first(seen, seen.ahead, lambda operation: _is_exponential(operation) and _overflows(operation))
-    return None if coming is None else _exponent(SEVERE, *coming, "overflows with the coming update")
+        steep = max((each for each in operations if _is_large(each)), key=_through, default=None)
+        if steep is not None and _through(steep) > _STEEP:
+            return _exponent(steep, _largest(steep), f"makes the gradient {said(_through(steep))} {when}")
+    coming = _first(seen.ahead, _is_overflown_exponential) if is_broken(seen.ahead) else None
+    return None if coming is None else _exponent(*coming, "overflows with the coming update")
 
 
 def overflow(seen: Seen) -> Finding | None:
@@ -56,9 +58,7 @@ def overflow(seen: Seen) -> Finding | None:
     if _is_exponential(operation) or operation.name in (*LOGARITHMS, *BOUNDED) or _is_undefined_power(operation):
         return None
     largest = max(float(np.abs(value).max(initial=0.0)) for _, value in operation.inputs)
-    told = (
-        f"{_short(operation.text)}, of numbers up to {said(largest)}, overflows {seen.problem.dtype} at step {seen.broken.step}"
-    )
+    told = f"{_short(operation.text)} overflows {seen.problem.dtype} at step {seen.broken.step}: it is of {said(largest)}"
     return Finding("overflow", SEVERE, told, "why", {"step": seen.broken.step, "input": largest})
 
 
@@ -75,14 +75,14 @@ def non_finite(seen: Seen) -> Finding | None:
 
 
 def _outside(seen: Seen, name: str, chosen: Callable[[Operation], bool]) -> Finding | None:
-    found = _first(seen, seen.broke, chosen)
+    found = _first(seen.broke, chosen)
     if found is not None and seen.broken is not None:
-        return _domain(name, SEVERE, *found, f"at step {seen.broken.step}")
-    found = _first(seen, seen.ahead, chosen)
-    return None if found is None else _domain(name, WARNING, *found, "with the coming update")
+        return _domain(name, "why", *found, f"at step {seen.broken.step}")
+    found = _first(seen.ahead, chosen) if is_broken(seen.ahead) else None
+    return None if found is None else _domain(name, "explain", *found, "with the coming update")
 
 
-def _first(seen: Seen, operations: tuple[Operation, ...], chosen: Callable[[Operation], bool]) -> tuple[Operation, int] | None:
+def _first(operations: tuple[Operation, ...], chosen: Callable[[Operation], bool]) -> tuple[Operation, int] | None:
     """The first operation that breaks, forwards or else backwards, and where; None where it is none of the chosen."""
     found = first_broken(operations)
     if found is not None:
@@ -95,19 +95,19 @@ def _first(seen: Seen, operations: tuple[Operation, ...], chosen: Callable[[Oper
     return backwards[0], int(np.flatnonzero(~np.isfinite(passed).reshape(-1))[0])
 
 
-def _domain(name: str, severity: str, operation: Operation, place: int, when: str) -> Finding:
+def _domain(name: str, deeper: str, operation: Operation, place: int, when: str) -> Finding:
     text, value = operation.inputs[-1] if operation.name in ("/", "//", "%") else operation.inputs[0]
     number = _element(value, operation.value, place)
     shown = f"{operation.name}({_short(text)})" if operation.name.isalnum() else _short(operation.text)
     of = f"of {said(number)}" if operation.name.isalnum() else f"where {_short(text)} is {said(number)}"
-    return Finding(name, severity, f"{shown} {of} {when}", "why" if severity == SEVERE else "explain", {"input": number})
+    return Finding(name, SEVERE, f"{shown} {of} {when}", deeper, {"input": number})
 
 
-def _exponent(severity: str, operation: Operation, place: int, what: str) -> Finding:
+def _exponent(operation: Operation, place: int, what: str) -> Finding:
     text, value = operation.inputs[-1] if operation.name == "**" else operation.inputs[0]
     number = _element(value, operation.value, place)
     shown = f"{operation.name}({_short(text)})" if operation.name != "**" else _short(operation.text)
-    return Finding("exploding-exponent", severity, f"{shown} of {said(number)} {what}", "bt", {"input": number})
+    return Finding("exploding-exponent", SEVERE, f"{shown} of {said(number)} {what}", "bt", {"input": number})
 
 
 def _is_exponential(operation: Operation) -> bool:
@@ -117,15 +117,20 @@ def _is_exponential(operation: Operation) -> bool:
     return operation.name in EXPONENTIALS
 
 
-def _overflows(operation: Operation) -> bool:
-    return bool(np.isinf(operation.value).any())
+def _is_overflown_exponential(operation: Operation) -> bool:
+    return _is_exponential(operation) and bool(np.isinf(operation.value).any())
 
 
-def _is_large(operation: Operation, seen: Seen) -> bool:
-    """Whether an exponential is so large that a 1 beside it is lost in rounding."""
-    with np.errstate(invalid="ignore"):
-        largest = np.abs(operation.value).max(initial=0)
-        return _is_exponential(operation) and bool(largest > 1 / np.finfo(seen.problem.dtype).eps)
+def _is_large(operation: Operation) -> bool:
+    """Whether an exponential is finite, and so large that a 1 beside it is lost in rounding."""
+    if not _is_exponential(operation):
+        return False
+    largest = float(np.abs(operation.value).max(initial=0.0))
+    return bool(np.isfinite(largest)) and largest > _LARGE
+
+
+def _largest(operation: Operation) -> int:
+    return int(np.argmax(np.abs(operation.value)))
 
 
 def _through(operation: Operation) -> float:

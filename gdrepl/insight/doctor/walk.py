@@ -107,6 +107,13 @@ def _name(node: ast.expr) -> str:
     return ""
 
 
+def is_broken(operations: tuple[Operation, ...]) -> bool:
+    """Whether the loss or the gradient that comes of it is not finite; what `where` leaves out does not count."""
+    if not operations:
+        return False
+    return not _finite(operations[-1].value) or first_broken_backwards(operations) is not None
+
+
 def first_broken(operations: tuple[Operation, ...]) -> tuple[Operation, int] | None:
     """The first operation whose value is not finite while its inputs are, and where in it, counted flat."""
     for operation in operations:
