@@ -1,4 +1,4 @@
-"""The doctor: the trouble of each prepared descent is named first, runs that go well are left in peace, and nothing is changed."""
+"""The doctor: the trouble of each prepared descent is named first, what goes well is left in peace, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -222,12 +222,12 @@ def test_the_coming_update_is_the_one_that_is_made():
         ("adam", {}),
         ("rmsprop", {"momentum": 0.5}),
     ]
-    for optimizer, given in kinds:
-        debugger = start("sum((w - [1, 2])**4)", {"w": [0.3, -0.2]}, 0.01, optimizer, **given)
+    for optimizer, hyper in kinds:
+        debugger = start("sum((w - [1, 2])**4)", {"w": [0.3, -0.2]}, 0.01, optimizer, **hyper)
         debugger.run(3)
         coming, before = look(debugger).coming, debugger.snapshot().parameters["w"]
         debugger.run(1)
-        assert coming == pytest.approx(debugger.snapshot().parameters["w"] - before, rel=1e-6)  # Keras rounds the momentum
+        assert coming == pytest.approx(debugger.snapshot().parameters["w"] - before, rel=1e-4)  # Keras rounds betas to float32
 
 
 def test_the_walk_gives_the_derivatives_that_differences_give():
@@ -250,7 +250,8 @@ def test_the_walk_gives_the_derivatives_that_differences_give():
 
 LOSSES = (
     "mean((X @ w - t)**2)", "-mean((X @ w - t)**2)", "sum(log(sigmoid(w)))", "-sum(exp(-w**2))", "norm(w) - 3",
-    "mean(softplus(X @ w) - t*(X @ w))", "sum(1/(1 + w**2))", "sum(cos(3*w)) + max(w)", "sum(min(w, 2)**3)", "prod(clip(w, -1, 2))",
+    "mean(softplus(X @ w) - t*(X @ w))", "sum(1/(1 + w**2))", "sum(cos(3*w)) + max(w)", "sum(min(w, 2)**3)",
+    "prod(clip(w, -1, 2))",
     "sum(where(w > 0, w, -w)) - 1", "sqrt(1 + dot(w, w))", "-sum(abs(w))*2", "sum(tanh(w)*[1, -2]) / 3", "sum(2**w)",
     "logsumexp(w) + sum(cosh(w))", "w @ w - 1", "sum((w - 1)**4/(2 + sin(w)))",
 )  # fmt: skip

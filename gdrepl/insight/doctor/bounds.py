@@ -1,7 +1,8 @@
 """Between which numbers the loss can lie, whatever the parameters are: interval arithmetic over its expression.
 
 An interval holds every element of a value. It may be wider than need be, since a name that stands twice is taken for two
-(R. E. Moore, Interval Analysis, 1966); so what it excludes is impossible, to the last digits, and what it allows need not be possible.
+(R. E. Moore, Interval Analysis, 1966). So what it excludes is impossible, to the last digits;
+what it allows need not be possible.
 """
 
 from __future__ import annotations

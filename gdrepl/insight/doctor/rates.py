@@ -52,8 +52,8 @@ def rate_too_high(seen: Seen) -> Finding | None:
     if (leap := _leap(seen)) is not None:
         before, after = leap
         return _too_high(seen, SEVERE, f"one update led downhill from a loss of {said(before, 4)} to {said(after, 4)}")
-    if not _gains(seen) and not _waves_die(seen) and max(over, waves, path.rises(_RECENT) if beyond else 0.0) >= _OFTEN:
-        return _bouncing(seen, max(over, waves, path.rises(_RECENT)))
+    if not _gains(seen) and not _waves_die(seen) and (share := _too_far(seen)) is not None:
+        return _bouncing(seen, *share)
     if beyond and len(path.losses) <= 3:
         return _too_high(seen, WARNING, "the first updates do not tell more yet")
     if beyond:
@@ -72,13 +72,27 @@ def _before_the_first(seen: Seen) -> Finding | None:
     return None
 
 
-def _bouncing(seen: Seen, share: float) -> Finding:
+def _too_far(seen: Seen) -> tuple[str, float] | None:
+    """What the latest updates do too often, and how often; None where they do not."""
+    path, light = seen.path, seen.momentum < _HEAVY
+    shares = {
+        "led too far": path.overshot(_RECENT),
+        "ran against the gradient": path.uphill(_RECENT) if light else 0.0,
+        "turned back": path.turned(_RECENT) if path.turned(_RECENT) >= 0.5 else 0.0,
+        "raised the loss": path.rises(_RECENT) if seen.ratio is not None and seen.ratio > 1 else 0.0,
+    }
+    worst = max(shares, key=lambda what: shares[what])
+    return (worst, shares[worst]) if shares[worst] >= _OFTEN else None
+
+
+def _bouncing(seen: Seen, what: str, share: float) -> Finding:
     """It gets no lower; where the loss only trembles beside all that it came down, a lower rate would merely let it settle."""
     losses = seen.path.losses
     swing = float(np.ptp(losses[-max(2, len(losses) // 3) :]))
     fell = max(seen.began, float(losses.max())) - float(losses.min())
-    what = f"{share:.0%} of the last updates went too far, and the loss comes no lower"
-    return _too_high(seen, NOTE if swing < _TREMBLE * fell else WARNING, f"{what}: it moves by {said(swing)}")
+    told = f"{share:.0%} of the last updates {what}, and the loss comes no lower: it moves by {said(swing)}"
+    left = seen.promised if np.isfinite(seen.promised) else 0.0
+    return _too_high(seen, NOTE if max(swing, left) < _TREMBLE * fell else WARNING, told)
 
 
 def _loss_ahead(seen: Seen) -> float | None:
@@ -148,13 +162,17 @@ def momentum_too_high(seen: Seen) -> Finding | None:
 
 
 def _waves_die(seen: Seen) -> bool:
-    """Whether the highest loss of the last third of the path is below half of that of the middle one, above the lowest."""
-    losses = seen.path.losses
+    """Whether the loss, above the lowest, and the gradient are at most half as large in the last third of the path as before.
+
+    Of a wave that settles both shrink; one that goes to and fro between two sides of a valley may have the same loss on both.
+    """
+    losses, sizes = seen.path.losses, seen.path.gradient_norms
     third = len(losses) // 3
     if third < 2:
         return False
     low = float(losses.min())
-    return float(losses[-third:].max()) - low < 0.5 * (float(losses[third:-third].max()) - low)
+    shallower = float(losses[-third:].max()) - low < 0.5 * (float(losses[third:-third].max()) - low)
+    return shallower and float(sizes[-third:].max()) < 0.75 * float(sizes[third:-third].max())
 
 
 def epsilon_too_large(seen: Seen) -> Finding | None:
