@@ -79,7 +79,7 @@ def _too_far(seen: Seen) -> tuple[str, float] | None:
         "led too far": path.overshot(_RECENT),
         "ran against the gradient": path.uphill(_RECENT) if light else 0.0,
         "turned back": path.turned(_RECENT) if path.turned(_RECENT) >= 0.5 else 0.0,
-        "raised the loss": path.rises(_RECENT) if seen.ratio is not None and seen.ratio > 1 else 0.0,
+        "raised the loss": path.rises(_RECENT) if light else 0.0,
     }
     worst = max(shares, key=lambda what: shares[what])
     return (worst, shares[worst]) if shares[worst] >= _OFTEN else None
