@@ -58,6 +58,7 @@ from gdrepl.commands.results import (
     Variant,
     WhatIf,
 )
+from gdrepl.display import insights
 from gdrepl.display.futures import futures_chart
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
@@ -65,6 +66,7 @@ from gdrepl.display.views import VIEWS, Style, make_console, render, render_erro
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.doctor.finding import Diagnosis, Finding
 from gdrepl.insight.gradient import Term
 
 PLAIN = Style(color=False)
@@ -159,6 +161,17 @@ CHAIN = (Term("100 * (x - 50) ** 2", f32(9), f32(1)), Term("x - 50", f32(-47), f
 GRADIENT = Gradient(START.gradient, 94.0, 0, START.loss, "(x - 50)**2", START.parameters, CHAIN[1:])
 
 SAMPLES = {
+    "a diagnosis": Diagnosis(
+        (
+            Finding("log-domain", "severe", "log(sigmoid(X @ w + b)) of -3.2e-4 at step 37", "why", {"input": -3.2e-4}),
+            Finding("rate-too-high", "warning", "rate 6: " + "the loss grew " * 12, "whatif lr 2 0.6 for 50", {"rate": 6.0}),
+            Finding("clipping", "note", "the gradient 4.46 is clipped to 1", "info optimizer"),
+        ),
+        38,
+    ),
+    "a good diagnosis": Diagnosis(
+        (Finding("healthy", "good", "the loss fell from 9.8 to 1.2", "plot loss", {"loss": 1.2}),), 7
+    ),
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
     "vector": Stepped(40, MOVED, (Stop("interrupt", None, "after 40 steps"), Stop("until", None, "loss < 1")), VECTOR, "b1"),
@@ -311,7 +324,7 @@ def fields(text):
 
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
-    assert classes - PARTS == {*VIEWS, Plotted}
+    assert (classes - PARTS) | {*insights.VIEWS} == {*VIEWS, Plotted}
 
 
 def test_every_view_has_a_sample():

@@ -22,7 +22,7 @@ def diagnosis(result: Diagnosis, style: Style) -> list[Line]:
 
 def _head(finding: Finding, style: Style) -> list[Line]:
     """`severe rate-too-high -> info lr`, in two lines where that does not fit."""
-    name: list[Span] = [(_INDENT, ""), (f"{finding.severity}  ", "dim"), (finding.name, _ROLES[finding.severity])]
+    name: list[Span] = [(_INDENT, ""), (f"{finding.severity}  ", "dim"), (finding.name, _ROLES.get(finding.severity, ""))]
     deeper = f"{style.arrow} {finding.next}"
     if width_of(name) + 3 + len(deeper) <= style.width:
         return [[*name, ("   ", ""), (deeper, "dim")]]
