@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from troubled import OTHERS, TROUBLED, UNSEEN, WELL, Descent
+from troubled import FURTHER, OTHERS, TROUBLED, UNSEEN, WELL, Descent
 
 from gdrepl.commands import all as _all
 from gdrepl.commands.registry import registry
@@ -60,6 +60,14 @@ def test_the_trouble_of_a_descent_is_named_first(descent: Descent):
     found = diagnose(debugger)
     assert names(found)[0] == descent.trouble
     assert found.findings[0].severity in (SEVERE, WARNING)
+    check_form(found)
+
+
+@pytest.mark.skipif(not ALL, reason="twenty seconds: GDREPL_ALL_DOCTOR=1 runs it")
+@pytest.mark.parametrize("descent", FURTHER, ids=str)
+def test_the_trouble_of_larger_and_odder_descents_is_named_first(descent: Descent):
+    found = diagnose(descent.run())
+    assert names(found)[0] == descent.trouble
     check_form(found)
 
 

@@ -50,10 +50,12 @@ def unbounded_loss(seen: Seen) -> Finding | None:
 
 
 def _falls_faster(seen: Seen) -> bool:
-    """Whether the loss came down below 0 by many times its size before, along a way that does not flatten."""
+    """Whether the loss came down below 0 by many times its size before, along a way that does not flatten; where the loss bends
+    upwards along no direction at all, by its size once."""
     losses, sizes, reaches = seen.path.losses, seen.path.gradient_norms, seen.path.reaches(_LATEST)
     before = max(abs(seen.began), abs(float(losses[0])))
-    if len(losses) < 4 or losses[-1] >= -(_MANY_TIMES - 1) * before:
+    bowed = seen.curvature is not None and not _bends_upward(seen)
+    if len(losses) < 4 or losses[-1] >= -(2 if bowed else _MANY_TIMES - 1) * before:
         return False
     bends_up = len(reaches) > 0 and float(np.mean(np.isinf(reaches))) < 0.8
     return bool(sizes[-1] >= 0.9 * sizes.max()) and not bends_up

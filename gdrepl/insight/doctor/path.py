@@ -75,6 +75,10 @@ class Path:
         """The share of the last updates that began against the slope."""
         return _share(self.slopes[-last:] > 0)
 
+    def against(self, last: int = WINDOW) -> float:
+        """The same; where the slopes are not known, the share after which the loss was higher."""
+        return self.uphill(last) if len(self.slopes) == len(self) else self.rises(last)
+
     def turned(self, last: int = WINDOW) -> float:
         """The share of the last updates that turned back on the one before."""
         return _share(self.turns[-last:] < 0)

@@ -46,17 +46,17 @@ def rate_too_high(seen: Seen) -> Finding | None:
     if not len(path.losses) > 1:
         return _before_the_first(seen)
     over, beyond = path.overshot(_RECENT), ratio is not None and ratio > 1
-    waves = path.uphill(_RECENT) if seen.momentum < _HEAVY else 0.0
+    waves = path.against(_RECENT) if seen.momentum < _HEAVY else 0.0
     if _grew(seen) and (beyond or over >= _OFTEN or waves >= _OFTEN or path.rises(_RECENT) >= 0.5):
         return _too_high(seen, SEVERE, f"the loss grew from {said(path.losses.min(), 4)} to {said(seen.loss, 4)}")
     if (leap := _leap(seen)) is not None:
         before, after = leap
-        return _too_high(seen, SEVERE, f"one update led downhill from a loss of {said(before, 4)} to {said(after, 4)}")
+        return _too_high(seen, SEVERE, f"one update led from a loss of {said(before, 4)} to {said(after, 4)}")
     if not _gains(seen) and not _waves_die(seen) and (share := _too_far(seen)) is not None:
         return _bouncing(seen, *share)
     if beyond and len(path.losses) <= 3:
         return _too_high(seen, WARNING, "the first updates do not tell more yet")
-    if beyond:
+    if beyond and _gains(seen):
         return _too_high(seen, NOTE, "but the loss comes down all the same")
     return None
 
@@ -126,7 +126,7 @@ def _leap(seen: Seen) -> tuple[float, float] | None:
     """The losses around an update that began downhill and led far up, if the descent has not come back from it since."""
     losses, slopes = seen.path.losses, seen.path.slopes
     if len(slopes) != len(losses) - 1:
-        return None
+        slopes = np.full(len(losses) - 1, -1.0)  # of parameters recorded as norms it is not known
     above = np.array([after > _GROWN.limit(before) for before, after in itertools.pairwise(losses)])
     leaps = np.flatnonzero(above & (slopes < 0))
     if not len(leaps) or losses[leaps[0] + 1 :].min() <= losses[leaps[0]]:
@@ -151,10 +151,11 @@ def momentum_too_high(seen: Seen) -> Finding | None:
     if len(path) < 1:
         told = f"momentum {said(memory, 4)} carries an update on for some {lasting:.0f} more"
         return Finding("momentum-too-high", NOTE, told, "info optimizer", {"momentum": memory})
-    against = path.uphill()
+    against = path.against()
     if against < _OFTEN or _waves_die(seen):
         return None
-    told = f"{against:.0%} of the last {len(path.slopes)} updates went against the gradient"
+    what = "went against the gradient" if len(path.slopes) == len(path) else "raised the loss"
+    told = f"{against:.0%} of the last {len(path)} updates {what}"
     told += f"; momentum {said(memory, 4)} carries one on for some {lasting:.0f} more"
     name = "momentum" if "momentum" in seen.spec.hyperparameters else "beta_1"
     deeper = f"whatif {name} 0.9 0.5 for 100"

@@ -36,7 +36,7 @@ def dead_relu(seen: Seen) -> Finding | None:
     operation = (off or partly)[0]
     total = seen.problem.numbers
     share = f"{dead} of {total} numbers have a gradient of exactly 0"
-    severity = SEVERE if off or whole or 2 * dead >= total else WARNING
+    severity = SEVERE if off or whole else WARNING if 2 * dead >= total else NOTE
     closed = "is off everywhere" if off else "is off in part"
     told = f"{_short(operation.text)} {closed}: {share}"
     return Finding("dead-relu", severity, told, "bt", {"dead": dead, "numbers": total})
