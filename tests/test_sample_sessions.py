@@ -298,3 +298,20 @@ def test_every_recorded_number_is_finite_or_says_what_it_is():
         for line in lines(path):
             json.loads(line, parse_constant=refuse)
     assert math.isnan(float(str(printed("divergence")["loss"])))
+
+
+def test_the_curvature_of_a_double_well_is_that_of_its_formula_at_the_saddle_and_in_the_well():
+    hessians = [result for _, result in commands("curvature") if result["type"] == "Hessian"]
+    assert [result["kind"] for result in hessians] == ["saddle", "minimum"]
+    assert hessians[0]["eigenvalues"] == [4.0, -1.0]  # 4 along y, 3x^2 - 1 along x
+    assert hessians[0]["escape"][0]["coordinates"] == {"x": 1.0}
+    np.testing.assert_allclose(hessians[1]["eigenvalues"], [4.0, 2.0], rtol=1e-5)
+
+
+def test_in_the_well_a_rate_above_half_a_quarter_of_the_curvature_is_above_the_limit_and_diverges():
+    limits = [result for _, result in commands("curvature") if result["type"] == "RateLimit"]
+    assert [round(result["ratio"], 3) for result in limits[:3]] == [0.9, 0.9, 1.2]
+    assert all(math.isclose(result["limit"], 2 / 4, rel_tol=1e-6) for result in limits[:3])
+    assert limits[3]["rule"].startswith("2(1+b)/lambda")
+    assert math.isclose(limits[3]["limit"], 2 * 1.5 / 4, rel_tol=1e-3)
+    assert printed("curvature")["abs(y)"] > 1e-3

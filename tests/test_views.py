@@ -58,7 +58,6 @@ from gdrepl.commands.results import (
     Variant,
     WhatIf,
 )
-from gdrepl.display import insights
 from gdrepl.display.futures import futures_chart
 from gdrepl.display.numbers import fit, norm, show, signed
 from gdrepl.display.text import safe
@@ -66,8 +65,10 @@ from gdrepl.display.views import VIEWS, Style, make_console, render, render_erro
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.chart import Chart, Series
+from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.doctor.finding import Diagnosis, Finding
 from gdrepl.insight.gradient import Term
+from gdrepl.insight.stability import RateLimit
 
 PLAIN = Style(color=False)
 WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)
@@ -262,6 +263,72 @@ SAMPLES = {
         f32(9),
         f32(0.1),
     ),
+    "hessian": Hessian(
+        np.array([9.5, -2.0]),
+        4.75,
+        "saddle",
+        "indefinite",
+        3,
+        2,
+        1e-7,
+        1e-4,
+        True,
+        np.zeros(2),
+        2,
+        (Direction(-2.0, {"y": 1.0}),),
+        (),
+        ("x", "y"),
+        np.eye(2),
+        np.array([[9.5, 0], [0, -2.0]]),
+        ("a note",),
+    ),
+    "hessian of many": Hessian(
+        np.linspace(9, -1, 40),
+        np.inf,
+        "not stationary",
+        "indefinite",
+        3,
+        40,
+        2.5,
+        1e-4,
+        True,
+        np.zeros(40),
+        40,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
+    ),
+    "hessian by its ends": Hessian(
+        np.array([9.0, 8, -1, -2]),
+        None,
+        "not stationary",
+        "indefinite",
+        3,
+        90000,
+        2.5,
+        1e-4,
+        False,
+        np.full(4, 1e-9),
+        300,
+        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
+    ),
+    "rate limit": RateLimit(
+        1.3,
+        1.0,
+        1.3,
+        "2/lambda_P, P the denominators",
+        3,
+        "RMSprop",
+        2.0,
+        -0.5,
+        1e-9,
+        True,
+        0.5,
+        {"x": 0.8, "W[0,1]": -0.6},
+        "half of the limit",
+        ("a note",),
+    ),
+    "no rate limit": RateLimit(
+        1.3, None, None, "none known", 3, "Lion", None, None, None, False, None, {}, "", ("none is known",)
+    ),
     "saved": Saved("hill.gd", 1, 300, ("the recording that was there is hill.gd~ now",)),
     "sourced": Sourced("steps.gd", 3),
     "variables": Variables(
@@ -324,7 +391,7 @@ def fields(text):
 
 def test_every_result_class_has_a_view():
     classes = {value for _, value in inspect.getmembers(results, inspect.isclass) if value.__module__ == results.__name__}
-    assert (classes - PARTS) | {*insights.VIEWS} == {*VIEWS, Plotted}
+    assert classes - PARTS == {view for view in VIEWS if view.__module__ == results.__name__} | {Plotted}
 
 
 def test_every_view_has_a_sample():
@@ -366,7 +433,12 @@ def test_a_terminal_too_narrow_for_anything_breaks_nothing(name, width):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_colour_adds_no_words(name):
-    if name not in ("plotted", "diff with a chart", "what if"):  # without colour a chart tells its series apart by other glyphs
+    if name not in (
+        "plotted",
+        "diff with a chart",
+        "what if",
+        "hessian of many",
+    ):  # without colour a chart tells its series apart by other glyphs
         assert re.sub("\x1b\\[[0-9;]*m", "", drawn(SAMPLES[name], Style())) == drawn(SAMPLES[name])
 
 
@@ -945,3 +1017,53 @@ def test_narrow_losses_of_two_branches_are_whole(width):
 def test_narrow_checkpoints_keep_number_name_and_step(width):
     listed = Checkpoints((CheckpointInfo(1, "before-lr", "b1", 15, f32(0.002670585), True, "SGD(learning_rate=0.3)"),))
     assert re.search(r"\* 1 before-lr 15( 0.002670585)?$", words_of(listed, width))
+
+
+# --- the curvature ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hessian_shows_kind_matrix_eigenvalues_and_where_a_saddle_is_left():
+    assert fields(drawn(SAMPLES["hessian"])) == [
+        ["hessian at step 3: saddle, indefinite"],
+        ["gradient", "1e-7 in norm; stationary up to 0.0001"],
+        ["condition", "4.75"],
+        ["x", "y"],
+        ["x", "9.5", "0"],
+        ["y", "0", "-2"],
+        ["v1", "9.5", "x"],
+        ["v2", "-2", "y"],
+        ["escape: down both ways along y"],
+        ["a note"],
+    ]
+
+
+def test_of_many_eigenvalues_those_at_both_ends_are_shown_and_a_chart_of_all_on_one_screen():
+    lines = drawn(SAMPLES["hessian of many"]).splitlines()
+    assert len(lines) <= 22
+    shown = fields("\n".join(lines[:10]))
+    assert [row[0] for row in shown[3:10]] == ["v1", "v2", "v3", "…", "v38", "v39", "v40"]
+    assert shown[3][-1] == "-0.8 b + 0.6 W[0,1]"
+    assert any("negative" in line and "positive" in line for line in lines)
+
+
+def test_the_ends_of_a_large_spectrum_are_numbered_from_the_last_and_have_their_errors():
+    shown = fields(drawn(SAMPLES["hessian by its ends"]))
+    assert [row[:3] for row in shown[-5:]] == [
+        ["v1", "9", "+- 1e-9"],
+        ["v2", "8", "+- 1e-9"],
+        ["…", "89996 more"],
+        ["v89999", "-1", "+- 1e-9"],
+        ["v90000", "-2", "+- 1e-9"],
+    ]
+    assert ["by Lanczos", "300 products, residuals up to 1e-9"] in shown
+
+
+def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
+    shown = fields(drawn(SAMPLES["rate limit"]))
+    assert " ".join(cell for row in shown[:2] for cell in row) == (
+        "learning rate at step 3: 1.3x the limit: expect it to grow along v1 until the denominators have"
+    )
+    assert ["limit", "1", "2/lambda_P, P the denominators"] in shown
+    assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
+    assert ["try", "set lr 0.5", "half of the limit"] in shown
+    assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]

@@ -3,6 +3,7 @@
 from gdrepl.commands import (
     asking,
     branching,
+    curvature,
     defining,
     differing,
     displaying,
@@ -23,6 +24,7 @@ from gdrepl.commands.registry import registry
 __all__ = [
     "asking",
     "branching",
+    "curvature",
     "defining",
     "differing",
     "displaying",

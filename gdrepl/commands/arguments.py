@@ -294,6 +294,7 @@ TOPICS = (
     "schedules",
     "scripts",
     "sessions",
+    "stability",
     "stops",
     "time",
 )

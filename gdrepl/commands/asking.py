@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from gdrepl.commands.arguments import Question, check_span
+from gdrepl.commands.curvature import info_lr
 from gdrepl.commands.kept import whole_in
 from gdrepl.commands.marks import info_checkpoints
 from gdrepl.commands.registry import Argument, registry
@@ -300,6 +301,7 @@ def _info_settings(session: Session) -> Listed:
 INFO: Mapping[str, Callable[[Session], Any]] = {
     "problem": _info_problem,
     "optimizer": _info_optimizer,
+    "lr": info_lr,
     "variables": _info_variables,
     "break": _info_break,
     "branches": _info_branches,
@@ -321,6 +323,8 @@ _OTHER_NAMES = {
     "locals": "variables",
     "vars": "variables",
     "opt": "optimizer",
+    "learning_rate": "lr",
+    "rate": "lr",
 }
 
 
@@ -343,8 +347,9 @@ Topic = Annotated[str, Argument("what", parse_topic, lambda session: list(INFO))
 def info(session: Session, what: Topic | None = None) -> Any:
     """Show all about WHAT.
 
-    WHAT is problem, optimizer, variables, break, branches, checkpoints, display, values, commands or session, or one of the
-    lists events, optimizers, schedules and problems, which tell what there is to choose from.
+    WHAT is problem, optimizer, lr, variables, break, branches, checkpoints, display, values, commands or session, or one of
+    the lists events, optimizers, schedules and problems, which tell what there is to choose from. `info lr` compares the
+    learning rate with the one up to which the optimizer is stable here: see `help stability`.
 
     Example: info optimizer
     """

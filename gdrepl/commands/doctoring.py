@@ -15,7 +15,8 @@ def doctor(session: Session) -> Diagnosis:
     Each finding has the number that decides and, behind the arrow, the command that looks deeper. Severe: the run is lost, or
     gets nowhere as it is. Warning: it costs much. It looks at this point, at up to 200 updates that led to it since the latest
     change, and at where the coming update leads; nothing is run, and nothing changed. Where a value is not finite, it is
-    the last finite point that it looks at. Of two that are true the cause comes first.
+    the last finite point that it looks at. Beyond 10,000 numbers it leaves out the curvature, which hessian and info lr take
+    their time for.
 
     It knows
       unbounded-loss      no lower bound, by interval arithmetic (Moore 1966), or a fall that grows: a wrong sign

@@ -207,9 +207,63 @@ width). A recording holds what was run, so that its replay needs neither file.
   $2: norm(grad) = 19.65716
 """
 
+_STABILITY = """
+Close enough, a loss is a parabola along each eigenvector of its Hessian H, and an update is a recursion that shrinks or grows
+what it finds there. It grows along v1, the steepest, when the learning rate is above a limit. `info lr` tells the limit of the
+optimizer in use and how far the rate is from it; `hessian` shows the eigenvalues. lambda is the largest of H; lambda_P that of
+P^-1/2 H P^-1/2, where P holds the denominators of the coming update, corrections for bias and epsilon as Keras has them.
+
+  SGD                       2/lambda
+  momentum b                2(1+b)/lambda
+  Nesterov's                2(1+b)/((1+2b) lambda)
+  RMSprop Adagrad Adadelta  2/lambda_P; with momentum b 2(1+b)/lambda_P
+  Adam AdamW Adamax         2(1+b1)/((1-b1) lambda_P), b1 is beta_1
+  Nadam                     2(1+b1)/((p + q(1+b1)) lambda_P), p and q weigh
+                            momentum and gradient in its update
+
+Each is where the two roots of the recursion leave the unit circle (Polyak 1964 for momentum; keras/src/optimizers/ for the
+rules); weight decay is counted in. For Ftrl, Lion, Lamb, Muon, Adafactor and ScheduleFreeAdamW no such limit is known.
+
+Above the limit a quadratic diverges. Other losses often bend: training may drive lambda up to the limit and hover there
+(Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability"), and adaptive denominators
+grow until the rate fits again (Cohen et al. 2022, "Adaptive gradient methods at the edge of stability"). The limit is of the
+loss of all data, which gdrepl always descends; with mini-batches the threshold differs, and their noise lowers it.
+
+  (gd) set optimizer sgd(1.05)
+  ...
+  (gd) info lr
+  learning rate at step 0: 1.05x the limit: expect divergence along v1
+    rate    1.05
+    limit   1   2/lambda
+    lambda  2, of the Hessian
+    v1      x
+    try     set lr 0.5   ...
+  ...
+  (gd) step 10
+  step 0 → 10   10 steps
+    x     3             →  -71.90578     -74.90578
+  ...
+  (gd) set momentum 0.5
+  ...
+  (gd) info lr
+  learning rate at step 10: 0.7x the limit: stable
+    rate    1.05
+    limit   1.5   2(1+b)/lambda, b the momentum
+  ...
+  (gd) set lr 0.5
+  ...
+  (gd) step 60
+  ...
+  (gd) hessian
+  hessian at step 70: minimum, positive definite
+    gradient  0 in norm; stationary up to 0.0001
+    v1  2  x
+"""
+
 PAGES = {
     "branches": ("the tree of all that was run, and what would have been", _BRANCHES.strip("\n")),
     "scripts": ("files of commands, commands of your own, and what is read at the start", _SCRIPTS.strip("\n")),
+    "stability": ("how large a learning rate may be, and what the curvature has to do with it", _STABILITY.strip("\n")),
     "stops": ("what ends a run: breakpoints, watchpoints and catchpoints", _STOPS.strip("\n")),
     "time": ("going backwards, bit for bit, and through the places visited", _TIME.strip("\n")),
 }

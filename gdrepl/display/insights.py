@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdrepl.display import doctored
+from gdrepl.display import curvature, doctored
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight.chart import Chart
+from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.doctor.finding import Diagnosis
+from gdrepl.insight.stability import RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +31,9 @@ class Below:
 
 VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     Diagnosis: doctored.diagnosis,
+    Hessian: curvature.hessian,
+    RateLimit: curvature.limit,
 }
-CHARTS: Mapping[type, Below] = {}
+CHARTS: Mapping[type, Below] = {
+    Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),
+}

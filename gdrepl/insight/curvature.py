@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.snapshot import OPTIONAL, SAID, Array
+from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
 from gdrepl.insight.products import Tick, flat, products_of, unflattened
-from gdrepl.insight.race import REST
-from gdrepl.insight.spectrum import Spectrum, no_tick, spectrum
+from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
 
 MINIMUM, MAXIMUM, SADDLE, FLAT, NOT_STATIONARY = "minimum", "maximum", "saddle", "flat", "not stationary"
 MOST_WRITTEN = 8
@@ -21,9 +20,12 @@ MOST_VECTORS = 16
 """Numbers up to which all eigenvectors are told."""
 MOST_NAMED = 5
 """Coordinates of a direction that are told, the largest."""
+REST = 1e-4
+"""The norm of the gradient up to which a point is at rest: what it is for the futures of `whatif`, too."""
 _ROUNDINGS = 4
 _KINKED = frozenset({"abs", "relu", "max", "min", "maximum", "minimum", "clip", "where", "sign", "floor", "norm"})
 _FAR = 1e-2
+_SYMMETRIC = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +55,11 @@ class Hessian:
         numbers: how many numbers the parameters hold.
         gradient_norm, tolerance: the norm of the gradient, and up to which a point is stationary.
         exact: whether the whole matrix was made.
-        residuals: |H v - eigenvalue v| of each eigenvalue.
-        products: Hessian-vector products that it took.
-        escape: the directions of negative curvature, steepest first, along which the loss falls away.
+        residuals: |H v - eigenvalue v| of each eigenvalue; recordings leave it out, since it is rounding.
+        products: Hessian-vector products that it took; another processor may need one more.
+        escape: of a stationary point, the directions of negative curvature, most negative first, along which the loss falls
+            away on both sides; at most three.
+        directions: where not all vectors are told, those of the three largest and of the three smallest eigenvalues.
         coordinates: names of the columns of `vectors` and `matrix`.
         vectors: eigenvectors of unit length as rows, in the order of `eigenvalues`, of a small problem.
         matrix: the Hessian of a very small problem.
@@ -71,9 +75,10 @@ class Hessian:
     gradient_norm: float
     tolerance: float
     exact: bool
-    residuals: Array
-    products: int
+    residuals: Array = field(metadata=SAID)
+    products: int = field(metadata=SAID)
     escape: tuple[Direction, ...] = field(default=(), metadata=OPTIONAL)
+    directions: tuple[Direction, ...] = field(default=(), metadata=OPTIONAL)
     coordinates: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
     vectors: Array | None = field(default=None, metadata=OPTIONAL)
     matrix: Array | None = field(default=None, metadata=OPTIONAL)
@@ -104,7 +109,7 @@ def extremes(problem: Problem, parameters: Mapping[str, Array], tick: Tick = no_
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
     found = spectrum(problem, parameters, ends=1, tick=tick)
-    shapes = {name: value.shape for name, value in parameters.items()}
+    shapes = products_of(problem).shapes
     first, last = (unflattened(found.vectors[place], shapes) for place in (0, -1))
     return Extremes(found.values[[0, -1]], (first, last), found.residuals[[0, -1]])
 
@@ -124,14 +129,16 @@ def hessian(problem: Problem, parameters: Mapping[str, Array], step: int = 0, ti
     Raises:
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
-    found = spectrum(problem, parameters, tick=tick)
-    gradient, products = products_of(problem).gradient(parameters), products_of(problem)
-    norm, tolerance = float(np.linalg.norm(gradient)), _stationary(problem, parameters, found)
+    products = products_of(problem)
+    loss, gradient = products.loss_and_gradient(parameters)
+    found = spectrum(problem, parameters, tick=tick) if np.isfinite(loss) else not_finite(products.numbers)
+    tolerance = _stationary(problem, parameters, found)
     small = found.exact and found.is_finite
     written = small and products.numbers <= MOST_WRITTEN
     told = small and products.numbers <= MOST_VECTORS
     names = tuple(names_of(products.shapes, range(products.numbers))) if told else ()
-    kind = _kind(found, norm <= tolerance) if found.is_finite else NOT_STATIONARY
+    size = norm(gradient)
+    kind = _kind(found, size <= tolerance) if found.is_finite else NOT_STATIONARY
     return Hessian(
         found.values,
         _condition(found),
@@ -139,12 +146,13 @@ def hessian(problem: Problem, parameters: Mapping[str, Array], step: int = 0, ti
         _definiteness(found),
         step,
         products.numbers,
-        norm,
+        size,
         tolerance,
         found.exact,
         found.residuals,
         found.products,
-        tuple(direction(found, place, products.shapes) for place in _downhill(found)),
+        tuple(direction(found, place, products.shapes) for place in _downhill(found)) if kind != NOT_STATIONARY else (),
+        () if told else tuple(direction(found, place, products.shapes) for place in _outer(found)),
         names,
         found.vectors if told else None,
         products.matrix(parameters, tick) if written else None,
@@ -180,7 +188,7 @@ def _stationary(problem: Problem, parameters: Mapping[str, Array], found: Spectr
     """The norm of the gradient up to which a point is stationary."""
     if not found.is_finite:
         return REST
-    rounding = float(np.finfo(problem.dtype).eps) * float(np.linalg.norm(flat(parameters)))
+    rounding = float(np.finfo(problem.dtype).eps) * norm(flat(parameters))
     return max(REST, _ROUNDINGS * found.size * rounding)
 
 
@@ -188,7 +196,13 @@ def _downhill(found: Spectrum) -> list[int]:
     """The places of the negative eigenvalues, the most negative first."""
     if not found.is_finite:
         return []
-    return [int(place) for place in np.flatnonzero(found.signs() < 0)[::-1][:3]]
+    return [int(place) for place in np.flatnonzero(found.signs() < 0)[::-1][:ENDS]]
+
+
+def _outer(found: Spectrum) -> list[int]:
+    """The places of the eigenvalues at both ends."""
+    count = len(found.values) if found.is_finite else 0
+    return [place for place in range(count) if place < ENDS or place >= count - ENDS]
 
 
 def _condition(found: Spectrum) -> float | None:
@@ -223,7 +237,7 @@ def _kind(found: Spectrum, stationary: bool) -> str:
 
 def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Iterator[str]:
     if not found.is_finite:
-        yield "the second derivatives are not finite here"
+        yield "the loss or its second derivatives are not finite here"
         return
     signs = found.signs()
     flat_ones = int(np.sum(signs == 0))
@@ -232,10 +246,12 @@ def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Ite
     kinks = sorted(called(problem) & _KINKED)
     if kinks and flat_ones:
         yield f"the loss reads {', '.join(kinks)}: at a kink and on its straight sides the second derivative is taken as 0"
-    if found.asymmetry > 1e-6:
-        yield "the derivatives of the gradient are not symmetric, as after stop_gradient: it is the gradient of no loss"
+    if "stop_gradient" in called(problem):
+        yield "what stop_gradient holds is a constant for the second derivatives, too, though it moves with the parameters"
+    if found.asymmetry > _SYMMETRIC:
+        yield f"H is not symmetric, by {found.asymmetry:.1g} of its size: the gradient is that of no loss"
     if kind == MINIMUM and found.exact:
-        far = float(np.linalg.norm((found.vectors @ gradient) / found.values))
+        far = norm((found.vectors @ gradient) / found.values)
         if far > _FAR:
             yield f"by the local quadratic its lowest point is still {far:.3g} away"
 

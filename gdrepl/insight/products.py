@@ -12,14 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrepl.engine import backend
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.snapshot import Array
-from gdrepl.errors import ExpressionError, ProblemError
+from gdrepl.engine.snapshot import Array, frozen
+from gdrepl.errors import CommandError, ExpressionError, ProblemError
+
+if TYPE_CHECKING:  # the views of what comes of this need no debugger
+    from gdrepl.engine.debugger import Debugger
 
 Tick = Callable[[int], None]
 """Called before each product with the number of those made; what it raises ends the work."""
@@ -46,6 +49,17 @@ def unflattened(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[st
     return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), np.split(vector, ends[:-1]))}
 
 
+def until_interrupted(debugger: Debugger) -> Tick:
+    """A tick that ends the work when the debugger is interrupted."""
+
+    def tick(made: int) -> None:
+        if debugger.interrupt.is_set():
+            debugger.interrupt.clear()
+            raise CommandError(f"interrupted after {made} products of the Hessian", "nothing has changed")
+
+    return tick
+
+
 class Products:
     """The gradient and the Hessian-vector product of one problem.
 
@@ -61,9 +75,13 @@ class Products:
         self._problem = in_float64(problem)
         self.numbers = problem.numbers
         self.shapes = {name: value.shape for name, value in problem.parameters.items()}
-        self._gradient: Any = None
-        self._product: Any = None
+        self._first: Any = None
+        self._second: Any = None
         self._latest: tuple[bytes, Array] | None = None
+
+    def flat(self, parameters: Mapping[str, Array]) -> Array:
+        """Parameters, in whatever order they are named, as one vector in the problem's own order."""
+        return flat({name: parameters[name] for name in self.shapes})
 
     def gradient(self, parameters: Mapping[str, Array]) -> Array:
         """The gradient, shape (n,).
@@ -71,7 +89,18 @@ class Products:
         Raises:
             ProblemError: TensorFlow cannot compute it.
         """
-        return self._at(flat(parameters))
+        return self.loss_and_gradient(parameters)[1]
+
+    def loss_and_gradient(self, parameters: Mapping[str, Array]) -> tuple[float, Array]:
+        """The loss, and the gradient of shape (n,).
+
+        Raises:
+            ProblemError: TensorFlow cannot compute them.
+        """
+        if self._first is None:
+            self._first = self._compiled(self._flat_gradient, 1)
+        loss, gradient = self._guarded(self._first, self.flat(parameters))
+        return float(loss), gradient
 
     def product(self, at: Array, vector: Array) -> Array:
         """Hessian times `vector`; both arguments of shape (n,), float64.
@@ -79,7 +108,10 @@ class Products:
         Raises:
             ProblemError: TensorFlow cannot compute it.
         """
-        return self._times(at, vector)
+        if self._second is None:
+            self._second = self._compiled(self._of_product, 2)
+        (product,) = self._guarded(self._second, at, vector)
+        return product
 
     def matrix(self, parameters: Mapping[str, Array], tick: Tick) -> Array:
         """The whole Hessian, shape (n, n), by a product for each number; the latest one is kept.
@@ -87,26 +119,15 @@ class Products:
         Raises:
             ProblemError: TensorFlow cannot compute it.
         """
-        at = flat(parameters)
+        at = self.flat(parameters)
         if self._latest is not None and self._latest[0] == at.tobytes():
             return self._latest[1]
         rows = np.empty((self.numbers, self.numbers))
         for place, unit in enumerate(np.eye(self.numbers)):
             tick(place)
             rows[place] = self.product(at, unit)
-        rows.setflags(write=False)
-        self._latest = (at.tobytes(), rows)
-        return rows
-
-    def _at(self, at: Array) -> Array:
-        if self._gradient is None:
-            self._gradient = self._compiled(self._flat_gradient, 1)
-        return np.asarray(self._guarded(self._gradient, at))
-
-    def _times(self, at: Array, vector: Array) -> Array:
-        if self._product is None:
-            self._product = self._compiled(self._of_product, 2)
-        return np.asarray(self._guarded(self._product, at, vector))
+        self._latest = (at.tobytes(), frozen(rows + 0.0))  # no minus before a zero
+        return self._latest[1]
 
     def _compiled(self, function: Any, arguments: int) -> Any:
         backend.load()
@@ -124,29 +145,29 @@ class Products:
         except (tf.errors.OpError, LookupError, ValueError, TypeError, NotImplementedError) as error:
             raise _refusal(error) from error
 
-    def _guarded(self, function: Any, *vectors: Array) -> Any:
+    def _guarded(self, function: Any, *vectors: Array) -> list[Array]:
         import tensorflow as tf
 
         try:
-            return function(*(tf.constant(vector, tf.float64) for vector in vectors)).numpy()
+            return [each.numpy() for each in function(*(tf.constant(vector, tf.float64) for vector in vectors))]
         except tf.errors.OpError as error:
             raise _refusal(error) from error
 
-    def _flat_gradient(self, at: Any) -> Any:
+    def _flat_gradient(self, at: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
         sizes = [math.prod(shape) for shape in self.shapes.values()]
         parts = zip(self.shapes.items(), tf.split(at, sizes))
-        _, gradient = self._problem.loss_and_gradient({name: tf.reshape(part, shape) for (name, shape), part in parts})
-        return tf.concat([tf.reshape(each, [-1]) for each in gradient.values()], 0)
+        loss, gradient = self._problem.loss_and_gradient({name: tf.reshape(part, shape) for (name, shape), part in parts})
+        return loss, tf.concat([tf.reshape(each, [-1]) for each in gradient.values()], 0)
 
-    def _of_product(self, at: Any, vector: Any) -> Any:
+    def _of_product(self, at: Any, vector: Any) -> tuple[Any]:
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(at)
-            along = tf.reduce_sum(self._flat_gradient(at) * vector)
-        return tape.gradient(along, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            along = tf.reduce_sum(self._flat_gradient(at)[1] * vector)
+        return (tape.gradient(along, at, unconnected_gradients=tf.UnconnectedGradients.ZERO),)
 
 
 def _refusal(error: Exception) -> ProblemError:

@@ -43,6 +43,18 @@ class Recursion:
         slope = eigenvalue * (self.p + self.q * (1 + self.b)) + self.w * (1 + self.b)
         return 2 * (1 + self.b) / slope if slope > 0 else None
 
+    def damped(self, eigenvalue: float) -> float | None:
+        """The least rate with which a mode of this curvature comes in as fast as the memory allows: beyond it, it swings.
+
+        There the two eigenvalues are one, T**2 = 4 D. With plain momentum that is (1 - sqrt(b))**2/L (Polyak 1964).
+        """
+        a, c = self.w + (self.p + self.q) * eigenvalue, self.w + self.q * eigenvalue
+        half = (1 + self.b) * a - 2 * self.b * c
+        inside = half * half - a * a * (1 - self.b) ** 2  # products overflow to infinity, where powers raise
+        if eigenvalue <= 0 or inside < 0:
+            return None
+        return (1 - self.b) ** 2 / (half + math.sqrt(inside))  # the smaller root, without a difference of near numbers
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
@@ -54,12 +66,14 @@ class Rule:
         denominators: name -> what it divides each coordinate by, corrections for bias included; float64. Empty means 1.
         step: name -> what the coming update subtracts, over its rate and without weight decay; float64. Empty where part of it
             was made with an earlier rate.
+        young: the factor in the denominators that the correction of the first moment for bias is; it grows to 1.
     """
 
     formula: str
     recursion: Recursion
     denominators: Arrays = field(default_factory=dict)
     step: Arrays = field(default_factory=dict)
+    young: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,23 +105,28 @@ class Coming:
 def clipped(gradient: Mapping[str, Array], hyper: Mapping[str, object]) -> tuple[Arrays, bool]:
     """The gradient as Keras clips it (keras/src/optimizers/base_optimizer.py), and whether that changes it."""
     given = {name: np.asarray(value, np.float64) for name, value in gradient.items()}
+    with np.errstate(all="ignore"):  # an infinite gradient is clipped to NaN, as Keras does
+        cut = _cut(given, hyper)
+    return cut, any(bool(np.any(cut[name] != given[name])) for name in given)
+
+
+def _cut(given: Arrays, hyper: Mapping[str, object]) -> Arrays:
     most, whole, value = (hyper.get(name) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
     if isinstance(most, int | float):
-        cut = {name: each * min(1.0, most / (norm(each) or most)) for name, each in given.items()}
-    elif isinstance(whole, int | float):
+        return {name: each * min(1.0, most / (norm(each) or most)) for name, each in given.items()}
+    if isinstance(whole, int | float):
         factor = min(1.0, whole / (norm_of_all(given) or whole))
-        cut = {name: each * factor for name, each in given.items()}
-    elif isinstance(value, int | float):
-        cut = {name: np.clip(each, -value, value) for name, each in given.items()}
-    else:
-        return given, False
-    return cut, any(bool(np.any(cut[name] != given[name])) for name in given)
+        return {name: each * factor for name, each in given.items()}
+    if isinstance(value, int | float):
+        return {name: np.clip(each, -value, value) for name, each in given.items()}
+    return given
 
 
 def rule_of(name: str, coming: Coming) -> Rule | None:
     """The rule of a Keras optimizer, by the name of its class; None where no limit is known."""
     make = RULES.get(name)
-    return make(coming) if make else None
+    with np.errstate(all="ignore"):  # what is not finite is told by whoever asked
+        return make(coming) if make else None
 
 
 def _sgd(coming: Coming) -> Rule:
@@ -142,7 +161,7 @@ def _adam(coming: Coming) -> Rule:
     denominators = {name: correction * (np.sqrt(each) + coming.number("epsilon")) for name, each in second.items()}
     recursion = Recursion(b1, 1 - b1, 0.0, coming.number("weight_decay"))
     formula = "2(1+b1)/((1-b1) lambda_P), P the denominators"
-    return Rule(formula, recursion, denominators, _over(_first_moment(coming), denominators))
+    return Rule(formula, recursion, denominators, _over(_first_moment(coming), denominators), 1 - b1**coming.count)
 
 
 def _nadam(coming: Coming) -> Rule:
@@ -169,7 +188,7 @@ def _adamax(coming: Coming) -> Rule:
     }
     recursion = Recursion(b1, 1 - b1, 0.0, coming.number("weight_decay"))
     formula = "2(1+b1)/((1-b1) lambda_P), P the denominators"
-    return Rule(formula, recursion, denominators, _over(_first_moment(coming), denominators))
+    return Rule(formula, recursion, denominators, _over(_first_moment(coming), denominators), 1 - b1**coming.count)
 
 
 def _rmsprop(coming: Coming) -> Rule:
@@ -209,8 +228,7 @@ def _plain(coming: Coming, denominators: Arrays) -> Rule:
 
 
 def _over(arrays: Arrays, denominators: Arrays) -> Arrays:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {name: each / denominators[name] for name, each in arrays.items()}
+    return {name: each / denominators[name] for name, each in arrays.items()}
 
 
 RULES: Mapping[str, Callable[[Coming], Rule]] = {

@@ -10,21 +10,23 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
-from gdrepl.insight.products import Tick, flat, products_of
+from gdrepl.insight.products import Tick, products_of
 
 MOST_EXACT = 300
 """Numbers up to which the whole matrix is made: so many products, and a decomposition of some 50 ms."""
 ENDS = 3
 """Eigenvalues that are looked for at each end of a larger one."""
-_TOLERANCES = ((1e-8, 12), (1e-4, 6), (1.0, 2))
+_TOLERANCES = ((1e-6, 12), (1e-4, 6), (1.0, 2))
 """For Lanczos: the residual allowed, as a part of the largest eigenvalue, and the restarts that may be spent on it.
 
-Where that many do not do, less is asked for; the last takes what there is, and the residual that is shown tells. Each restart
-takes some twenty products."""
+The error of an eigenvalue goes with the square of its residual. Where so many restarts, of some twenty products each, do not
+do, less is asked for; the last takes what there is, and the residual that is shown tells."""
 _CHEAP = 10_000
 """Numbers up to which three times as many restarts are spent."""
 _BASIS = 24
-"""Vectors that Lanczos keeps."""
+"""Vectors that Lanczos keeps, fewer of those that are so large that they would fill the memory."""
+_MEMORY = 2**26
+"""Numbers that they may hold together."""
 _SAME = 1e-9
 """Eigenvalues so close, as a part of the largest, are one: any basis of their vectors is right, so one is chosen by rule."""
 _TIE = 1e-6
@@ -94,11 +96,16 @@ def spectrum(
     Raises:
         ProblemError: the loss has no second derivatives that TensorFlow knows.
     """
+    with np.errstate(all="ignore"):  # what overflows is found not to be finite
+        return _spectrum(problem, parameters, scale, ends, tick)
+
+
+def _spectrum(problem: Problem, parameters: Mapping[str, Array], scale: Array | None, ends: int, tick: Tick) -> Spectrum:
     products = products_of(problem)
     if products.numbers <= MOST_EXACT:
         matrix = products.matrix(parameters, tick)
         return _exact(matrix if scale is None else matrix * scale * scale[:, None])
-    at, made = flat(parameters), 0
+    at, made = products.flat(parameters), 0
 
     def apply(vector: Array) -> Array:
         nonlocal made
@@ -113,19 +120,20 @@ def spectrum(
 def _exact(matrix: Array) -> Spectrum:
     size = len(matrix)
     if not np.isfinite(matrix).all():
-        return _not_finite(size, True)
+        return not_finite(size)
     largest = float(np.max(np.abs(matrix)))
     asymmetry = float(np.max(np.abs(matrix - matrix.T))) / largest if largest > 0 else 0.0
-    symmetric = (matrix + matrix.T) / 2
+    symmetric = matrix / 2 + matrix.T / 2
     values, columns = np.linalg.eigh(symmetric)
     values, vectors = values[::-1], canonical(values[::-1], columns.T[::-1])
     residuals = np.linalg.norm(vectors @ symmetric - values[:, None] * vectors, axis=1)
-    return Spectrum(values.copy(), vectors, residuals, True, asymmetry, size)
+    return Spectrum(values + 0.0, vectors, residuals, True, asymmetry, size)
 
 
-def _not_finite(size: int, exact: bool) -> Spectrum:
+def not_finite(size: int) -> Spectrum:
+    """Of a matrix of so many rows with something in it that is not finite."""
     nothing = np.full(1, np.nan)
-    return Spectrum(nothing, np.full((1, size), np.nan), nothing, exact, 0.0, size if exact else 1)
+    return Spectrum(nothing, np.full((1, size), np.nan), nothing, size <= MOST_EXACT, 0.0, 0)
 
 
 def canonical(values: Array, vectors: Array) -> Array:
@@ -142,7 +150,7 @@ def canonical(values: Array, vectors: Array) -> Array:
         if end - begin > 1:
             chosen[begin:end] = _basis(chosen[begin:end])
         begin = end
-    return np.array([_turned(vector) for vector in chosen])
+    return np.array([_turned(vector) for vector in chosen]) + 0.0  # no minus before a zero
 
 
 def _basis(rows: Array) -> Array:
@@ -172,7 +180,7 @@ def _ends(apply: Apply, size: int, ends: int) -> tuple[Array, Array, Array]:
     start = np.random.default_rng(0).standard_normal(size)
     shift = _rough_size(apply, start)
     if not np.isfinite(shift):
-        none = _not_finite(size, False)
+        none = not_finite(size)
         return none.values, none.vectors, none.residuals
     if shift == 0:  # nothing is curved: any vectors will do
         vectors = np.eye(2, size)
@@ -199,18 +207,18 @@ def _rough_size(apply: Apply, start: Array) -> float:
 
 
 def _largest(apply: Apply, size: int, count: int, start: Array) -> tuple[Array, Array]:
-    """The `count` largest eigenvalues and their vectors as rows, largest first; fewer where the others did not settle."""
+    """The `count` largest eigenvalues and their vectors as rows, largest first."""
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     operator: Any = LinearOperator((size, size), matvec=lambda vector: apply(vector.reshape(-1)), dtype=np.float64)
+    basis = max(2 * count + 2, min(_BASIS, _MEMORY // size))
     for tolerance, restarts in _TOLERANCES:
         most = 3 * restarts if size <= _CHEAP else restarts
         try:
-            values, columns = eigsh(operator, k=count, which="LA", v0=start, ncv=_BASIS, tol=tolerance, maxiter=most)
-        except ArpackNoConvergence as error:
-            values, columns = error.eigenvalues, error.eigenvectors
-            if not len(values):
-                continue
+            values, columns = eigsh(operator, k=count, which="LA", v0=start, ncv=basis, tol=tolerance, maxiter=most)
+        except ArpackNoConvergence as error:  # what settled is where the next try begins
+            start = start if not error.eigenvectors.size else start / np.linalg.norm(start) + error.eigenvectors.sum(axis=1)
+            continue
         order = np.argsort(values)[::-1]
         return values[order], columns.T[order]
-    return np.array([start @ apply(start) / (start @ start)]), start[None] / np.linalg.norm(start)
+    raise AssertionError("any vector satisfies the last tolerance")

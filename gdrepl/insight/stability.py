@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Snapshot
 from gdrepl.insight.curvature import largest_coordinates
-from gdrepl.insight.products import Tick, flat, products_of
+from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, no_tick, spectrum
+
+if TYPE_CHECKING:  # the views of what comes of this need no debugger
+    from gdrepl.engine.debugger import Debugger
 
 _WELL_CONDITIONED = 10.0
 """The condition number up to which the best rate for a quadratic is far enough below the limit to be proposed."""
 _AHEAD = (1, 10, 100, 1000)
 _EARLY = 0.1
+_EDGE = 0.9
+"""The part of the limit from which what swings along v1 takes tens of updates to die away."""
 UNKNOWN = "none known"
 
 
@@ -53,12 +59,22 @@ class RateLimit:
     optimizer: str
     eigenvalue: float | None
     lowest: float | None
-    residual: float | None
+    residual: float | None = field(metadata=SAID)
     exact: bool
     suggested: float | None
     direction: Mapping[str, float]
     reason: str = field(default="", metadata={**OPTIONAL, **SAID})
     notes: tuple[str, ...] = field(default=(), metadata={**OPTIONAL, **SAID})
+
+    @property
+    def verdict(self) -> str:
+        """What the ratio means, in a few words; empty where there is none."""
+        if self.ratio is None:
+            return ""
+        if self.ratio > 1:
+            adapts = self.optimizer != "SGD"
+            return "expect it to grow along v1 until the denominators have" if adapts else "expect divergence along v1"
+        return "it will swing along v1 for long" if self.ratio > _EDGE else "stable"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +104,11 @@ def rate_limit(debugger: Debugger, step: int | None = None, tick: Tick = no_tick
     known = rule_of(seen.spec.name, coming := _coming(seen))
     if known is None:
         return _without(seen, UNKNOWN, f"no limit is known for {seen.spec.name}: lrfind and whatif lr try rates out")
+    if not seen.snapshot.is_finite():
+        return _without(seen, known.formula, "the loss or its gradient is not finite here")
     scale = _scale(known, seen)
-    if not seen.snapshot.is_finite() or (scale is not None and not np.isfinite(scale).all()):
-        return _without(
-            seen, known.formula, "the loss, its gradient or a denominator is not finite here: there is no curvature"
-        )
+    if scale is not None and not np.isfinite(scale).all():
+        return _without(seen, known.formula, "a denominator of the coming update is 0 or not finite")
     found = spectrum(seen.problem, seen.snapshot.parameters, scale, ends=1, tick=tick)
     if not found.is_finite:
         return _without(seen, known.formula, "the second derivatives are not finite here")
@@ -109,9 +125,11 @@ def _seen(debugger: Debugger, step: int | None) -> _Seen:
 
 
 def _coming(seen: _Seen) -> Coming:
-    """The coming update that is applied: where gradients are accumulated, the mean of them is the gradient here."""
-    every, done = accumulation(seen.spec), int(seen.slots["iteration", None])
-    count = (done // every + 1) * every
+    """The coming update that is applied: where gradients are accumulated, the mean of them is the gradient here.
+
+    Keras' own count leaves out those that only accumulate (`iterations` in keras/src/optimizers/base_optimizer.py).
+    """
+    count = int(seen.slots["iteration", None]) // accumulation(seen.spec) + 1
     gradient, _ = clipped(seen.snapshot.gradient, seen.spec.hyperparameters)
     return Coming(gradient, seen.slots, seen.spec.hyperparameters, count)
 
@@ -120,7 +138,7 @@ def _scale(known: Rule, seen: _Seen) -> np.ndarray | None:
     if not known.denominators:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / np.sqrt(flat({name: known.denominators[name] for name in seen.snapshot.parameters})))
+        return np.asarray(1 / np.sqrt(products_of(seen.problem).flat(known.denominators)))
 
 
 def _without(seen: _Seen, rule: str, why: str) -> RateLimit:
@@ -132,14 +150,14 @@ def _limit(seen: _Seen, coming: Coming, known: Rule, found: Spectrum, scale: np.
     top, low = float(found.values[0]), float(found.values[-1])
     curved = found.signs()[0] > 0
     limit = known.recursion.limit(top) if curved else None
-    shapes = {name: value.shape for name, value in seen.snapshot.parameters.items()}
+    shapes = products_of(seen.problem).shapes
     vector = found.vectors[0] if scale is None else found.vectors[0] * scale
     direction = largest_coordinates(vector / np.linalg.norm(vector), shapes) if curved else {}
     suggested, reason = _suggestion(seen, known, found, limit)
     return RateLimit(
         seen.rate,
         limit,
-        None if limit is None else seen.rate / limit,
+        None if limit is None else seen.rate / limit if limit > 0 else math.inf,
         known.formula,
         seen.snapshot.step,
         seen.spec.name,
@@ -158,11 +176,15 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
     """A rate to try, and why."""
     if limit is None:
         return None, ""
-    top, low, memory = float(found.values[0]), float(found.values[-1]), known.recursion.b
-    if not known.denominators and memory == 0 and found.exact and found.signs()[-1] > 0 and top <= _WELL_CONDITIONED * low:
-        return 2 / (top + low), "2/(lambda_min + lambda_max), the fastest for a quadratic that is as well conditioned"
-    half = limit / 2
-    lands = _landing(seen, known) if known.step else None
+    low, half, recursion = float(found.values[-1]), limit / 2, known.recursion
+    bowl = found.signs()[-1] > 0
+    best = 2 / (float(found.values[0]) + low) if bowl and found.exact else 0.0
+    if known.formula == "2/lambda" and 0 < best <= limit / (1 + 1 / _WELL_CONDITIONED):
+        return best, "2/(lambda_min + lambda_max), the fastest for a quadratic that is as well conditioned"
+    damped = recursion.damped(low * known.young) if bowl and recursion.b > 0 else None
+    if damped is not None and damped < half:
+        return damped, "from there to the limit it comes in as fast as the momentum allows, and there it swings least"
+    lands = _landing(seen, known) if known.step and not recursion.b and known.denominators else None
     if lands is not None and lands < half:
         return lands, "the coming update then lands at the lowest point of the quadratic along it"
     return half, "half of the limit: the curvature may double before it diverges"
@@ -171,9 +193,9 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
 def _landing(seen: _Seen, known: Rule) -> float | None:
     """The rate with which the coming update lands at the lowest point of the quadratic along it; None where it has none."""
     products = products_of(seen.problem)
-    step = flat({name: known.step[name] for name in seen.snapshot.parameters})
+    step = products.flat(known.step)
     along = float(products.gradient(seen.snapshot.parameters) @ step)
-    curvature = float(step @ products.product(flat(seen.snapshot.parameters), step))
+    curvature = float(step @ products.product(products.flat(seen.snapshot.parameters), step))
     if not (np.isfinite(curvature) and curvature > 0 and along > 0):
         return None
     return along / curvature
@@ -194,16 +216,20 @@ def _notes(seen: _Seen, coming: Coming, found: Spectrum, limit: float | None) ->
         yield _schedule_note(seen, limit)
     if hyper.get("use_ema") and hyper.get("ema_overwrite_frequency"):
         yield "the parameters are overwritten by their average now and then, which the limit does not know"
-    yield from _early(seen, coming)
+    if decay := coming.number("weight_decay"):
+        yield f"weight decay {decay:g} is counted in"
+    if limit is not None:
+        yield from _of_denominators(seen, coming, limit)
     if not found.exact:
         yield f"by Lanczos: the largest eigenvalue is right to {found.residuals[0]:.1g}"
 
 
-def _early(seen: _Seen, coming: Coming) -> Iterator[str]:
-    """Where denominators and corrections for bias are young, the limit moves with each update."""
-    memory = coming.number("beta_1")
-    if "beta_1" in coming.hyper and memory**coming.count > _EARLY:
+def _of_denominators(seen: _Seen, coming: Coming, limit: float) -> Iterator[str]:
+    """Where denominators and corrections for bias are young, or the rate is beyond the limit, the limit moves."""
+    if "beta_1" in coming.hyper and coming.number("beta_1") ** coming.count > _EARLY:
         yield f"update {coming.count}: the correction for bias is still more than 10%, and the limit moves with it"
+    if seen.spec.name != "SGD" and seen.rate > limit:
+        yield "the denominators grow with the gradient, and the limit with them: training may hover there rather than diverge"
 
 
 def _schedule_note(seen: _Seen, limit: float | None) -> str:

@@ -13,7 +13,7 @@ from test_readme import PROGRAM, converse, environment
 from gdrepl.commands.registry import registry
 from gdrepl.engine.events import EVENTS
 
-PAGES = ("time", "stops", "branches", "scripts")
+PAGES = ("time", "stops", "branches", "scripts", "stability")
 INDENT = "  "
 
 
@@ -59,6 +59,7 @@ def test_a_page_keeps_to_the_width_and_to_ascii(topic, width, shown):
         ("time", {"reverse-step", "reverse-continue", "back", "forward", "goto", "checkpoint", "restart"}),
         ("branches", {"goto", "set lr", "branch rename", "branch delete", "switch", "info branches", "diff", "whatif"}),
         ("scripts", {"define", "alias"}),
+        ("stability", {"info lr", "hessian"}),
     ],
 )
 def test_a_transcript_shows_each_command_of_its_subject(topic, typed, shown):

@@ -12,15 +12,17 @@ from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.segment import Recipe
 from gdrepl.engine.snapshot import Array, Snapshot, norm_of_all
-from gdrepl.errors import GdreplError
+from gdrepl.errors import ProblemError
 from gdrepl.insight.doctor.bounds import Interval, bounds
 from gdrepl.insight.doctor.path import Path, finite_until, path_to
 from gdrepl.insight.doctor.walk import Operation, walk
-from gdrepl.insight.products import flat, products_of, unflattened
+from gdrepl.insight.products import flat, products_of, unflattened, until_interrupted
 from gdrepl.insight.race import REST
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, spectrum
 
+MOST_CURVED = 10_000
+"""Numbers of a problem up to which its curvature is looked at: a second or two, where ten times as many take half a minute."""
 _FAR_STEEPER = 100.0
 """So many times the present norm makes a gradient on the way worth a look."""
 _TINY = 1e-38
@@ -43,7 +45,7 @@ class Seen:
         steepest: those at the point of the path whose gradient was far larger than now; empty where there was none.
         ahead: those where the coming update leads from `at`; empty where its rule is not known.
         bounds: what the loss can lie between at all.
-        curvature: the spectrum of the Hessian at `at`; None where it cannot be computed or is not finite.
+        curvature: the spectrum of the Hessian at `at`; None where it cannot be computed, is not finite, or takes too long.
         felt: the same as the optimizer feels it, each coordinate divided by the root of its denominator; None as above, and
             where the rule of the optimizer is not known.
         rule, bare: the rule of the coming update, and the same with an epsilon of 0.
@@ -170,7 +172,7 @@ def look(debugger: Debugger) -> Seen:
     problem, spec, path = recipe.problem, recipe.spec, path_to(debugger, at.step)
     rule, bare = _rules(spec, slots, at)
     coming = _coming(spec, rule, slots, at)
-    curvature, felt = _spectra(problem, at, rule) if last is not None else (None, None)
+    curvature, felt = _spectra(debugger, problem, at, rule) if last is not None else (None, None)
     return Seen(
         problem,
         spec,
@@ -243,9 +245,12 @@ def _moved(parameters: Mapping[str, Array], by: Array) -> dict[str, Array]:
         }
 
 
-def _spectra(problem: Problem, at: Snapshot, rule: Rule | None) -> tuple[Spectrum | None, Spectrum | None]:
+def _spectra(debugger: Debugger, problem: Problem, at: Snapshot, rule: Rule | None) -> tuple[Spectrum | None, Spectrum | None]:
+    if problem.numbers > MOST_CURVED:
+        return None, None
+    tick = until_interrupted(debugger)
     try:
-        plain = spectrum(problem, at.parameters, ends=1)
+        plain = spectrum(problem, at.parameters, ends=1, tick=tick)
         if not plain.is_finite or rule is None:
             return (plain if plain.is_finite else None), None
         if not rule.denominators:
@@ -253,9 +258,9 @@ def _spectra(problem: Problem, at: Snapshot, rule: Rule | None) -> tuple[Spectru
         scale = 1 / np.sqrt(flat(rule.denominators))
         if not np.isfinite(scale).all():
             return plain, None
-        felt = spectrum(problem, at.parameters, scale, ends=1)
+        felt = spectrum(problem, at.parameters, scale, ends=1, tick=tick)
         return plain, felt if felt.is_finite else None
-    except GdreplError:  # a loss without second derivatives has trouble of other kinds, too
+    except ProblemError:  # a loss without second derivatives has trouble of other kinds, too
         return None, None
 
 
