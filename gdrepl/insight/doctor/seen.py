@@ -276,6 +276,8 @@ def _steepest(problem: Problem, path: Path) -> tuple[Operation, ...]:
 
 
 def _clipping(spec: OptimizerSpec, at: Snapshot) -> tuple[float, float] | None:
+    if not at.is_finite():
+        return None
     cut, changed = clipped(at.gradient, spec.hyperparameters)
     return (norm_of_all(at.gradient), norm_of_all(cut)) if changed else None
 
