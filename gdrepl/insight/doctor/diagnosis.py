@@ -47,11 +47,14 @@ def diagnose(debugger: Debugger) -> Diagnosis:
     with np.errstate(all="ignore"):
         seen = look(debugger)
         found = _made(CAUSES, seen)
-        found += _made(CONSEQUENCES, seen) if found else [*_made(CONSEQUENCES, seen), *_made(UNEXPLAINED, seen)]
-        if not any(finding.severity in (SEVERE, WARNING) for finding in found):
-            found += _made(WELL, seen)
+        found += [*_made(CONSEQUENCES, seen), *([] if _in_trouble(found) else _made(UNEXPLAINED, seen))]
+        found += [] if _in_trouble(found) else _made(WELL, seen)
     order = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     return Diagnosis(tuple(order[:MOST]), debugger.step)
+
+
+def _in_trouble(found: list[Finding]) -> bool:
+    return any(finding.severity in (SEVERE, WARNING) for finding in found)
 
 
 def _made(checks: tuple[Check, ...], seen: Seen) -> list[Finding]:

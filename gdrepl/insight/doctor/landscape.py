@@ -12,6 +12,8 @@ from gdrepl.insight.doctor.rates import LOW_RATIO, is_slow, reach
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.race import REST
 
+_LITTLE = 0.01
+"""What is left to gain, as a part of all that the descent has come down, that makes no plateau."""
 _LATEST = 5
 """Updates by which it is judged whether a fall flattens out."""
 _MANY_TIMES = 10.0
@@ -129,7 +131,7 @@ def _curved_along(seen: Seen) -> float:
 def plateau(seen: Seen) -> Finding | None:
     """The loss hardly moved for as long as the event plateau waits, far from rest."""
     losses, event = seen.path.losses, Plateau()
-    if len(losses) <= 2 * event.patience or seen.arrived or seen.broken is not None:
+    if len(losses) <= 2 * event.patience or seen.arrived or seen.broken is not None or seen.promised < _LITTLE * _fell(seen):
         return None
     before, after = float(losses[: -event.patience].min()), float(losses[-event.patience :].min())
     if before - after > event.rtol * abs(before):
@@ -138,6 +140,12 @@ def plateau(seen: Seen) -> Finding | None:
     return Finding(
         "plateau", WARNING, f"{told}; the gradient is {said(seen.pull)}", "slice", {"loss": after, "norm(grad)": seen.pull}
     )
+
+
+def _fell(seen: Seen) -> float:
+    """All that the descent has come down."""
+    losses = seen.path.losses
+    return max(seen.began, float(losses.max())) - float(losses.min())
 
 
 def divergence(seen: Seen) -> Finding | None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from gdrepl.engine.events import Divergence
+from gdrepl.engine.events import Divergence, Oscillation
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.seen import Seen
@@ -25,7 +25,10 @@ _HEAVY = 0.95
 """Momentum from here on remembers 20 updates and more; Keras' own defaults are 0 to 0.9."""
 _DOUBLED = 2.0
 _TENFOLD = 10.0
+_TURNS = Oscillation().times
+"""Updates from which going to and fro is no accident, as the event oscillation has it."""
 _TREMBLE = 0.01
+"""What a loss moves by, or could still gain, as a part of all that it came down, beside which it only trembles."""
 _TINY = 1e-38
 """Put in place of 0 below a line."""
 
@@ -52,7 +55,8 @@ def rate_too_high(seen: Seen) -> Finding | None:
     if (leap := _leap(seen)) is not None:
         before, after = leap
         return _too_high(seen, SEVERE, f"one update led from a loss of {said(before, 4)} to {said(after, 4)}")
-    if not _gains(seen) and not _waves_die(seen) and (share := _too_far(seen)) is not None:
+    enough = len(path) >= _TURNS and not _gains(seen) and not _waves_die(seen)
+    if enough and (share := _too_far(seen)) is not None:
         return _bouncing(seen, *share)
     if beyond and len(path.losses) <= 3:
         return _too_high(seen, WARNING, "the first updates do not tell more yet")
