@@ -230,9 +230,23 @@ def reach(seen: Seen) -> float:
 
 def needed(seen: Seen) -> float:
     """How many updates a descent would take that goes on as now: to the lowest point along them, or, where that is farther or
-    there is none, to e**-3 of the loss at the pace by which it falls."""
-    fall = _last_fall(seen)
-    return min(reach(seen), 3 / fall if fall > 0 else np.inf)
+    there is none, until it has fallen by three times its loss; where the slope grows with each update, so does the fall."""
+    fall, faster = _last_fall(seen), _growth(seen) ** 2
+    if fall <= 0:
+        return reach(seen)
+    falling = 3 / fall if faster - 1 < 1e-9 else float(np.log1p(3 / fall * (faster - 1)) / np.log(faster))
+    return min(reach(seen), falling)
+
+
+def _growth(seen: Seen) -> float:
+    """By how many times the slope along the latest updates grows with each of them, at least 1."""
+    slopes, ends = seen.path.slopes[-10:], seen.path.ends[-10:]
+    if len(slopes):
+        return max(1.0, float(np.median(ends / slopes)))
+    if not len(seen.coming) or seen.curvature is None:
+        return 1.0
+    slope = float(seen.gradient @ seen.coming)
+    return max(1.0, 1 + seen.bend_along(seen.coming) / slope) if slope < 0 else 1.0
 
 
 def is_slow(seen: Seen) -> bool:
