@@ -13,6 +13,8 @@ from troubled import FURTHER, OTHERS, TROUBLED, UNSEEN, WELL, Descent
 
 from gdrepl.commands import all as _all
 from gdrepl.commands.registry import registry
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
 from gdrepl.display.style import Style
 from gdrepl.display.views import VIEWS
 from gdrepl.engine import zoo
@@ -31,8 +33,8 @@ from gdrepl.insight.doctor.walk import walk
 _ = _all
 ALL = bool(os.environ.get("GDREPL_ALL_DOCTOR"))
 PROGRAMS = Programs(most=50)
-BEING_BUILT = {"info lr", "bt", "why", "hessian", "explain", "slice", "list"}
-"""Commands to look deeper with that other parts add; those that are registered are parsed."""
+SESSION = Session(Setup("(x-50)**2", {"x": "3.0"}), PROGRAMS)
+"""Reads the commands that are named."""
 
 
 def start(loss: str, parameters: dict, rate: float = 0.1, optimizer: str = "sgd", **more: object) -> Debugger:
@@ -100,8 +102,8 @@ def check_form(found: Diagnosis) -> None:
     for finding in found.findings:
         assert finding.numbers
         assert any(character.isdigit() for character in finding.evidence)
-        word = finding.next.split()[0]
-        assert word in registry.commands or finding.next in BEING_BUILT
+        command, rest = registry.split(finding.next)
+        command.parse(rest, SESSION)
     assert_fits(found)
 
 
