@@ -32,6 +32,9 @@ from gdrepl.insight.doctor.walk import walk
 
 _ = _all
 ALL = bool(os.environ.get("GDREPL_ALL_DOCTOR"))
+"""Whether the larger sweeps run too, which take two minutes."""
+LARGER = [*UNSEEN, *FURTHER] if ALL else []
+BOTH_TYPES = [*TROUBLED, *OTHERS, *UNSEEN] if ALL else []
 PROGRAMS = Programs(most=50)
 SESSION = Session(Setup("(x-50)**2", {"x": "3.0"}), PROGRAMS)
 """Reads the commands that are named."""
@@ -65,8 +68,7 @@ def test_the_trouble_of_a_descent_is_named_first(descent: Descent):
     check_form(found)
 
 
-@pytest.mark.skipif(not ALL, reason="twenty seconds: GDREPL_ALL_DOCTOR=1 runs it")
-@pytest.mark.parametrize("descent", [*UNSEEN, *FURTHER], ids=str)
+@pytest.mark.parametrize("descent", LARGER, ids=str)
 def test_the_trouble_of_larger_and_odder_descents_is_named_first(descent: Descent):
     found = diagnose(descent.run())
     assert names(found)[0] == descent.trouble
@@ -84,9 +86,8 @@ def test_a_run_that_goes_well_is_never_called_severe(descent: Descent):
         check_form(found)
 
 
-@pytest.mark.skipif(not ALL, reason="two minutes: GDREPL_ALL_DOCTOR=1 runs it")
+@pytest.mark.parametrize("descent", BOTH_TYPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("descent", [*TROUBLED, *OTHERS, *UNSEEN], ids=str)
 @pytest.mark.parametrize("engine", ["eager", "xla"])
 def test_the_trouble_is_the_same_in_the_other_type_and_engine(descent: Descent, dtype: str, engine: str):
     if "softmax" in descent.about and dtype == "float64":
