@@ -8,7 +8,7 @@ from gdrepl.insight.doctor.diagnosis import diagnose
 from gdrepl.insight.doctor.finding import Diagnosis
 
 
-@registry.command("doctor", group="insight", repeats=True)
+@registry.command("doctor", group="insight", repeats=True, asks=True)
 def doctor(session: Session) -> Diagnosis:
     """Say what is going well or wrong here, a cause before what comes of it.
 

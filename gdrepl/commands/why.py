@@ -78,6 +78,8 @@ def _told(stop: Mapping[str, Any]) -> str:
     kind, text = str(stop.get("kind", "")), str(stop.get("text", ""))
     if kind == "count":
         return f"{text}, as asked"
+    if kind == "start" and text:
+        return text
     if kind == "event":
         return f"catchpoint {stop.get('number')}, {text}{_seen(stop.get('evidence'))}"
     name = kind if stop.get("id") is None else f"{kind} {stop['id']}"

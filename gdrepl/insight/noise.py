@@ -27,7 +27,7 @@ from gdrepl.insight.probing import flat
 _LEAST = 2.0**-50
 """Less than this float64 cannot make an operation wrong by; what is moved is taken in proportion."""
 _FEW, _MANY = 20_000, 1_000_000
-_OFTEN = 8
+_OFTEN = 4
 """Times it is done for few numbers: of hundreds of them one is else moved too little each time, by luck."""
 _APPROXIMATE = frozenset(
     (

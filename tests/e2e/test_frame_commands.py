@@ -233,6 +233,7 @@ def test_why_tells_the_limit_that_the_rate_was_above():
         ((), "every loss and gradient of branch main is finite, steps 0 to 0; why tells where one that is not came from"),
         (("break if loss < 100", "continue"), "'continue' ended at step 7: breakpoint 1, loss < 100"),
         (("step 3", "goto 1"), "'step 3' ended at step 3: 3 steps, as asked"),
+        (("step 3", "reverse-continue"), "'reverse-continue' ended at step 0: the start: no stop held on the way"),
         (("catch convergence tol=50", "continue"), "'continue' ended at step 3: catchpoint 1, convergence tol=50"),
         (("until loss < 100", "print x"), "'until loss < 100' ended at step 7: until, loss < 100"),
     ],
