@@ -212,7 +212,7 @@ NO_FLOOR = LearningRateRange(
     0, f32(-9), f32(0.1), f32([1e-6, 1]), f32([-9, -np.inf]), "no floor", None, None, None, 1.0, "Adafactor"
 )
 LINE = Along("-grad", 0.0147, 0.0, -0.4476, 0.2433, 0.97, 1.84, "the length of the next update")
-ACROSS = Along("W[0,1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
+ACROSS = Along("W[0, 1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
 CUT = Sliced((LINE,), (np.linspace(-1, 4, 205),), f32(np.linspace(-1, 4, 205) ** 2), 20, f32(4.562318), f32(4.24), 0.97)
 PLANE = Sliced(
     (LINE, ACROSS),
@@ -460,7 +460,7 @@ SAMPLES = {
         True,
         np.zeros(40),
         40,
-        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
+        directions=tuple(Direction(value, {"W[0, 1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
     ),
     "hessian by its ends": Hessian(
         np.array([9.0, 8, -1, -2]),
@@ -474,7 +474,7 @@ SAMPLES = {
         False,
         np.full(4, 1e-9),
         300,
-        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
+        directions=tuple(Direction(value, {"W[0, 1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
     ),
     "rate limit": RateLimit(
         1.3,
@@ -488,7 +488,7 @@ SAMPLES = {
         1e-9,
         True,
         0.5,
-        {"x": 0.8, "W[0,1]": -0.6},
+        {"x": 0.8, "W[0, 1]": -0.6},
         "half of the limit",
         ("a note",),
     ),
@@ -1215,7 +1215,7 @@ def test_of_many_eigenvalues_those_at_both_ends_are_shown_and_a_chart_of_all_on_
     assert len(lines) <= 22
     shown = fields("\n".join(lines[:10]))
     assert [row[0] for row in shown[3:10]] == ["v1", "v2", "v3", "…", "v38", "v39", "v40"]
-    assert shown[3][-1] == "-0.8 b + 0.6 W[0,1]"
+    assert shown[3][-1] == "-0.8 b + 0.6 W[0, 1]"
     assert any("negative" in line and "positive" in line for line in lines)
 
 
@@ -1237,7 +1237,7 @@ def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
         "learning rate at step 3: 1.3x the limit: expect it to grow along v1 until the denominators have"
     )
     assert ["limit", "1", "2/lambda_P, P the denominators"] in shown
-    assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
+    assert ["v1", "0.8 x - 0.6 W[0, 1]"] in shown
     assert ["try", "set lr 0.5", "half of the limit"] in shown
     assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
+from gdrepl.insight.coordinates import Names
 from gdrepl.insight.differences import STEPS, USUAL, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.noise import Rounding, rounding
@@ -305,24 +305,3 @@ def _compared(row: int, names: Names, judged: Judged, gradients: Gradients) -> C
     return Compared(
         names.of(place), gradient, difference, float(judged.error[row]), float(judged.tolerance[row]), float(found.step[row])
     )
-
-
-class Names:
-    """What each place of the parameters laid end to end is called."""
-
-    def __init__(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        self._shapes = list(shapes.items())
-        sizes = [int(np.prod(shape, dtype=np.int64)) for shape in shapes.values()]
-        self._ends = np.cumsum(sizes)
-
-    def owners(self, places: Array | Sequence[int]) -> Array:
-        """The number of the parameter that each place belongs to."""
-        return np.searchsorted(self._ends, places, side="right")
-
-    def of(self, place: int) -> str:
-        """`x`, `w[3]` or `W[3, 1]`."""
-        owner = int(self.owners([place])[0])
-        name, shape = self._shapes[owner]
-        inside = place - (self._ends[owner - 1] if owner else 0)
-        index = ", ".join(str(int(part)) for part in np.unravel_index(int(inside), shape)) if shape else ""
-        return f"{name}[{index}]" if index else name

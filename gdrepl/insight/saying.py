@@ -7,6 +7,7 @@ import ast
 import numpy as np
 
 from gdrepl.engine.snapshot import Array, norm
+from gdrepl.insight.coordinates import index_text
 from gdrepl.insight.frames import Link
 
 _MOST_LISTED = 4
@@ -31,10 +32,8 @@ def array(value: Array) -> str:
 
 def element(expression: str, place: tuple[int, ...], node: ast.expr | None = None) -> str:
     """The name of one number of a value: `x`, `x[3]`, `(x - 1)[0, 2]`; `node` is its tree, None for a name or a call."""
-    if not place:
-        return expression
-    bare = node is None or isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
-    return f"{expression if bare else f'({expression})'}[{', '.join(map(str, place))}]"
+    bare = not place or node is None or isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
+    return f"{expression if bare else f'({expression})'}{index_text(place)}"
 
 
 def first(found: Array) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class RateLimit:
         residual: |A v - eigenvalue v| of the largest.
         exact: whether all eigenvalues are known.
         suggested: a rate to try, or None.
-        direction: `W[0,1]` -> its part of the direction v1 that grows first, in parameters, of unit length; largest first.
+        direction: `W[0, 1]` -> its part of the direction v1 that grows first, in parameters, of unit length; largest first.
         reason: why that rate.
         notes: what else is to be known, a line each.
     """

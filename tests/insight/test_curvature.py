@@ -11,7 +11,8 @@ from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.errors import CommandError
 from gdrepl.expression import FUNCTIONS
 from gdrepl.insight import curvature, race
-from gdrepl.insight.curvature import Hessian, extremes, hessian, names_of
+from gdrepl.insight.coordinates import Names
+from gdrepl.insight.curvature import Hessian, extremes, hessian
 from gdrepl.insight.products import products_of, until_interrupted
 from gdrepl.insight.spectrum import MOST_EXACT, canonical, spectrum
 
@@ -62,7 +63,8 @@ def test_the_hessian_of_a_network_is_what_differences_of_its_loss_in_numpy_give(
         for b in unit
     ]
     np.testing.assert_allclose(matrix, wanted, atol=3e-6)
-    assert list(names_of({"W": (2, 3), "v": (3,), "b": ()}, [0, 5, 6, 9])) == ["W[0,0]", "W[1,2]", "v[0]", "b"]
+    names = Names({"W": (2, 3), "v": (3,), "b": ()})
+    assert [names.of(place) for place in (0, 5, 6, 9)] == ["W[0, 0]", "W[1, 2]", "v[0]", "b"]
 
 
 def of_function(name: str) -> str | None:
