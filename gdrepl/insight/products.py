@@ -19,7 +19,7 @@ import numpy as np
 from gdrepl.engine import backend
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
-from gdrepl.errors import CommandError, ExpressionError, ProblemError
+from gdrepl.errors import ExpressionError, ProblemError
 
 if TYPE_CHECKING:  # the views of what comes of this need no debugger
     from gdrepl.engine.debugger import Debugger
@@ -53,9 +53,7 @@ def until_interrupted(debugger: Debugger) -> Tick:
     """A tick that ends the work when the debugger is interrupted."""
 
     def tick(made: int) -> None:
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError(f"interrupted after {made} products of the Hessian", "nothing has changed")
+        debugger.interrupt.heed(f"interrupted after {made} products of the Hessian")
 
     return tick
 

@@ -138,9 +138,7 @@ def _tried(debugger: Debugger, rates: Array, first: float, least: int) -> list[R
     for rung in debugger.sweep(rates):
         tried.append(rung)
         debugger.progress(Progress(len(tried), len(rates), debugger.step, float(rung.loss), time.perf_counter() - began))
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError("lrfind was interrupted", "nothing has changed")
+        debugger.interrupt.heed("lrfind was interrupted")
         resting = len(tried) >= least and len({float(rung.loss) for rung in tried[-_AT_REST:]}) == 1
         if resting or _has_diverged(tried, first):
             break

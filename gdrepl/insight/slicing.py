@@ -111,9 +111,7 @@ def slices(debugger: Debugger, names: Sequence[str], ends: tuple[float, float] |
         raise CommandError(f"no slice can be made at step {here.step}: the loss or gradient is not finite here", hint)
 
     def tick(_made: int) -> None:
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError("slice was interrupted", "nothing has changed")
+        debugger.interrupt.heed("slice was interrupted")
 
     names = spelled_out(debugger.problem, names)
     compass = Compass(debugger, names, tick)
