@@ -11,8 +11,9 @@ import numpy as np
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
 from gdrepl.insight.coordinates import Names
-from gdrepl.insight.products import Tick, flat, products_of, unflattened
+from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
+from gdrepl.insight.wide import flat, unflattened
 
 MINIMUM, MAXIMUM, SADDLE, FLAT, NOT_STATIONARY = "minimum", "maximum", "saddle", "flat", "not stationary"
 MOST_WRITTEN = 8

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
-from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
@@ -16,7 +15,8 @@ from gdrepl.insight.coordinates import Names
 from gdrepl.insight.differences import STEPS, USUAL, Numbers, Slopes, Truths, slopes
 from gdrepl.insight.directions import along_directions, count_of_directions
 from gdrepl.insight.noise import Rounding, rounding
-from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, widened
+from gdrepl.insight.probing import Probe, gradient_at
+from gdrepl.insight.wide import WIDE, cast_to, flat, is_expression, widened
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
@@ -143,8 +143,8 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
     wide = widened(problem)
     here = cast_to(wide.dtype, snapshot.parameters)
     gradients, noise = _gradients(debugger, wide, here)
-    own = type(problem).loss_of is not Problem.loss_of  # of an expression it is known that it can be traced
-    probe = Probe(wide, here, noise, own and recipe.engine == "eager", debugger.interrupt)
+    eager = recipe.engine == "eager" and not is_expression(problem)  # which is known to be one that can be traced
+    probe = Probe(wide, here, noise, eager, debugger.interrupt)
     names = Names({name: value.shape for name, value in problem.parameters.items()})
     sizes = _sizes(snapshot.parameters)
     every = np.arange(problem.numbers) if chosen is None else chosen
@@ -170,7 +170,7 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
 def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[Gradients, float]:
     """The gradient by several ways with what rounding may do to each, and how far it may move the loss in `wide`."""
     snapshot, problem = debugger.snapshot(), debugger.problem
-    engine = flat(snapshot.gradient).astype(WIDE)
+    engine = flat(snapshot.gradient)
     tape = gradient_at(wide, here)
     own = tape if wide is problem else gradient_at(problem, snapshot.parameters)
     moved = rounding(wide, here, wide.dtype)

@@ -14,8 +14,9 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
 from gdrepl.insight.coordinates import Names, labels, parse_selection
-from gdrepl.insight.products import Tick, flat
+from gdrepl.insight.products import Tick
 from gdrepl.insight.spectrum import ENDS, Spectrum, spectrum
+from gdrepl.insight.wide import flat
 
 GRAD, UPDATE, NEXT = "grad", "update", "next"
 ACROSS = ", across"

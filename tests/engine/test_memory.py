@@ -12,11 +12,16 @@ import pytest
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.latest import Latest
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.segment import BLOCK
 from gdrepl.errors import CommandError
+from gdrepl.insight import landscape, products
+from gdrepl.insight.curvature import hessian
+from gdrepl.insight.gradient_check import check_gradient
+from gdrepl.insight.slicing import slices
 
 Start = Callable[..., Debugger]
 STEPS = 3 * BLOCK + 1000
@@ -250,3 +255,19 @@ def test_a_dropped_program_and_its_problem_leave_no_graph_behind(optimizer: str)
     assert graphs() > before
     del program, problem  # which has that of its loss and gradient
     assert graphs() <= before
+
+
+def test_questions_about_many_problems_keep_the_graphs_of_the_latest_only(
+    start_debugger: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (products, landscape):
+        monkeypatch.setattr(module, "_kept", Latest(1))
+    counts = []
+    for number in range(2):
+        problem = make_problem(f"sum((x - {number})**2)", {"x": [-1.0] * 2000})  # as above
+        debugger = start_debugger(problem, engine="eager")
+        hessian(problem, problem.parameters)
+        slices(debugger, ["grad"])
+        check_gradient(debugger, None, 0)
+        counts.append(graphs())
+    assert counts[0] == counts[1] > 0

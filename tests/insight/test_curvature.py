@@ -207,6 +207,12 @@ def test_the_ends_of_a_large_spectrum_are_right_within_their_residuals():
     assert (found.definiteness, found.condition) == ("indefinite", None)
 
 
+@pytest.mark.parametrize(("loss", "curvature"), [("sum((w - 2)**2)", 2.0), ("-sum(w*w)/14", -1 / 7)])
+def test_a_large_bowl_that_is_as_steep_on_every_side_is_measured(loss, curvature):
+    problem = make_problem(loss, {"w": np.ones(MOST_EXACT + 1)})
+    np.testing.assert_allclose(hessian(problem, problem.parameters).eigenvalues, np.full(6, curvature), rtol=1e-12)
+
+
 def test_the_ends_are_the_same_by_the_matrix_and_by_lanczos(monkeypatch):
     problem, _ = many(60, 0.5, 8.0)
     whole = extremes(problem, problem.parameters)
