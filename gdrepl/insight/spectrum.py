@@ -177,8 +177,9 @@ def _ends(apply: Apply, size: int, ends: int) -> tuple[Array, Array, Array]:
     """Values, vectors and residuals at both ends, largest first, by the implicitly restarted Lanczos method of ARPACK.
 
     Lehoucq, Sorensen & Yang 1998, "ARPACK users' guide". It takes a residual for small enough when it is a part of the
-    eigenvalue's own size, which those near 0 would never come to: both ends are shifted away from 0, by more than the size of the
-    matrix, for it refuses one that takes its starting vector to 0, as a multiple of the identity shifted by just its size does.
+    eigenvalue's own size, which those near 0 would never come to: both ends are shifted away from 0. They are by more than the
+    size of the matrix: what takes the starting vector to 0, as a multiple of the identity shifted by just its size does, is
+    refused.
     """
     start = np.random.default_rng(0).standard_normal(size)
     shift = _BEYOND * _rough_size(apply, start)

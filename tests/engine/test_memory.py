@@ -18,9 +18,12 @@ from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.segment import BLOCK
 from gdrepl.errors import CommandError
+from gdrepl.expression import parse
 from gdrepl.insight import landscape, products
 from gdrepl.insight.curvature import hessian
+from gdrepl.insight.curve import sample
 from gdrepl.insight.gradient_check import check_gradient
+from gdrepl.insight.over import over_steps
 from gdrepl.insight.slicing import slices
 
 Start = Callable[..., Debugger]
@@ -271,3 +274,13 @@ def test_questions_about_many_problems_keep_the_graphs_of_the_latest_only(
         check_gradient(debugger, None, 0)
         counts.append(graphs())
     assert counts[0] == counts[1] > 0
+
+
+def test_what_is_drawn_leaves_no_graph_behind(start_debugger: Start) -> None:
+    problem = make_problem("sum((X - x)**2)", {"x": 0.0}, {"X": [1.0] * 2000})  # as above
+    debugger = start_debugger(problem, engine="eager")
+    debugger.run(2)
+    before = graphs()
+    sample(problem, 0.0, 1.0, 3)
+    over_steps(debugger, parse("sum((X - x)**2)", ["X", "x"]), 0, 2, "main")
+    assert graphs() <= before
