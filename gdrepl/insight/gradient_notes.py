@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight.coordinates import Names
+from gdrepl.insight.judging import Gradients, Judged
 from gdrepl.insight.kinks import kinks_at
-
-if TYPE_CHECKING:
-    from gdrepl.insight.gradient_check import Gradients, Judged
 
 _NAMED = 3
 _NOTHING = 1e-14  # of the largest slope: what is less is rounding, and nobody misses it
