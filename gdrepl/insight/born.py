@@ -152,11 +152,11 @@ def _steep(link: Link, parent: Link, local: Array) -> SlopeBirth:
 
 
 def _slope(link: Link, parent: Link, place: tuple[int, ...], output: Any, upstream: Any) -> SlopeBirth:
-    name = saying.element(saying.described(link), place, link.node)
+    name = saying.element(saying.described(link.expression), place, link.node)
     inputs = {name: np.asarray(link.value[place])}
     if upstream is not None:
-        inputs[f"d loss / d {saying.described(parent)}"] = np.asarray(upstream)
-    slope = f"d {saying.described(parent)} / d {name}"
+        inputs[f"d loss / d {saying.described(parent.expression)}"] = np.asarray(upstream)
+    slope = f"d {saying.described(parent.expression)} / d {name}"
     expression = slope if upstream is not None else f"d loss / d {name}"
     masked = upstream is not None and not upstream
     return SlopeBirth(link, place, saying.operation(parent.node), expression, np.asarray(output), inputs, bool(masked))

@@ -10,6 +10,7 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
+from gdrepl.insight import saying
 from gdrepl.insight.coordinates import Names
 from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
@@ -241,11 +242,11 @@ def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Ite
     if "stop_gradient" in called(problem):
         yield "what stop_gradient holds is a constant for the second derivatives, too, though it moves with the parameters"
     if found.asymmetry > _SYMMETRIC:
-        yield f"H is not symmetric, by {found.asymmetry:.1g} of its size: the gradient is that of no loss"
+        yield f"H is not symmetric, by {saying.number(found.asymmetry, 1)} of its size: the gradient is that of no loss"
     if kind == MINIMUM and found.exact:
         far = norm((found.vectors @ gradient) / found.values)
         if far > _FAR:
-            yield f"by the local quadratic its lowest point is still {far:.3g} away"
+            yield f"by the local quadratic its lowest point is still {saying.number(far, 3)} away"
 
 
 def _of_flat(found: Spectrum, flat_ones: int) -> Iterator[str]:

@@ -11,14 +11,14 @@ import numpy as np
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.phases import LAST, PHASES, Update
 from gdrepl.engine.problem import Problem
+from gdrepl.engine.rows import WHOLE
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen, norm, norm_of_all
+from gdrepl.insight import saying
 from gdrepl.insight.frames import text_of
 from gdrepl.insight.gradient import depends, values_of
 
 MOST_PARTS = 4
 """Sub-expressions of the loss that its forward pass shows."""
-MOST_NUMBERS = 64
-"""Numbers of a value that is told whole; of a larger one its norm is."""
 _CLIPS = {
     "clipnorm": "a gradient's norm above clipnorm {:g} is scaled down to it",
     "global_clipnorm": "a norm of all together above global_clipnorm {:g} is scaled down to it",
@@ -83,7 +83,7 @@ def _forward(update: Update, before: Snapshot, after: Snapshot) -> Told:
 def _backward(update: Update, before: Snapshot, after: Snapshot) -> Told:
     changes = [_change(f"grad({name})", None, value) for name, value in after.gradient.items()]
     many = sum(value.size for value in after.gradient.values()) > 1
-    return changes, f"the gradient, of norm {norm_of_all(after.gradient):.6g}" if many else ""
+    return changes, f"the gradient, of norm {saying.number(norm_of_all(after.gradient), 6)}" if many else ""
 
 
 def _clip(update: Update, before: Snapshot, after: Snapshot) -> Told:
@@ -180,7 +180,7 @@ def _differing(pairs: Mapping[str, tuple[Array, Array]]) -> list[Change]:
 
 
 def _change(name: str, before: Array | None, after: Array) -> Change:
-    if after.size <= MOST_NUMBERS:
+    if after.size <= WHOLE:
         return Change(name, before, after)
     size = None
     if before is not None:

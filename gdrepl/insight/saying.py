@@ -8,15 +8,14 @@ import numpy as np
 
 from gdrepl.engine.snapshot import Array, norm
 from gdrepl.insight.coordinates import index_text
-from gdrepl.insight.frames import Link
 
 _MOST_LISTED = 4
 _DIGITS = 7
 
 
-def number(value: object) -> str:
-    """One number in up to seven digits: 3.5, -3.2e-04, inf."""
-    text = f"{float(np.asarray(value)):.{_DIGITS}g}"
+def number(value: object, digits: int = _DIGITS) -> str:
+    """One number in up to so many digits, as one would type it: 3.5, -3.2e-4, inf."""
+    text = f"{float(np.asarray(value)):.{digits}g}"
     mantissa, exponent_sign, exponent = text.partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent_sign else text
 
@@ -81,6 +80,6 @@ _SIGNS = {
 }
 
 
-def described(link: Link) -> str:
-    """A frame's expression, short enough for a sentence."""
-    return link.expression if len(link.expression) <= 40 else link.expression[:37] + "..."
+def described(expression: str) -> str:
+    """An expression, short enough for a sentence."""
+    return expression if len(expression) <= 40 else expression[:37] + "..."
