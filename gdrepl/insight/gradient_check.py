@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
+from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError
 from gdrepl.insight import gradient_notes
@@ -21,9 +22,10 @@ from gdrepl.insight.wide import WIDE, cast_to, flat, is_expression, widened
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
-_BUDGET, _EACH, _LEAST, _MOST = 1e8, 2 * len(USUAL), 6, 64
+_BUDGET, _EACH, _LEAST, _MOST = 6e7, 2 * len(USUAL), 4, 64
 """Numbers that all evaluations read together, evaluations for each number chosen, and how few and many are chosen."""
 _ROUNDINGS = 4
+_ALIKE = 100  # numbers of a parameter from which rounding is taken to treat them alike
 _SMALL = 1e-4  # of the size of its neighbours: a number below it is moved as if it were as large
 
 UNSTEADY: Any = {"recorded": False}
@@ -141,7 +143,7 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     def blur(dtype: str, sample: Numbers, measured: Rounding) -> Numbers:
         limits = np.finfo(dtype)
         size = _ROUNDINGS + np.sqrt(longest)  # roundings of a long sum add up at random
-        one = np.maximum(measured.gradient, sample) + size * limits.eps * np.abs(tape)
+        one = _evened(np.maximum(measured.gradient, sample), problem) + size * limits.eps * np.abs(tape)
         return np.asarray(SAFETY * one + limits.tiny, np.float64)
 
     with np.errstate(invalid="ignore"):
@@ -151,6 +153,17 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     at_kinks = max(FLOOR, float(np.sqrt(np.finfo(problem.dtype).eps)))
     found = Gradients(engine, tape.astype(WIDE), own.astype(WIDE), *blurs, at_kinks)
     return found, SAFETY * moved.loss
+
+
+def _evened(measured: Numbers, problem: Problem) -> Numbers:
+    """What was measured of each number, and of a large parameter its mean square: among many some seem exact by luck."""
+    found, start = measured.copy(), 0
+    for value in problem.parameters.values():
+        part = slice(start, start + value.size)
+        if value.size > _ALIKE:
+            found[part] += np.sqrt(np.mean(np.square(measured[part])))
+        start += value.size
+    return found
 
 
 def _sizes(parameters: Any) -> Numbers:
