@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,8 +15,9 @@ _DIGITS = 7
 
 
 def number(value: object, digits: int = _DIGITS) -> str:
-    """One number in up to so many digits, as one would type it: 3.5, -3.2e-4, inf."""
-    text = f"{float(np.asarray(value)):.{digits}g}"
+    """One number in up to so many digits, as one would type it: 3.5, 12300, -3.2e-7, inf."""
+    rounded = float(f"{float(np.asarray(value)):.{digits}g}") + 0.0  # no minus before a zero
+    text = f"{rounded:.{max(digits, _DIGITS)}g}"
     mantissa, exponent_sign, exponent = text.partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent_sign else text
 
@@ -60,7 +62,7 @@ def operation(node: ast.expr) -> str:
         case ast.Call(func=ast.Name(id=name)):
             return name
         case ast.BinOp(op=operator):
-            return _SIGNS[type(operator)]
+            return SIGNS[type(operator)]
         case ast.UnaryOp():
             return "-"
         case ast.Subscript():
@@ -68,7 +70,7 @@ def operation(node: ast.expr) -> str:
     return ""
 
 
-_SIGNS = {
+SIGNS: Mapping[type[ast.operator], str] = {
     ast.Add: "+",
     ast.Sub: "-",
     ast.Mult: "*",
