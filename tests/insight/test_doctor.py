@@ -13,6 +13,8 @@ from troubled import FURTHER, OTHERS, TROUBLED, UNSEEN, WELL, Descent
 
 from gdrepl.commands import all as _all
 from gdrepl.commands.registry import registry
+from gdrepl.commands.session import Session
+from gdrepl.commands.setup import Setup
 from gdrepl.display.style import Style
 from gdrepl.display.views import VIEWS
 from gdrepl.engine import zoo
@@ -30,9 +32,12 @@ from gdrepl.insight.doctor.walk import walk
 
 _ = _all
 ALL = bool(os.environ.get("GDREPL_ALL_DOCTOR"))
+"""Whether the larger sweeps run too, which take two minutes."""
+LARGER = [*UNSEEN, *FURTHER] if ALL else []
+BOTH_TYPES = [*TROUBLED, *OTHERS, *UNSEEN] if ALL else []
 PROGRAMS = Programs(most=50)
-BEING_BUILT = {"info lr", "bt", "why", "hessian", "explain", "slice", "list"}
-"""Commands to look deeper with that other parts add; those that are registered are parsed."""
+SESSION = Session(Setup("(x-50)**2", {"x": "3.0"}), PROGRAMS)
+"""Reads the commands that are named."""
 
 
 def start(loss: str, parameters: dict, rate: float = 0.1, optimizer: str = "sgd", **more: object) -> Debugger:
@@ -63,8 +68,7 @@ def test_the_trouble_of_a_descent_is_named_first(descent: Descent):
     check_form(found)
 
 
-@pytest.mark.skipif(not ALL, reason="twenty seconds: GDREPL_ALL_DOCTOR=1 runs it")
-@pytest.mark.parametrize("descent", [*UNSEEN, *FURTHER], ids=str)
+@pytest.mark.parametrize("descent", LARGER, ids=str)
 def test_the_trouble_of_larger_and_odder_descents_is_named_first(descent: Descent):
     found = diagnose(descent.run())
     assert names(found)[0] == descent.trouble
@@ -82,9 +86,8 @@ def test_a_run_that_goes_well_is_never_called_severe(descent: Descent):
         check_form(found)
 
 
-@pytest.mark.skipif(not ALL, reason="two minutes: GDREPL_ALL_DOCTOR=1 runs it")
+@pytest.mark.parametrize("descent", BOTH_TYPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("descent", [*TROUBLED, *OTHERS, *UNSEEN], ids=str)
 @pytest.mark.parametrize("engine", ["eager", "xla"])
 def test_the_trouble_is_the_same_in_the_other_type_and_engine(descent: Descent, dtype: str, engine: str):
     if "softmax" in descent.about and dtype == "float64":
@@ -100,8 +103,8 @@ def check_form(found: Diagnosis) -> None:
     for finding in found.findings:
         assert finding.numbers
         assert any(character.isdigit() for character in finding.evidence)
-        word = finding.next.split()[0]
-        assert word in registry.commands or finding.next in BEING_BUILT
+        command, rest = registry.split(finding.next)
+        command.parse(rest, SESSION)
     assert_fits(found)
 
 
