@@ -1207,6 +1207,16 @@ def test_narrow_checkpoints_keep_number_name_and_step(width):
 # --- the curvature ------------------------------------------------------------------------------------------------------
 
 
+def test_a_matrix_with_names_too_long_for_the_screen_has_its_columns_numbered():
+    names = tuple(f"W[{row}, {column}]" for row in range(2) for column in range(4))
+    found = dataclasses.replace(
+        SAMPLES["hessian"], coordinates=names, matrix=np.diag(np.arange(8.0)), eigenvalues=np.full(2, np.nan)
+    )
+    shown = fields(drawn(found, Style(60, 24, False, False)))
+    assert ["1", "2", "3", "4", "5", "6", "7", "8"] in shown
+    assert ["8 W[1, 3]", *"0000000", "7"] in shown
+
+
 def test_a_hessian_shows_kind_matrix_eigenvalues_and_where_a_saddle_is_left():
     assert fields(drawn(SAMPLES["hessian"])) == [
         ["hessian at step 3: saddle, indefinite"],
