@@ -15,8 +15,9 @@ from gdrepl.insight.born import birth
 from gdrepl.insight.frames import Link, links_at
 from gdrepl.insight.marks import NOT_FINITE, Mark, marks
 from gdrepl.insight.noise import rounding
-from gdrepl.insight.probing import cast_to, gradient_at, widened
+from gdrepl.insight.probing import gradient_at
 from gdrepl.insight.summary import Summary, Value, brief
+from gdrepl.insight.wide import cast_to, widened
 
 _ROUNDING = {"float32": 1e-3, "float64": 1e-9}
 """How far, as a share of the largest path, engines may be apart by the order in which they round."""
@@ -196,7 +197,7 @@ def _told_shared(links: Sequence[Link], shared: Mapping[str, Sequence[Link]]) ->
         parents = {_key(links[each.parent]) for each in uses if each.parent is not None}
         inside = len(parents) == 1 and len(shared[next(iter(parents))]) == len(uses)
         if len(uses) > 1 and not inside:
-            yield f"{saying.described(uses[0])} is used {len(uses)} times; the paths add up: {_added(uses)}"
+            yield f"{saying.described(uses[0].expression)} is used {len(uses)} times; the paths add up: {_added(uses)}"
 
 
 def _added(uses: Sequence[Link]) -> str:
