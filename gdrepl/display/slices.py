@@ -19,6 +19,8 @@ _LEVEL_DIGITS = 16
 """As many as a level has: it was rounded to few."""
 _LEVEL_COLORS = ("blue", "cyan", "green", "orange", "magenta", "gray")
 _HERE, _NEXT = 2, 3
+_ROUNDED = 8
+"""Units of the last place of the loss here, below which the lowest value of the quadratic is what rounding left of 0."""
 _WHOLE = 0.999
 """The part of an update that lies in a slice from which on it counts as lying in it."""
 _DASH = 9
@@ -82,7 +84,9 @@ def lowest(result: Sliced) -> tuple[list[float], float] | None:
     if not np.isfinite(matrix).all() or not (np.linalg.eigvalsh(matrix) > 0).all():
         return None
     moves = np.linalg.solve(matrix, -slopes)
-    return moves.tolist(), float(result.loss) + float(slopes @ moves) / 2
+    value = float(result.loss) + float(slopes @ moves) / 2
+    told = abs(value) > _ROUNDED * float(np.finfo(result.loss.dtype).eps) * abs(float(result.loss))
+    return moves.tolist(), value if told else 0.0
 
 
 def _inside(result: Sliced, places: list[float]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from driving import PROGRAMS, contents, do, error_of
+from driving import PROGRAMS, contents, do, error_of, hill
 
 from gdrepl.commands.session import Session
 from gdrepl.commands.setup import Setup
@@ -70,6 +70,14 @@ def test_along_the_gradient_the_losses_slope_and_curvature_are_those_of_the_clos
     assert found["next_loss"] == pytest.approx(rosenbrock(*(START - 1e-3 * g)))
     assert found["share"] == pytest.approx(1)
     assert 0.0 in places
+
+
+def test_what_rounding_leaves_of_a_lowest_loss_of_zero_is_zero():
+    session = hill()
+    do(session, "step 3")
+    move, value = lowest(result(session, "slice x")) or ([], None)
+    assert value == 0.0
+    assert move == pytest.approx([47 * 0.8**3])
 
 
 def test_a_plane_of_coordinates_has_their_own_values_on_its_axes(valley):
