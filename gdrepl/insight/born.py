@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from gdrepl.engine.snapshot import Array
 from gdrepl.expression import evaluate
 from gdrepl.insight import saying
 from gdrepl.insight.frames import Link, text_of
-from gdrepl.insight.gradient import operands
+from gdrepl.insight.gradient import depends, operands
 from gdrepl.insight.local import is_elementwise
+from gdrepl.insight.taken import Place, taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +45,18 @@ class Birth:
         return f"{self.expression} is {saying.number(self.output)}{': ' if given else ''}{given}"
 
 
-def birth(problem: Problem, parameters: Mapping[str, Array]) -> Birth | None:
-    """An operation that makes what is not finite of what is, and by which the loss is not, where it is not; None for none."""
+def birth(problem: Problem, parameters: Mapping[str, Array], below: Collection[str] = ()) -> Birth | None:
+    """An operation that makes what is not finite of what is, and by which the loss is not, where it is not; None for none.
+
+    Args:
+        below: where the loss is finite, the parameters of which one must be in it; empty for any.
+    """
     values = _values(problem, parameters)
-    chosen = _chosen(problem.loss.tree, values)
-    if chosen is None:
+    found = _chosen(problem.loss.tree, values, below)
+    if found is None:
         return None
-    output = values[id(chosen)]
-    place = saying.first(~np.isfinite(output))
-    text = problem.loss.text
+    chosen, place = found
+    output, text = values[id(chosen)], problem.loss.text
     name = saying.element(text_of(text, chosen), place if is_elementwise(chosen) else (), chosen)
     inputs = _inputs(text, chosen, values, place)
     return Birth(chosen, place, name, saying.operation(chosen), np.asarray(output[place]), inputs)
@@ -64,14 +68,13 @@ def inputs_at(problem: Problem, born: Birth, parameters: Mapping[str, Array]) ->
 
 
 def _values(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
-    """The value of every number of the loss, by the identity of its node, in the order in which they are computed."""
+    """The value of every sub-expression of the loss, by the identity of its node, in the order in which they are computed."""
     import tensorflow as tf
 
     values: dict[int, Array] = {}
 
     def observe(node: ast.expr, tensor: Any) -> Any:
-        if tensor.dtype.is_floating:
-            values[id(node)] = tensor.numpy()
+        values[id(node)] = tensor.numpy()
         return tensor
 
     tensors = {name: tf.constant(value) for name, value in parameters.items()}
@@ -90,19 +93,21 @@ def _inputs(text: str, node: ast.expr, values: Mapping[int, Array], place: tuple
     }
 
 
-def _chosen(tree: ast.expr, values: Mapping[int, Array]) -> ast.expr | None:
-    """The one to name: where the loss itself is not finite, one that it is computed of by values that are not finite either."""
+def _chosen(tree: ast.expr, values: Mapping[int, Array], below: Collection[str]) -> tuple[ast.expr, Place] | None:
+    """The operation to name, and the element of it.
+
+    Where the loss itself is not finite, that is one by whose values it is not: the way goes down by the elements that were
+    taken, past those that an index or a condition leaves out.
+    """
     if np.isfinite(values[id(tree)]).all():
-        places = (node for node in ast.walk(tree) if isinstance(node, ast.expr) and _is_bad(node, values))
-        return next((node for node in places if not _bad_operands(node, values)), None)
-    node = tree
-    while below := _bad_operands(node, values):
-        node = below[0]
-    return node
-
-
-def _bad_operands(node: ast.expr, values: Mapping[int, Array]) -> list[ast.expr]:
-    return [each for each in operands(node) if _is_bad(each, values)]
+        bad = (node for node in ast.walk(tree) if isinstance(node, ast.expr) and _is_bad(node, values))
+        first = (node for node in bad if not any(_is_bad(each, values) for each in operands(node)))
+        node = next((node for node in first if not below or depends(node, below)), None)
+        return None if node is None else (node, saying.first(~np.isfinite(values[id(node)])))
+    at: tuple[ast.expr, Place] = (tree, ())
+    while found := taken(*at, values):
+        at = found
+    return at
 
 
 def _is_bad(node: ast.expr, values: Mapping[int, Array]) -> bool:
