@@ -215,6 +215,22 @@ def test_what_rounding_has_swallowed_is_told():
 def test_where_the_loss_is_not_finite_there_is_nothing_to_compare():
     with pytest.raises(CommandError, match="the loss is nan here"):
         checked("log(x)", {"x": -1.0})
+    beyond = debugger(make_problem("1/x", {"x": 0.0}))
+    beyond.run(1)  # by an infinite gradient to infinity, where the loss is 0
+    with pytest.raises(CommandError, match="x is not finite here"):
+        check_gradient(beyond, None, 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_slope_gives_no_warning_and_is_not_compared():
+    found = checked("sqrt(x - 2)", {"x": 2.0})
+    assert (found.ok, found.coordinate) == (True, "")
+
+
+def test_what_stop_gradient_leaves_out_is_told_beside_the_difference():
+    found = checked("stop_gradient(x)*x", {"x": 3.0})
+    assert (found.ok, found.worst[0].gradient, found.worst[0].difference) == (False, 3, pytest.approx(6))
+    assert any("stop_gradient" in note for note in found.notes)
 
 
 # --- many numbers -------------------------------------------------------------------------------------------------------

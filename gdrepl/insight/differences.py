@@ -98,7 +98,7 @@ def _slopes(values: Values) -> Slopes:
     low, high = _sides(ahead, behind, ahead_noise + behind_noise)
     endless = np.zeros(len(slope), bool)
     for side, blur in ((ahead, ahead_noise), (behind, behind_noise)):
-        endless |= np.array([_is_endless(row[seen]) for row, seen in zip(side, np.abs(side) > 2 * _SEEN * blur)], bool)
+        endless |= np.array([_is_endless(*each) for each in zip(side, 2 * _SEEN * blur)], bool)
     return Slopes(slope, error, step, low, high, ~np.isnan(low) & ~endless, endless, one_sided)
 
 
@@ -175,10 +175,17 @@ def _kink(gap: Numbers, blur: Numbers) -> int | None:
     return None
 
 
-def _is_endless(resolved: Numbers) -> bool:
-    """Whether slopes at falling steps, those that noise leaves standing, grow without end."""
-    last = np.abs(resolved[-4:])
-    if len(last) < 4 or not bool(np.isfinite(last).all()) or len(set(np.sign(resolved[-4:]))) > 1:
+def _is_endless(side: Numbers, blur: Numbers) -> bool:
+    """Whether slopes at falling steps, those that noise leaves standing, grow without end.
+
+    A smaller step that would have shown such a slope, and does not, is their end.
+    """
+    seen = np.flatnonzero(np.abs(side) > blur)[-4:]
+    resolved = side[seen]
+    last = np.abs(resolved)
+    if len(last) < 4 or not bool(np.isfinite(last).all()) or len(set(np.sign(resolved))) > 1:
+        return False
+    if bool(np.any(blur[seen[-1] + 1 :] < last[-1] / 2)):
         return False
     return bool(np.all(last[1:] > _GROWS * last[:-1]))
 
