@@ -69,6 +69,7 @@ from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFi
 from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
+from gdrepl.insight.doctor.finding import Diagnosis, Finding
 from gdrepl.insight.examine import examine
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient import Term
@@ -273,6 +274,17 @@ SAMPLES = {
     "numbers of all sizes": examine("w", SPREADING),
     "truths": examine("W > 0", np.arange(600) % 7 > 2),
     "nothing finite": examine("w", np.full(500, np.nan)),
+    "a diagnosis": Diagnosis(
+        (
+            Finding("log-domain", "severe", "log(sigmoid(X @ w + b)) of -3.2e-4 at step 37", "why", {"input": -3.2e-4}),
+            Finding("rate-too-high", "warning", "rate 6: " + "the loss grew " * 12, "whatif lr 2 0.6 for 50", {"rate": 6.0}),
+            Finding("clipping", "note", "the gradient 4.46 is clipped to 1", "info optimizer"),
+        ),
+        38,
+    ),
+    "a good diagnosis": Diagnosis(
+        (Finding("healthy", "good", "the loss fell from 9.8 to 1.2", "plot loss", {"loss": 1.2}),), 7
+    ),
     "one step": Stepped(1, ONE, (COUNT,), START, "main"),
     "many steps": Stepped(78, NEAR, (Stop("breakpoint", 1, "loss < 1e-3"),), START, "main", DISPLAYS),
     "a phase": Phased(3, "forward", (Made("forward", 3, (Change("loss", None, f32(9)), Change("x - 50", None, f32(3)))),)),

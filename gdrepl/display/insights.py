@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdrepl.commands.results import Phased
-from gdrepl.display import checking, curvature, examining, explained, frames, phases, rate_range, slices, why
+from gdrepl.display import checking, curvature, doctored, examining, explained, frames, phases, rate_range, slices, why
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight import backtrace
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
+from gdrepl.insight.doctor.finding import Diagnosis
 from gdrepl.insight.examine import Examined
 from gdrepl.insight.explain import Explained
 from gdrepl.insight.gradient_check import GradientCheck
@@ -49,6 +50,7 @@ VIEWS: Mapping[type, Callable[[Any, Style], list[Line]]] = {
     Why: why.why,
     Examined: examining.examined,
     GradientCheck: checking.checked,
+    Diagnosis: doctored.diagnosis,
 }
 CHARTS: Mapping[type, Below] = {
     Hessian: Below(curvature.hessian_chart, least_width=50, least_rows=8),

@@ -20,12 +20,13 @@ from gdrepl.insight.probing import WIDE, Probe, cast_to, flat, gradient_at, wide
 
 MOST_NUMBERS = 400
 """Up to so many numbers each one is moved by itself; of more, a choice."""
-_BUDGET, _EACH, _LEAST, _MOST = 1e8, 2 * len(USUAL), 6, 64
+_BUDGET, _EACH, _LEAST, _MOST = 6e7, 2 * len(USUAL), 4, 64
 """Numbers that all evaluations read together, evaluations for each number chosen, and how few and many are chosen."""
 _SURE = 1e-4  # of a slope: with so small a tolerance the usual steps are enough
 _SAFETY, _FLOOR = 8.0, 1e-7
 """The tolerance is so many times the error that a difference has by its own account, and this part of it at least."""
 _ROUNDINGS = 4
+_ALIKE = 100  # numbers of a parameter from which rounding is taken to treat them alike
 _SMALL = 1e-4  # of the size of its neighbours: a number below it is moved as if it were as large
 _TINY = 1e-8  # a number so much smaller than what it is moved by is tried once more with steps of its own size
 
@@ -184,7 +185,7 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     def blur(dtype: str, sample: Numbers, measured: Rounding) -> Numbers:
         limits = np.finfo(dtype)
         size = _ROUNDINGS + np.sqrt(longest)  # roundings of a long sum add up at random
-        one = np.maximum(measured.gradient, sample) + size * limits.eps * np.abs(tape)
+        one = _evened(np.maximum(measured.gradient, sample), problem) + size * limits.eps * np.abs(tape)
         return np.asarray(_SAFETY * one + limits.tiny, np.float64)
 
     with np.errstate(invalid="ignore"):
@@ -194,6 +195,17 @@ def _gradients(debugger: Debugger, wide: Any, here: dict[str, Array]) -> tuple[G
     at_kinks = max(_FLOOR, float(np.sqrt(np.finfo(problem.dtype).eps)))
     found = Gradients(engine, tape.astype(WIDE), own.astype(WIDE), *blurs, at_kinks)
     return found, _SAFETY * moved.loss
+
+
+def _evened(measured: Numbers, problem: Problem) -> Numbers:
+    """What was measured of each number, and of a large parameter its mean square: among many some seem exact by luck."""
+    found, start = measured.copy(), 0
+    for value in problem.parameters.values():
+        part = slice(start, start + value.size)
+        if value.size > _ALIKE:
+            found[part] += np.sqrt(np.mean(np.square(measured[part])))
+        start += value.size
+    return found
 
 
 def _sizes(parameters: Any) -> Numbers:
