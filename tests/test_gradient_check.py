@@ -135,6 +135,14 @@ def test_wrong_gradients_in_the_zoo_are_caught(name):
         assert not check_gradient(debugger(planted(problem, next(iter(entry.start)), factor)), None, 0).ok
 
 
+@pytest.mark.parametrize("scale", ["1", "1e-20", "1e12"])
+def test_what_cancels_inside_a_loss_of_pythons_own_is_no_wrong_gradient_and_hides_none(scale):
+    problem = make_problem(f"sum(log(1 + w**2))*{scale}", {"w": [1e-4, -2e-4, 3e-5]}, dtype="float64")
+    assert check_gradient(debugger(planted(problem, "w", 1.0)), None, 0).ok
+    found = check_gradient(debugger(planted(problem, "w", 1.01, (1,))), None, 0)
+    assert (found.ok, found.coordinate) == (False, "w[1]")
+
+
 def test_a_gradient_that_the_engine_alone_has_wrong_is_told_so():
     there = debugger(make_problem("x**2 + y", {"x": 3.0, "y": 1.0}))
     snapshot = there.snapshot()

@@ -30,6 +30,7 @@ _SEEN = 8.0  # times the noise, from where a difference is taken for real
 _GROWS = 1.25  # slopes that grow by more at each smaller step have no limit in sight
 _FALLS = 1 / 4  # of what a slope moves from one step to the next while its error falls as it should, by `RATIO` at least
 _LEAST, _SAFE = 3, 4.0  # steps that show the noise, and how much more of it others may have
+_COARSEST = 1e-6  # of f: a change that is larger is no rounding of float64
 _LAST = 6  # how many of the smallest steps decide whether one side of the function is there at all
 
 
@@ -106,7 +107,8 @@ def _noise(values: Values) -> Numbers:
     """The noise of f along this probe, which is less than its bound where what is rounded does not depend on the number moved.
 
     At the smallest steps f is a straight line, and what is left of f(x+h) - 2 f(x) + f(x-h) is noise. Steps that f does not
-    feel tell nothing of it: they may be what rounding has made of a slope.
+    feel tell nothing of it: they may be what rounding has made of a slope. That they are there tells how coarse f is: the bound
+    of a loss of Python's own, in which nothing can be moved but its parameters, knows nothing of 1 + x**2 inside a logarithm.
     """
     here = values.here[:, None]
     bent = np.abs(values.after - 2 * here + values.before)
@@ -117,7 +119,15 @@ def _noise(values: Values) -> Numbers:
         if len(last) == _LEAST:
             seen = np.fmax(_SAFE * bent[row, last].max(), values.rounding[row])
             noise[row] = np.where(felt[row], np.fmin(seen, noise[row]), noise[row])
-    return noise
+    return np.fmax(noise, _grain(values)[:, None])
+
+
+def _grain(values: Values) -> Numbers:
+    """The least that f changes by where smaller steps change nothing, shape (P,); 0 where that is no rounding but flat."""
+    moved = np.fmax(np.abs(values.after - values.here[:, None]), np.abs(values.before - values.here[:, None]))
+    least = np.where(moved > 0, moved, np.inf).min(axis=1)
+    grain = np.isfinite(least) & (moved == 0).any(axis=1) & (least <= _COARSEST * np.abs(values.here))
+    return np.where(grain, least, 0.0)
 
 
 def _is_there(side: Numbers) -> Truths:
