@@ -15,6 +15,7 @@ from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.errors import CommandError
 from gdrepl.insight.gradient_check import GradientCheck, check_gradient
+from gdrepl.insight.products import Products
 
 SPEC = OptimizerSpec.make("sgd", {}, 0.1)
 DTYPES = ("float32", "float64")
@@ -301,6 +302,8 @@ class Narrow(Problem):
 
 def test_a_loss_of_one_type_only_is_checked_in_it():
     problem = make_problem("sum(x)", {"x": [3.0, 4.0]})
-    found = check_gradient(debugger(Narrow(problem.loss, problem.parameters, problem.constants)), None, 0)
+    narrow = Narrow(problem.loss, problem.parameters, problem.constants)
+    found = check_gradient(debugger(narrow), None, 0)
     assert (found.ok, found.wide) == (True, "float32")
     assert [each.gradient for each in sorted(found.worst, key=lambda one: one.coordinate)] == [22, 44]
+    assert Products(narrow).matrix(problem.parameters, lambda made: None).tolist() == [[2, 4], [4, 8]]

@@ -213,7 +213,7 @@ NO_FLOOR = LearningRateRange(
     0, f32(-9), f32(0.1), f32([1e-6, 1]), f32([-9, -np.inf]), "no floor", None, None, None, 1.0, "Adafactor"
 )
 LINE = Along("-grad", 0.0147, 0.0, -0.4476, 0.2433, 0.97, 1.84, "the length of the next update")
-ACROSS = Along("W[0,1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
+ACROSS = Along("W[0, 1]", 1.0, 1.5, 0.0, -2.0, 4.0, None)
 CUT = Sliced((LINE,), (np.linspace(-1, 4, 205),), f32(np.linspace(-1, 4, 205) ** 2), 20, f32(4.562318), f32(4.24), 0.97)
 PLANE = Sliced(
     (LINE, ACROSS),
@@ -472,7 +472,7 @@ SAMPLES = {
         True,
         np.zeros(40),
         40,
-        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
+        directions=tuple(Direction(value, {"W[0, 1]": 0.6, "b": -0.8}) for value in (9, 8.7, 8.5, -0.5, -0.7, -1)),
     ),
     "hessian by its ends": Hessian(
         np.array([9.0, 8, -1, -2]),
@@ -486,7 +486,7 @@ SAMPLES = {
         False,
         np.full(4, 1e-9),
         300,
-        directions=tuple(Direction(value, {"W[0,1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
+        directions=tuple(Direction(value, {"W[0, 1]": 0.6, "b": -0.8}) for value in (9, 8, -1, -2)),
     ),
     "rate limit": RateLimit(
         1.3,
@@ -500,7 +500,7 @@ SAMPLES = {
         1e-9,
         True,
         0.5,
-        {"x": 0.8, "W[0,1]": -0.6},
+        {"x": 0.8, "W[0, 1]": -0.6},
         "half of the limit",
         ("a note",),
     ),
@@ -1207,6 +1207,16 @@ def test_narrow_checkpoints_keep_number_name_and_step(width):
 # --- the curvature ------------------------------------------------------------------------------------------------------
 
 
+def test_a_matrix_with_names_too_long_for_the_screen_has_its_columns_numbered():
+    names = tuple(f"W[{row}, {column}]" for row in range(2) for column in range(4))
+    found = dataclasses.replace(
+        SAMPLES["hessian"], coordinates=names, matrix=np.diag(np.arange(8.0)), eigenvalues=np.full(2, np.nan)
+    )
+    shown = fields(drawn(found, Style(60, 24, False, False)))
+    assert ["1", "2", "3", "4", "5", "6", "7", "8"] in shown
+    assert ["8 W[1, 3]", *"0000000", "7"] in shown
+
+
 def test_a_hessian_shows_kind_matrix_eigenvalues_and_where_a_saddle_is_left():
     assert fields(drawn(SAMPLES["hessian"])) == [
         ["hessian at step 3: saddle, indefinite"],
@@ -1227,7 +1237,7 @@ def test_of_many_eigenvalues_those_at_both_ends_are_shown_and_a_chart_of_all_on_
     assert len(lines) <= 22
     shown = fields("\n".join(lines[:10]))
     assert [row[0] for row in shown[3:10]] == ["v1", "v2", "v3", "…", "v38", "v39", "v40"]
-    assert shown[3][-1] == "-0.8 b + 0.6 W[0,1]"
+    assert shown[3][-1] == "-0.8 b + 0.6 W[0, 1]"
     assert any("negative" in line and "positive" in line for line in lines)
 
 
@@ -1249,7 +1259,7 @@ def test_a_rate_above_its_limit_says_by_how_much_and_what_to_try():
         "learning rate at step 3: 1.3x the limit: expect it to grow along v1 until the denominators have"
     )
     assert ["limit", "1", "2/lambda_P, P the denominators"] in shown
-    assert ["v1", "0.8 x - 0.6 W[0,1]"] in shown
+    assert ["v1", "0.8 x - 0.6 W[0, 1]"] in shown
     assert ["try", "set lr 0.5", "half of the limit"] in shown
     assert fields(drawn(SAMPLES["no rate limit"]))[0] == ["learning rate at step 3: Lion has no limit here"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +13,7 @@ from gdrepl.commands.session import Session
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
-from gdrepl.expression import evaluate, parse
+from gdrepl.insight.coordinates import Names, example_of, parse_selection
 from gdrepl.insight.gradient_check import GradientCheck, check_gradient
 
 _WHAT = "grad"
@@ -39,20 +38,10 @@ def parse_check(text: str, session: Session) -> Checked:
 
 def _places(text: str, problem: Problem) -> Array:
     """Where the numbers that `W[0:3]` selects stand among all parameters laid end to end."""
-    expression = parse(text, [*problem.parameters])
-    inner = expression.tree
-    while isinstance(inner, ast.Subscript):
-        inner = inner.value
-    if not isinstance(inner, ast.Name) or inner.id not in problem.parameters:
-        raise CommandError(f"'{text[:40]}' selects no numbers of a parameter", _EXAMPLE)
-    start, places = 0, {}
-    for name, value in problem.parameters.items():
-        places[name] = np.arange(start, start + value.size, dtype=np.float64).reshape(value.shape)
-        start += value.size
-    chosen = np.unique(evaluate(expression, places, "float64").numpy().astype(np.int64))
-    if not chosen.size:
-        raise CommandError(f"{text[:40]} selects nothing", _EXAMPLE)
-    return chosen
+    example = f"for example check grad, or check grad {example_of(problem.parameters)} for some numbers of it"
+    chosen = parse_selection(text, problem.parameters, example)
+    names = Names({name: value.shape for name, value in problem.parameters.items()})
+    return np.unique(names.start(chosen.parameter) + chosen.places)
 
 
 def _after(session: Session, head: str) -> Iterable[str]:

@@ -11,7 +11,7 @@ from gdrepl.commands.kept import whole_in
 from gdrepl.commands.registry import Argument, registry
 from gdrepl.commands.session import Session
 from gdrepl.errors import CommandError
-from gdrepl.insight.coordinates import Selection, parse_selection
+from gdrepl.insight.coordinates import Selection, example_of, parse_selection
 from gdrepl.insight.explain import Explained, explain, last_update, next_update, update_from
 
 _COMING, _LAST = "next", "last"
@@ -34,7 +34,9 @@ def parse_which(text: str, session: Session) -> Which:
         step = head
     elif head:
         step = parse_step(head, session)
-    wanted = parse_selection(rest, session.debugger.problem.parameters) if rest else None
+    parameters = session.debugger.problem.parameters
+    hint = f"a step such as 37, next, or numbers such as {example_of(parameters)}"
+    wanted = parse_selection(rest, parameters, hint) if rest else None
     return Which(step, wanted)
 
 

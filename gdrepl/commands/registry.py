@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdrepl.errors import CommandError, did_you_mean
+from gdrepl.expression import POINT_NAMES
 
 if TYPE_CHECKING:
     from gdrepl.commands.session import Session
@@ -177,12 +178,13 @@ class Registry:
     def candidates(self, word: str) -> list[Command]:
         """The commands that `word` may mean: the one that is called so, or those whose names begin so.
 
-        Where one of these is the beginning of all others, as step is of stepi, it alone is meant.
+        Where one of these is the beginning of all others, as step is of stepi, it alone is meant. A name of the expression
+        language, such as lr, begins no command.
         """
         exact = self.commands.get(word) or self.short.get(word)
         if exact is not None:
             return [exact]
-        found = [command for command in self if command.name.startswith(word)]
+        found = [command for command in self if command.name.startswith(word) and word not in POINT_NAMES]
         shortest = min(found, key=lambda command: len(command.name), default=None)
         if shortest is not None and all(command.name.startswith(shortest.name) for command in found):
             return [shortest]

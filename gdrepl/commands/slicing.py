@@ -31,7 +31,7 @@ class Cut:
 
 
 def parse_cut(text: str, session: Session) -> Cut:
-    """`grad`, `v1 v2`, `W[0,1] from -2 to 2`.
+    """`grad`, `v1 v2`, `W[0, 1] from -2 to 2`.
 
     Raises:
         CommandError: it is no direction, there are more than two, or the range does not rise.
@@ -91,7 +91,7 @@ def slice_(session: Session, what: Directions = Cut()) -> Sliced:
       update      along the last update; `next` along the coming one
       v1, v2 ...  along an eigenvector of the Hessian, v1 that of the largest eigenvalue;
                   vmin that of the smallest, the way out of a saddle
-      x, W[0,1]   along a coordinate, whose own values are then on the axis;
+      x, W[0, 1]  along a coordinate, whose own values are then on the axis;
                   a parameter of two numbers alone is the plane of both
     Alone it is along grad. Two directions, as in `slice v1 v2`, span a plane, the second made orthogonal to the first. A place
     on the axis is counted in steps from here: 1 is as long as the next update, or for `update` as the last one. `from A to B`

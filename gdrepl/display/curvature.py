@@ -8,7 +8,7 @@ import numpy as np
 
 from gdrepl.display import numbers
 from gdrepl.display.style import Style
-from gdrepl.display.text import Line, Span, prose, table
+from gdrepl.display.text import Line, Span, prose, table, without_columns
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.stability import RateLimit
@@ -49,12 +49,20 @@ def _facts(result: Hessian, style: Style) -> list[Line]:
 
 
 def _matrix(result: Hessian, style: Style) -> list[Line]:
+    """The matrix below the names of its columns; where these have no room, below their numbers."""
     assert result.matrix is not None
-    digits = 5 if len(result.matrix) <= 4 else 3
-    rows: list[list[Span]] = [[("", ""), *((name, "dim") for name in result.coordinates)]]
-    for name, row in zip(result.coordinates, result.matrix):
-        rows.append([(name, "dim"), *((numbers.show(number, digits), "") for number in row)])
-    return table(rows, style)
+    digits, names = 5 if len(result.matrix) <= 4 else 3, result.coordinates
+    cells = [[numbers.show(number, digits) for number in row] for row in result.matrix]
+    rows = _headed(cells, names, names)
+    if not without_columns(rows, style, drop=())[1]:
+        places = [str(place) for place in range(1, len(names) + 1)]
+        rows = _headed(cells, places, [f"{place} {name}" for place, name in zip(places, names)])
+    return table(rows, style, shrink=(0,))
+
+
+def _headed(cells: Sequence[Sequence[str]], above: Sequence[str], before: Sequence[str]) -> list[list[Span]]:
+    head: list[Span] = [("", ""), *((name, "dim") for name in above)]
+    return [head, *([(name, "dim"), *((cell, "") for cell in row)] for name, row in zip(before, cells))]
 
 
 def _eigenvalues(result: Hessian, style: Style) -> list[Line]:

@@ -11,6 +11,7 @@ from gdrepl.display import numbers
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, Span, prose, table
 from gdrepl.engine.snapshot import Array
+from gdrepl.insight.coordinates import index_text
 from gdrepl.insight.examine import Bin, Examined, Spread
 
 _BESIDE = 3  # rows: the heading, the prompt and the line typed
@@ -72,18 +73,14 @@ def _list(shape: tuple[int, ...], cells: Sequence[str], style: Style) -> list[Li
 
 def _labels(shape: tuple[int, ...], count: int) -> list[str]:
     places = np.unravel_index(np.arange(count), shape) if shape else (np.arange(count),)
-    return [_index(tuple(int(part) for part in index)) for index in zip(*places)]
-
-
-def _index(index: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, index))}]"
+    return [index_text(index) for index in zip(*places)]
 
 
 def _matrix(shape: tuple[int, ...], cells: Sequence[str], style: Style) -> list[Line]:
     """Rows along the last axis, each behind its index; columns that do not fit go on below."""
     columns = shape[-1]
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
-    labels = [_index(index) for index in np.ndindex(shape[:-1])]
+    labels = [index_text(index) for index in np.ndindex(shape[:-1])]
     widths = [max(len(str(place)), *(len(row[place]) for row in rows)) for place in range(columns)]
     lines: list[Line] = []
     for first, last in _blocks(widths, style.width - _INDENT - max(map(len, labels))):
@@ -115,7 +112,7 @@ def _spread(spread: Spread, style: Style) -> list[Line]:
     facts: list[list[Span]] = []
     for name, value, at in (("min", spread.min, spread.min_at), ("max", spread.max, spread.max_at)):
         if value is not None:
-            facts.append([(name, "dim"), (_number(value, style), "bold"), (f"at {_index(at)}" if at else "", "")])
+            facts.append([(name, "dim"), (_number(value, style), "bold"), (f"at {index_text(at)}" if at else "", "")])
     for name, value in (("mean", spread.mean), ("std", spread.std)):
         if value is not None:
             facts.append([(name, "dim"), (_number(value, style), "bold"), ("", "")])

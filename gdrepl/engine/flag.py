@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gdrepl.errors import CommandError
+
 
 class Flag:
     """Up or down, from any thread or handler, without a lock.
@@ -21,6 +23,16 @@ class Flag:
     def set(self) -> None:
         """Put it up."""
         self._up = True
+
+    def heed(self, message: str) -> None:
+        """Where it is up, take it down and end what is being computed; for whatever leaves all as it was when it is ended.
+
+        Raises:
+            CommandError: it was up.
+        """
+        if self._up:
+            self._up = False
+            raise CommandError(message, "nothing has changed")
 
     def clear(self) -> None:
         """Take it down."""

@@ -15,7 +15,6 @@ from gdrepl.engine.rows import Columns
 from gdrepl.engine.segment import Segment, start_row
 from gdrepl.engine.snapshot import Array, Snapshot, same_numbers
 from gdrepl.engine.timeline import Branch, Timeline
-from gdrepl.errors import CommandError
 
 
 class Past:
@@ -43,9 +42,8 @@ class Past:
             program.pace.end(advance.taken)
             left -= advance.taken
             last = advance.rows[-1]
-            if left > 0 and self.interrupt.is_set():
-                self.interrupt.clear()
-                raise CommandError("interrupted on the way to step " + str(step), "nothing has changed")
+            if left > 0:
+                self.interrupt.heed(f"interrupted on the way to step {step}")
         recorded = segment.row(step)
         if recorded is not None and not same_numbers(recorded, last):
             raise _differs(segment, step)
@@ -92,9 +90,7 @@ class Past:
         parts = [start_row(segment)[None]] if first <= segment.start.step <= last else []
         for block in segment.overlapping(first, last):
             if block.rows is None:
-                if self.interrupt.is_set():
-                    self.interrupt.clear()
-                    raise CommandError(f"interrupted while steps {first} to {last} were computed again", "nothing has changed")
+                self.interrupt.heed(f"interrupted while steps {first} to {last} were computed again")
                 segment.refill(block, self._recompute(segment, block.first, block.count))
             assert block.rows is not None
             parts.append(block.rows[max(first - block.first, 0) : min(last + 1 - block.first, block.count)])

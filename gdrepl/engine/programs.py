@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
+from gdrepl.engine.latest import Latest
 from gdrepl.engine.program import Program
 from gdrepl.engine.segment import Recipe
 from gdrepl.engine.triggers import Trigger
@@ -18,15 +18,10 @@ class Programs:
     """
 
     def __init__(self, most: int = 12) -> None:
-        self.most = most
-        self._kept: OrderedDict[tuple[object, ...], Program] = OrderedDict()
+        self._kept: Latest[tuple[object, ...], Program] = Latest(most)
 
     def get(self, recipe: Recipe, triggers: Sequence[Trigger] = ()) -> Program:
         """The program of a recipe, from those kept or made anew; it is compiled at its first use."""
         keys = tuple(trigger.key for trigger in triggers)
         key = (recipe.problem.program_key, recipe.spec.key, recipe.engine, keys)
-        program = self._kept.pop(key, None) or Program(recipe.problem, recipe.spec, recipe.engine, triggers)
-        self._kept[key] = program
-        while len(self._kept) > self.most:
-            self._kept.popitem(last=False)
-        return program
+        return self._kept.get(key, lambda: Program(recipe.problem, recipe.spec, recipe.engine, triggers))

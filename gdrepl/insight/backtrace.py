@@ -191,7 +191,7 @@ def _told_shared(links: Sequence[Link], shared: Mapping[str, Sequence[Link]]) ->
         parents = {_key(links[each.parent]) for each in uses if each.parent is not None}
         inside = len(parents) == 1 and len(shared[next(iter(parents))]) == len(uses)
         if len(uses) > 1 and not inside:
-            yield f"{saying.described(uses[0])} is used {len(uses)} times; the paths add up: {_added(uses)}"
+            yield f"{saying.described(uses[0].expression)} is used {len(uses)} times; the paths add up: {_added(uses)}"
 
 
 def _added(uses: Sequence[Link]) -> str:

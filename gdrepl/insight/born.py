@@ -11,10 +11,9 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
-from gdrepl.expression import evaluate
 from gdrepl.insight import saying
 from gdrepl.insight.frames import Link, text_of
-from gdrepl.insight.gradient import depends, operands
+from gdrepl.insight.gradient import depends, operands, values_of
 from gdrepl.insight.local import is_elementwise
 from gdrepl.insight.taken import Place, taken
 
@@ -51,7 +50,7 @@ def birth(problem: Problem, parameters: Mapping[str, Array], below: Collection[s
     Args:
         below: where the loss is finite, the parameters of which one must be in it; empty for any.
     """
-    values = _values(problem, parameters)
+    values = values_of(problem, parameters)
     found = _chosen(problem.loss.tree, values, below)
     if found is None:
         return None
@@ -64,22 +63,7 @@ def birth(problem: Problem, parameters: Mapping[str, Array], below: Collection[s
 
 def inputs_at(problem: Problem, born: Birth, parameters: Mapping[str, Array]) -> Mapping[str, Array]:
     """The inputs of the same operation at other parameters of the same shapes."""
-    return _inputs(problem.loss.text, born.node, _values(problem, parameters), born.place)
-
-
-def _values(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
-    """The value of every sub-expression of the loss, by the identity of its node, in the order in which they are computed."""
-    import tensorflow as tf
-
-    values: dict[int, Array] = {}
-
-    def observe(node: ast.expr, tensor: Any) -> Any:
-        values[id(node)] = tensor.numpy()
-        return tensor
-
-    tensors = {name: tf.constant(value) for name, value in parameters.items()}
-    evaluate(problem.loss, {**problem.tensors(), **tensors}, problem.dtype, observe)
-    return values
+    return _inputs(problem.loss.text, born.node, values_of(problem, parameters), born.place)
 
 
 def _inputs(text: str, node: ast.expr, values: Mapping[int, Array], place: tuple[int, ...]) -> dict[str, Array]:
@@ -174,11 +158,11 @@ def _steep(link: Link, parent: Link, local: Array) -> SlopeBirth:
 
 
 def _slope(link: Link, parent: Link, place: tuple[int, ...], output: Any, upstream: Any) -> SlopeBirth:
-    name = saying.element(saying.described(link), place, link.node)
+    name = saying.element(saying.described(link.expression), place, link.node)
     inputs = {name: np.asarray(link.value[place])}
     if upstream is not None:
-        inputs[f"d loss / d {saying.described(parent)}"] = np.asarray(upstream)
-    slope = f"d {saying.described(parent)} / d {name}"
+        inputs[f"d loss / d {saying.described(parent.expression)}"] = np.asarray(upstream)
+    slope = f"d {saying.described(parent.expression)} / d {name}"
     expression = slope if upstream is not None else f"d loss / d {name}"
     masked = upstream is not None and not upstream
     return SlopeBirth(link, place, saying.operation(parent.node), expression, np.asarray(output), inputs, bool(masked))

@@ -1,11 +1,12 @@
-"""Which numbers of the parameters are shown: all of a few, the ones that moved most of many, or those that were asked for."""
+"""Numbers of the parameters: what each is called, which of them a text such as `W[0:3, :]` means, and which are shown."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
 
@@ -32,26 +33,68 @@ class Selection:
     whole: bool = False
 
 
-def parse_selection(text: str, parameters: Mapping[str, Array]) -> Selection:
+# --- names --------------------------------------------------------------------------------------------------------------
+
+
+def index_text(index: Iterable[SupportsInt]) -> str:
+    """An index as Python writes it: `[3]`, `[0, 3]`; empty for a number that has none."""
+    text = ", ".join(str(int(each)) for each in index)
+    return f"[{text}]" if text else ""
+
+
+def labels(name: str, shape: tuple[int, ...], places: Iterable[int] | Array) -> tuple[str, ...]:
+    """What the numbers at `places` of a parameter are called: `x`, `W[0, 3]`."""
+    return tuple(name + index_text(np.unravel_index(int(place), shape) if shape else ()) for place in places)
+
+
+class Names:
+    """What the numbers of all parameters are called that are laid end to end.
+
+    Args:
+        shapes: name -> shape, in the order in which they are laid.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._shapes = list(shapes.items())
+        self._ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+
+    def owners(self, places: Array | Sequence[int]) -> Array:
+        """The number of the parameter that each place belongs to."""
+        return np.searchsorted(self._ends, places, side="right")
+
+    def start(self, parameter: str) -> int:
+        """The place of the first number of a parameter."""
+        number = [name for name, _ in self._shapes].index(parameter)
+        return int(self._ends[number - 1]) if number else 0
+
+    def of(self, place: int) -> str:
+        """`x`, `w[3]` or `W[3, 1]`."""
+        name, shape = self._shapes[int(self.owners([place])[0])]
+        return labels(name, shape, [place - self.start(name)])[0]
+
+
+# --- what was asked for -------------------------------------------------------------------------------------------------
+
+
+def parse_selection(text: str, parameters: Mapping[str, Array], hint: str) -> Selection:
     """`W`, `W[3]`, `W[0:3, :]`, `W[-1][2]`: a parameter, or a part of one.
 
     Raises:
-        CommandError: it is none, or no number lies there.
+        CommandError: it is none, or no number lies there; `hint` tells what to type instead.
     """
-    example = f"a step such as 37, next, or numbers such as {_example(parameters)}"
     try:
         tree = ast.parse(text[:_LONGEST].strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise CommandError(f"'{text[:40]}' is not a parameter or a part of one", example) from None
+        raise CommandError(f"'{text[:40]}' is not a parameter or a part of one", hint) from None
     indices = []
     while isinstance(tree, ast.Subscript):
         indices.append(tree.slice)
         tree = tree.value
     if not isinstance(tree, ast.Name):
-        raise CommandError(f"'{text[:40]}' is not a parameter or a part of one", example)
+        raise CommandError(f"'{text[:40]}' is not a parameter or a part of one", hint)
     if tree.id not in parameters:
-        hint = did_you_mean(tree.id, parameters) or f"parameters: {', '.join(parameters)[:60]}"
-        raise CommandError(f"there is no parameter '{tree.id[:40]}'", hint)
+        near = did_you_mean(tree.id, parameters) or f"parameters: {', '.join(parameters)[:60]}"
+        raise CommandError(f"there is no parameter '{tree.id[:40]}'", near)
     value = parameters[tree.id]
     places = np.arange(value.size).reshape(value.shape)
     try:
@@ -59,13 +102,14 @@ def parse_selection(text: str, parameters: Mapping[str, Array]) -> Selection:
             places = np.asarray(places[_index(index)])
     except (IndexError, ValueError, TypeError):
         shape = f"has shape {value.shape}" if value.shape else "is one number"
-        raise CommandError(f"'{text[:40]}' is no part of {tree.id}, which {shape}", example) from None
+        raise CommandError(f"'{text[:40]}' is no part of {tree.id}, which {shape}", hint) from None
     if not places.size:
-        raise CommandError(f"'{text[:40]}' has no number", example)
+        raise CommandError(f"'{text[:40]}' has no number", hint)
     return Selection(tree.id, places.reshape(-1), whole=not indices)
 
 
-def _example(parameters: Mapping[str, Array]) -> str:
+def example_of(parameters: Mapping[str, Array]) -> str:
+    """A part of one of them, such as `W[0:2, :]`."""
     name, value = max(parameters.items(), key=lambda pair: pair[1].ndim)
     return f"{name}[{', '.join(['0:2', *[':'] * (value.ndim - 1)])}]" if value.ndim else name
 
@@ -84,6 +128,9 @@ def _whole(node: ast.expr) -> int:
     if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
         return node.value
     raise TypeError("an index is a whole number")
+
+
+# --- what is shown ------------------------------------------------------------------------------------------------------
 
 
 def chosen_places(before: Snapshot, after: Snapshot, wanted: Selection | None) -> Mapping[str, Array]:
@@ -117,10 +164,3 @@ def _largest(values: Array, count: int) -> Array:
     if values.size > count:
         candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
     return candidates[np.argsort(-values[candidates], kind="stable")][:count]
-
-
-def labels(name: str, shape: tuple[int, ...], places: Array) -> tuple[str, ...]:
-    """What the numbers at `places` are called: `x`, `W[0, 3]`."""
-    if not shape:
-        return (name,) * len(places)
-    return tuple(f"{name}[{', '.join(str(int(each)) for each in np.unravel_index(place, shape))}]" for place in places)

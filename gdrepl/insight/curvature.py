@@ -10,9 +10,12 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
+from gdrepl.insight import saying
+from gdrepl.insight.coordinates import Names
 from gdrepl.insight.kinks import kinks_at
-from gdrepl.insight.products import Tick, flat, products_of, unflattened
+from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
+from gdrepl.insight.wide import flat, unflattened
 
 MINIMUM, MAXIMUM, SADDLE, FLAT, NOT_STATIONARY = "minimum", "maximum", "saddle", "flat", "not stationary"
 MOST_WRITTEN = 8
@@ -35,7 +38,7 @@ class Direction:
 
     Attributes:
         eigenvalue: the curvature along it.
-        coordinates: `W[0,1]` -> its part of the vector of unit length, largest first.
+        coordinates: `W[0, 1]` -> its part of the vector of unit length, largest first.
     """
 
     eigenvalue: float
@@ -137,7 +140,7 @@ def hessian(problem: Problem, parameters: Mapping[str, Array], step: int = 0, ti
     small = found.exact and found.is_finite
     written = small and products.numbers <= MOST_WRITTEN
     told = small and products.numbers <= MOST_VECTORS
-    names = tuple(names_of(products.shapes, range(products.numbers))) if told else ()
+    names = tuple(map(Names(products.shapes).of, range(products.numbers))) if told else ()
     size = norm(gradient)
     kind = _kind(found, size <= tolerance) if found.is_finite else NOT_STATIONARY
     return Hessian(
@@ -167,22 +170,12 @@ def direction(found: Spectrum, place: int, shapes: Mapping[str, tuple[int, ...]]
 
 
 def largest_coordinates(vector: Array, shapes: Mapping[str, tuple[int, ...]], most: int = MOST_NAMED) -> dict[str, float]:
-    """`W[0,1]` -> number, for the largest numbers of a vector of all parameters, but none below a hundredth of the first."""
+    """`W[0, 1]` -> number, for the largest numbers of a vector of all parameters, but none below a hundredth of the first."""
     sizes = np.abs(vector)
     order = np.argsort(-np.round(sizes, 9), kind="stable")[:most]
     places = [int(place) for place in order if sizes[place] >= 0.01 * sizes[order[0]]]
-    return dict(zip(names_of(shapes, places), (float(vector[place]) for place in places)))
-
-
-def names_of(shapes: Mapping[str, tuple[int, ...]], places: range | list[int]) -> Iterator[str]:
-    """The names, as one types them, of some of the numbers of all parameters laid end to end: x, w[3], W[0,1]."""
-    names, sizes = list(shapes), [int(np.prod(shape)) for shape in shapes.values()]
-    ends = np.cumsum(sizes)
-    for place in places:
-        owner = int(np.searchsorted(ends, place, side="right"))
-        shape = shapes[names[owner]]
-        inside = np.unravel_index(place - (int(ends[owner]) - sizes[owner]), shape) if shape else ()
-        yield f"{names[owner]}[{','.join(str(int(index)) for index in inside)}]" if shape else names[owner]
+    names = Names(shapes)
+    return {names.of(place): float(vector[place]) for place in places}
 
 
 def _stationary(problem: Problem, parameters: Mapping[str, Array], found: Spectrum) -> float:
@@ -253,11 +246,11 @@ def _notes(problem: Problem, parameters: Mapping[str, Array], found: Spectrum, g
     if "stop_gradient" in called(problem):
         yield "what stop_gradient holds is a constant for the second derivatives, too, though it moves with the parameters"
     if found.asymmetry > _SYMMETRIC:
-        yield f"H is not symmetric, by {found.asymmetry:.1g} of its size: the gradient is that of no loss"
+        yield f"H is not symmetric, by {saying.number(found.asymmetry, 1)} of its size: the gradient is that of no loss"
     if kind == MINIMUM and found.exact:
         far = norm((found.vectors @ gradient) / found.values)
         if far > _FAR:
-            yield f"by the local quadratic its lowest point is still {far:.3g} away"
+            yield f"by the local quadratic its lowest point is still {saying.number(far, 3)} away"
 
 
 def _of_flat(found: Spectrum, flat_ones: int) -> Iterator[str]:

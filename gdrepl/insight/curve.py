@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gdrepl.engine import backend
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight.chart import Chart, Series
@@ -29,7 +30,8 @@ def sample(problem: Problem, low: float, high: float, count: int = SAMPLES) -> t
     (name, start), *_ = problem.parameters.items()
     values = np.linspace(low, high, count).astype(problem.dtype)
     one = tf.function(lambda x: problem.loss_of({name: tf.reshape(x, start.shape)}), autograph=False)
-    return values, tf.map_fn(one, tf.constant(values)).numpy()
+    with backend.traced_for_good():
+        return values, tf.map_fn(one, tf.constant(values)).numpy()
 
 
 def curve_chart(problem: Problem, low: float, high: float) -> Chart:

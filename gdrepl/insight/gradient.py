@@ -11,6 +11,7 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.expression import evaluate
 from gdrepl.expression.functions import STATIC
+from gdrepl.insight.wide import as_tensors
 
 MOST_TERMS = 12
 
@@ -51,7 +52,7 @@ def observed(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Observe
     import tensorflow as tf
 
     seen: list[tuple[ast.expr, Any]] = []
-    tensors = {name: tf.constant(value) for name, value in parameters.items()}
+    tensors = as_tensors(parameters)
     with tf.GradientTape() as tape:
         tape.watch(list(tensors.values()))
 
@@ -68,6 +69,18 @@ def observed(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Observe
     return tuple(
         Observed(node, frozen(tensor.numpy()), frozen(adjoint.numpy())) for (node, tensor), adjoint in zip(seen, adjoints)
     )
+
+
+def values_of(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
+    """The value of every sub-expression, conditions too, by the identity of its node, in the order in which they are computed."""
+    values: dict[int, Array] = {}
+
+    def observe(node: ast.expr, tensor: Any) -> Any:
+        values[id(node)] = tensor.numpy()
+        return tensor
+
+    evaluate(problem.loss, {**problem.tensors(), **as_tensors(parameters)}, problem.dtype, observe)
+    return values
 
 
 def chain(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Term, ...]:

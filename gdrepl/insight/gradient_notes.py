@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
+from gdrepl.insight import saying
+from gdrepl.insight.coordinates import Names
 from gdrepl.insight.curvature import called
+from gdrepl.insight.judging import Gradients, Judged
 from gdrepl.insight.kinks import kinks_at
-
-if TYPE_CHECKING:
-    from gdrepl.insight.gradient_check import Gradients, Judged, Names
 
 _NAMED = 3
 _NOTHING = 1e-14  # of the largest slope: what is less is rounding, and nobody misses it
@@ -56,7 +55,8 @@ def _kinks(debugger: Debugger, names: Names, judged: Judged, gradients: Gradient
         place = judged.places[row]
         low, high, used = found.low[row], found.high[row], gradients.engine[place]
         between = "which lies between" if low <= used <= high or judged.ratio[row] <= 1 else "which does not lie between"
-        yield f"kink at {names.of(place)}: slopes {low:.4g} and {high:.4g} beside it, gradient {used:.4g}, {between}"
+        sides, here = [saying.number(each, 4) for each in (low, high)], saying.number(used, 4)
+        yield f"kink at {names.of(place)}: slopes {' and '.join(sides)} beside it, gradient {here}, {between}"
     if len(rows) > _NAMED:
         yield f"kinks at {len(rows) - _NAMED} more numbers"
     if len(rows) or found.endless.any():
@@ -88,7 +88,8 @@ def _hard_to_tell(debugger: Debugger, names: Names, judged: Judged, gradients: G
     if coarse.any():
         row = int(np.argmax(np.where(coarse, apart, -1.0)))
         place, dtype = judged.places[row], debugger.problem.dtype
-        yield f"rounding of {dtype} makes d loss/d {names.of(place)} {own[row]:.6g}; in float64 it is {wide[row]:.6g}"
+        rounded, exact = saying.number(own[row], 6), saying.number(wide[row], 6)
+        yield f"rounding of {dtype} makes d loss/d {names.of(place)} {rounded}; in float64 it is {exact}"
     lost = compared & ~coarse & (judged.tolerance > np.abs(wide)) & (np.abs(wide) > _NOTHING * largest)
     if lost.any():
         yield f"beside the loss the slope at {_listed(names, judged.places[lost])} is lost in rounding: anything would agree"

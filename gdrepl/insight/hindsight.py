@@ -13,7 +13,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.timeline import Branch
-from gdrepl.errors import CommandError, ExpressionError
+from gdrepl.errors import ExpressionError
 from gdrepl.expression import Expression, Scope
 from gdrepl.insight.over import needs_snapshots
 
@@ -37,9 +37,7 @@ def values_at(
         branch.holding(step)
     found = []
     for step, scope in _scopes(debugger, expression, steps, branch):
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError(f"interrupted at step {step}", "nothing has changed")
+        debugger.interrupt.heed(f"interrupted at step {step}")
         try:
             found.append(debugger.value(expression, scope, others))
         except ExpressionError as error:

@@ -10,8 +10,8 @@ import numpy as np
 
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
-from gdrepl.expression import evaluate
-from gdrepl.insight.probing import WIDE, cast_to, widened
+from gdrepl.insight.gradient import values_of
+from gdrepl.insight.wide import WIDE, cast_to, is_expression, widened
 
 _NEAR = 1e-7
 """The part of the numbers at hand below which a difference is taken for none: float32 values are seldom closer."""
@@ -20,19 +20,9 @@ _MOST = 3
 
 def kinks_at(problem: Problem, parameters: Mapping[str, Array]) -> Iterator[str]:
     """A line for each operation of an expression that stands at a kink, at most a few; none for a loss of another kind."""
-    wide = widened(problem)
-    if type(problem).loss_of is not Problem.loss_of or wide.dtype != WIDE:
+    if not is_expression(problem):
         return
-    import tensorflow as tf
-
-    values: dict[int, Array] = {}
-
-    def observe(node: ast.expr, tensor: Any) -> Any:
-        values[id(node)] = tensor.numpy()
-        return tensor
-
-    given = {name: tf.constant(value) for name, value in cast_to(WIDE, parameters).items()}
-    evaluate(problem.loss, {**wide.tensors(), **given}, WIDE, observe)
+    values = values_of(widened(problem), cast_to(WIDE, parameters))
     told = 0
     for node in ast.walk(problem.loss.tree):
         says = _of(node, values)

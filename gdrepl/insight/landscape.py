@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from gdrepl.engine import backend
+from gdrepl.engine.latest import Latest
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
 from gdrepl.errors import ProblemError
+from gdrepl.insight.wide import parted
 
-_MOST_KEPT = 8
 _LARGE = 10_000
 """Numbers of a problem from which on compiling pays: a plane takes 1,681 losses."""
 
@@ -66,28 +65,20 @@ class Landscape:
     def _mapped(self, at: Any, ways: Any, places: Any) -> Any:
         import tensorflow as tf
 
-        sizes = [math.prod(shape) for shape in self._shapes.values()]
-
         def loss(place: Any) -> Any:
             moves = [step * way for step, way in zip(tf.unstack(place), tf.unstack(ways))]
             point = tf.cast(sum(moves, at), self._problem.dtype)
-            parts = zip(self._shapes.items(), tf.split(point, sizes))
-            return self._problem.loss_of({name: tf.reshape(part, shape) for (name, shape), part in parts})
+            return self._problem.loss_of(parted(point, self._shapes))
 
         return tf.map_fn(loss, places, fn_output_signature=self._problem.dtype)
 
 
-_kept: OrderedDict[tuple[object, ...], Landscape] = OrderedDict()
+_kept: Latest[tuple[object, ...], Landscape] = Latest(4)
 
 
 def landscape_of(problem: Problem, engine: str) -> Landscape:
     """The landscape of a problem, those of the latest ones kept: tracing takes a tenth of a second."""
-    key = (engine, *problem.program_key)
-    found = _kept.pop(key, None) or Landscape(problem, engine)
-    _kept[key] = found
-    while len(_kept) > _MOST_KEPT:
-        _kept.popitem(last=False)
-    return found
+    return _kept.get((engine, *problem.program_key), lambda: Landscape(problem, engine))
 
 
 def grid(first: Array, second: Array) -> Array:

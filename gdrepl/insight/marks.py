@@ -95,7 +95,7 @@ def _why_large(link: Link) -> str:
     told = f"local derivative {saying.number(link.local.value[place])}"
     if not link.local.elementwise:
         return told
-    name = saying.element(saying.described(link), saying.own_place(link.value, place), link.node)
+    name = saying.element(saying.described(link.expression), saying.own_place(link.value, place), link.node)
     return f"{told} where {name} = {saying.number(saying.at(link.value, place))}"
 
 
@@ -129,7 +129,7 @@ def _why_small(link: Link, parent: Link) -> str:
     if name in _SATURATED and largest < _SMALL:
         return f"{name} saturated: {told}"
     if name in ("**", "square") and _is_base(link, parent) and _largest(link.value) < _SMALL:
-        there = f"{saying.described(link)} is {saying.array(link.value)}"
+        there = f"{saying.described(link.expression)} is {saying.array(link.value)}"
         return f"{there}, where its power has the derivative {saying.number(largest)}"
     if largest > FAR:
         return f"the local derivatives on the way multiply to {saying.number(_largest(link.gradient))}"

@@ -17,7 +17,7 @@ import numpy as np
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.expression import evaluate
-from gdrepl.insight.probing import flat
+from gdrepl.insight.wide import flat, is_expression
 
 _LEAST = 2.0**-50
 """Less than this float64 cannot make an operation wrong by; what is moved is taken in proportion."""
@@ -58,17 +58,16 @@ def rounding(problem: Problem, parameters: Mapping[str, Array], dtype: str) -> R
 def _one(problem: Problem, given: Mapping[str, Tensor], blur: _Blur | None) -> tuple[float, Array]:
     import tensorflow as tf
 
-    as_expression = type(problem).loss_of is Problem.loss_of
     with tf.GradientTape() as tape:
         tape.watch(list(given.values()))
         if blur is None:
             loss = problem.loss_of(given)
-        elif as_expression:
+        elif is_expression(problem):
             loss = evaluate(problem.loss, {**problem.tensors(), **given}, problem.dtype, blur.observe)
         else:
             loss = problem.loss_of({name: blur.blurred(value) for name, value in given.items()})
     gradient = tape.gradient(loss, dict(given), unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return float(loss), flat({name: each.numpy() for name, each in gradient.items()})
+    return float(loss), flat({name: each.numpy() for name, each in gradient.items()}, problem.dtype)
 
 
 class _Blur:

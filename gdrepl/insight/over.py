@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gdrepl.engine import backend
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array
@@ -162,10 +163,9 @@ def _by_columns(debugger: Debugger, expression: Expression, columns: Columns, ch
         return tf.cast(evaluate(expression, here, problem.dtype), problem.dtype)
 
     tensors = _tensors(tf, columns)
-    values = tf.function(lambda indices: tf.map_fn(value, indices, fn_output_signature=problem.dtype), autograph=False)(
-        tf.constant(chosen)
-    )
-    return np.asarray(values.numpy())
+    mapped = tf.function(lambda indices: tf.map_fn(value, indices, fn_output_signature=problem.dtype), autograph=False)
+    with backend.traced_for_good():
+        return np.asarray(mapped(tf.constant(chosen)).numpy())
 
 
 def _tensors(tf: Any, columns: Columns) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array
 from gdrepl.engine.timeline import Branch
-from gdrepl.errors import CommandError
 from gdrepl.insight.over import PIECE
 
 MOST_STEPS_SHOWN = 10
@@ -23,9 +22,7 @@ def parting_step(debugger: Debugger, a: Branch, b: Branch, tolerance: float) -> 
     """
     last = min(a.end, b.end)
     for first in range(_together_until(a, b), last + 1, PIECE):
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError(f"interrupted at step {first} of {a.name} and {b.name}", "nothing has changed")
+        debugger.interrupt.heed(f"interrupted at step {first} of {a.name} and {b.name}")
         one, other = (debugger.columns(first, min(first + PIECE - 1, last), branch.name) for branch in (a, b))
         found = first_parting(_named(one), _named(other), tolerance)
         if found is not None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.phases import LAST, PHASES, Update
 from gdrepl.engine.problem import Problem
+from gdrepl.engine.rows import WHOLE
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, frozen, norm, norm_of_all
-from gdrepl.expression import evaluate
+from gdrepl.insight import saying
+from gdrepl.insight.frames import text_of
+from gdrepl.insight.gradient import depends, values_of
 
 MOST_PARTS = 4
 """Sub-expressions of the loss that its forward pass shows."""
-MOST_NUMBERS = 64
-"""Numbers of a value that is told whole; of a larger one its norm is."""
 _CLIPS = {
     "clipnorm": "a gradient's norm above clipnorm {:g} is scaled down to it",
     "global_clipnorm": "a norm of all together above global_clipnorm {:g} is scaled down to it",
@@ -83,7 +83,7 @@ def _forward(update: Update, before: Snapshot, after: Snapshot) -> Told:
 def _backward(update: Update, before: Snapshot, after: Snapshot) -> Told:
     changes = [_change(f"grad({name})", None, value) for name, value in after.gradient.items()]
     many = sum(value.size for value in after.gradient.values()) > 1
-    return changes, f"the gradient, of norm {norm_of_all(after.gradient):.6g}" if many else ""
+    return changes, f"the gradient, of norm {saying.number(norm_of_all(after.gradient), 6)}" if many else ""
 
 
 def _clip(update: Update, before: Snapshot, after: Snapshot) -> Told:
@@ -180,7 +180,7 @@ def _differing(pairs: Mapping[str, tuple[Array, Array]]) -> list[Change]:
 
 
 def _change(name: str, before: Array | None, after: Array) -> Change:
-    if after.size <= MOST_NUMBERS:
+    if after.size <= WHOLE:
         return Change(name, before, after)
     size = None
     if before is not None:
@@ -194,19 +194,9 @@ def _change(name: str, before: Array | None, after: Array) -> Change:
 def _parts(problem: Problem, parameters: Mapping[str, Array]) -> dict[str, Array]:
     """The outermost sub-expressions of the loss that read a parameter, with their values."""
     wanted = list(_outermost(problem.loss.tree, set(parameters)))[:MOST_PARTS]
-    found: dict[str, Array] = {}
-
-    def observe(node: ast.expr, tensor: Any) -> Any:
-        if any(node is each for each in wanted):
-            found[_text(node)] = frozen(tensor.numpy())
-        return tensor
-
-    evaluate(problem.loss, {**problem.tensors(), **parameters}, problem.dtype, observe)
-    return {text: found[text] for text in map(_text, wanted) if text in found}
-
-
-def _text(node: ast.expr) -> str:
-    return ast.unparse(node).replace(" ** ", "**")  # ast writes the one, people the other
+    values = values_of(problem, parameters)
+    numbers = [node for node in wanted if id(node) in values and values[id(node)].dtype.kind == "f"]
+    return {text_of(problem.loss.text, node): frozen(values[id(node)]) for node in numbers}
 
 
 def _outermost(tree: ast.expr, names: set[str]) -> Iterator[ast.expr]:
@@ -215,9 +205,5 @@ def _outermost(tree: ast.expr, names: set[str]) -> Iterator[ast.expr]:
     while level:
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         for node in level:
-            if isinstance(node, ast.expr) and not isinstance(node, ast.Name) and _reads(node, names):
+            if isinstance(node, ast.expr) and not isinstance(node, ast.Name) and depends(node, names):
                 yield node
-
-
-def _reads(node: ast.expr, names: set[str]) -> bool:
-    return any(isinstance(child, ast.Name) and child.id in names for child in ast.walk(node))

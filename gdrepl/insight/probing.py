@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 from gdrepl.engine import backend
 from gdrepl.engine.flag import Flag
 from gdrepl.engine.problem import Problem
-from gdrepl.engine.snapshot import Array, frozen
-from gdrepl.errors import CommandError
+from gdrepl.engine.snapshot import Array
 from gdrepl.insight.differences import Numbers, Values, steps_of
+from gdrepl.insight.wide import as_tensors, cast_to, flat, parted
 
-WIDE = "float64"
 _FEW = 100
 """Evaluations up to which tracing the loss costs more than it saves."""
 _A_PIECE = 4_000_000
@@ -26,44 +24,10 @@ _ROUNDINGS = 4
 Tensor = Any
 
 
-def widened(problem: Problem) -> Problem:
-    """The same loss in float64, of the same constants; the problem itself where its loss takes no other dtype than its own."""
-    if problem.dtype == WIDE:
-        return problem
-    wide = copy.copy(problem)  # a loss of Python's own may hold more than a problem's fields
-    wide.__dict__.pop("_tensors", None)
-    wide.__dict__.pop("_constants_digest", None)
-    for table in ("parameters", "constants"):
-        wide.__dict__[table] = {name: frozen(value.astype(WIDE)) for name, value in getattr(problem, table).items()}
-    wide.__dict__["dtype"] = WIDE
-    try:
-        loss, gradient = wide.loss_and_gradient(_tensors(wide.parameters))
-    except Exception:  # it is made for one dtype, and may say so in any way
-        return problem
-    same = loss.dtype == WIDE and all(each.dtype == WIDE for each in gradient.values())
-    return wide if same else problem
-
-
-def _tensors(arrays: Mapping[str, Array]) -> dict[str, Tensor]:
-    import tensorflow as tf
-
-    return {name: tf.constant(value) for name, value in arrays.items()}
-
-
 def gradient_at(problem: Problem, parameters: Mapping[str, Array]) -> Array:
     """The gradient by `tf.GradientTape` alone, laid end to end, in the problem's dtype; no compiled program takes part."""
-    _, gradient = problem.loss_and_gradient(_tensors(cast_to(problem.dtype, parameters)))
-    return flat({name: np.asarray(each) for name, each in gradient.items()})
-
-
-def cast_to(dtype: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays in another dtype."""
-    return {name: np.asarray(value, dtype) for name, value in arrays.items()}
-
-
-def flat(arrays: Mapping[str, Array]) -> Array:
-    """All numbers laid end to end."""
-    return np.concatenate([np.asarray(value).reshape(-1) for value in arrays.values()])
+    _, gradient = problem.loss_and_gradient(as_tensors(cast_to(problem.dtype, parameters)))
+    return flat({name: np.asarray(each) for name, each in gradient.items()}, problem.dtype)
 
 
 class Probe:
@@ -83,7 +47,7 @@ class Probe:
         self._tf = tf
         self._problem = problem
         self._shapes = {name: value.shape for name, value in parameters.items()}
-        self.point = flat(cast_to(problem.dtype, parameters))
+        self.point = flat(parameters, problem.dtype)
         self._here = tf.constant(self.point)
         self._noise = noise
         self._eager = eager
@@ -113,12 +77,7 @@ class Probe:
         return self._values(losses[None], steps[None], steps[None])
 
     def _loss_at(self, numbers: Tensor) -> Tensor:
-        parameters, start = {}, 0
-        for name, shape in self._shapes.items():
-            size = int(np.prod(shape, dtype=np.int64))
-            parameters[name] = self._tf.reshape(numbers[start : start + size], shape)
-            start += size
-        return self._problem.loss_of(parameters)
+        return self._problem.loss_of(parted(numbers, self._shapes))
 
     def _rounded(self, numbers: Numbers) -> Numbers:
         with np.errstate(over="ignore"):
@@ -164,9 +123,7 @@ class Probe:
     def _pieces(self, count: int) -> Iterator[tuple[int, int]]:
         piece = max(1, min(4096, _A_PIECE // self._size))
         for start in range(0, count, piece):
-            if self._interrupt.is_set():
-                self._interrupt.clear()
-                raise CommandError("interrupted", "nothing has changed")
+            self._interrupt.heed("check grad was interrupted")
             yield start, min(start + piece, count)
 
 

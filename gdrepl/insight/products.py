@@ -1,61 +1,31 @@
-"""Products of a loss's Hessian with a vector, compiled once for each problem, in float64 whatever the problem's own type.
-
-A Hessian in float32 is no better than its seventh digit, of which an ill-conditioned problem keeps none for its small
-eigenvalues. A number of float32 is one of float64, too: so the loss is looked at exactly where the descent stands, by finer
-arithmetic.
-"""
+"""Products of a loss's Hessian with a vector, compiled once for each problem, in float64 whatever the problem's own type."""
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gdrepl.engine import backend
+from gdrepl.engine.latest import Latest
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array, frozen
-from gdrepl.errors import CommandError, ExpressionError, ProblemError
+from gdrepl.errors import ExpressionError, ProblemError
+from gdrepl.insight.wide import WIDE, flat, parted, widened
 
 if TYPE_CHECKING:  # the views of what comes of this need no debugger
     from gdrepl.engine.debugger import Debugger
 
 Tick = Callable[[int], None]
 """Called before each product with the number of those made; what it raises ends the work."""
-_MOST_KEPT = 8
-
-
-def in_float64(problem: Problem) -> Problem:
-    """The same problem, computed in float64: constants that were read as float32 keep their values."""
-    if problem.dtype == "float64":
-        return problem
-    wide = {name: np.asarray(value, np.float64) for name, value in problem.parameters.items()}
-    constants = {name: np.asarray(value, np.float64) for name, value in problem.constants.items()}
-    return replace(problem, parameters=MappingProxyType(wide), constants=MappingProxyType(constants), dtype="float64")
-
-
-def flat(arrays: Mapping[str, Array]) -> Array:
-    """Named arrays end to end, in their order, as one float64 vector."""
-    return np.concatenate([np.asarray(array, np.float64).reshape(-1) for array in arrays.values()])
-
-
-def unflattened(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """A vector of all numbers as name -> array."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), np.split(vector, ends[:-1]))}
 
 
 def until_interrupted(debugger: Debugger) -> Tick:
     """A tick that ends the work when the debugger is interrupted."""
 
     def tick(made: int) -> None:
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError(f"interrupted after {made} products of the Hessian", "nothing has changed")
+        debugger.interrupt.heed(f"interrupted after {made} products of the Hessian")
 
     return tick
 
@@ -72,7 +42,7 @@ class Products:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = in_float64(problem)
+        self._problem = widened(problem)
         self.numbers = problem.numbers
         self.shapes = {name: value.shape for name, value in problem.parameters.items()}
         self._first: Any = None
@@ -156,10 +126,8 @@ class Products:
     def _flat_gradient(self, at: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
-        sizes = [math.prod(shape) for shape in self.shapes.values()]
-        parts = zip(self.shapes.items(), tf.split(at, sizes))
-        loss, gradient = self._problem.loss_and_gradient({name: tf.reshape(part, shape) for (name, shape), part in parts})
-        return loss, tf.concat([tf.reshape(each, [-1]) for each in gradient.values()], 0)
+        loss, gradient = self._problem.loss_and_gradient(parted(tf.cast(at, self._problem.dtype), self.shapes))
+        return loss, tf.cast(tf.concat([tf.reshape(each, [-1]) for each in gradient.values()], 0), WIDE)
 
     def _of_product(self, at: Any, vector: Any) -> tuple[Any]:
         import tensorflow as tf
@@ -175,13 +143,9 @@ def _refusal(error: Exception) -> ProblemError:
     return ProblemError(f"the second derivatives of this loss cannot be computed: {first[:160]}", "grad shows the first ones")
 
 
-_kept: OrderedDict[tuple[object, ...], Products] = OrderedDict()
+_kept: Latest[tuple[object, ...], Products] = Latest(4)
 
 
 def products_of(problem: Problem) -> Products:
     """The products of a problem, those of the latest ones kept: tracing takes a tenth of a second."""
-    found = _kept.pop(problem.program_key, None) or Products(problem)
-    _kept[problem.program_key] = found
-    while len(_kept) > _MOST_KEPT:
-        _kept.popitem(last=False)
-    return found
+    return _kept.get(problem.program_key, lambda: Products(problem))

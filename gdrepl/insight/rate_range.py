@@ -21,6 +21,7 @@ from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, frozen
 from gdrepl.engine.sweep import Rung
 from gdrepl.errors import CommandError
+from gdrepl.insight import saying
 
 LEAST_RATE, MOST_RATE, RATES, BEYOND = 1e-6, 10.0, 100, 1e4
 """The rates that are tried where none are given, how many, and how far it goes on where the loss has not diverged."""
@@ -138,9 +139,7 @@ def _tried(debugger: Debugger, rates: Array, first: float, least: int) -> list[R
     for rung in debugger.sweep(rates):
         tried.append(rung)
         debugger.progress(Progress(len(tried), len(rates), debugger.step, float(rung.loss), time.perf_counter() - began))
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError("lrfind was interrupted", "nothing has changed")
+        debugger.interrupt.heed("lrfind was interrupted")
         resting = len(tried) >= least and len({float(rung.loss) for rung in tried[-_AT_REST:]}) == 1
         if resting or _has_diverged(tried, first):
             break
@@ -195,4 +194,5 @@ def _notes(debugger: Debugger, rates: Array, kept: Array, diverged: bool) -> Ite
     moved = np.flatnonzero(kept != kept[-1:])
     rested = int(moved[-1]) + 1 if len(moved) else 0
     if not diverged and 0 < rested <= len(kept) - _AT_REST:
-        yield f"from rate {rates[rested]:.2g} on the loss no longer changed: at rest, it cannot tell where a rate is too large"
+        rate = saying.number(rates[rested], 2)
+        yield f"from rate {rate} on the loss no longer changed: at rest, it cannot tell where a rate is too large"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 import numpy as np
 
 from gdrepl.engine.snapshot import Array, norm
-from gdrepl.insight.frames import Link
+from gdrepl.insight.coordinates import index_text
 
 _MOST_LISTED = 4
 _DIGITS = 7
 
 
-def number(value: object) -> str:
-    """One number in up to seven digits: 3.5, -3.2e-04, inf."""
-    text = f"{float(np.asarray(value)):.{_DIGITS}g}"
+def number(value: object, digits: int = _DIGITS) -> str:
+    """One number in up to so many digits, as one would type it: 3.5, 12300, -3.2e-7, inf."""
+    rounded = float(f"{float(np.asarray(value)):.{digits}g}") + 0.0  # no minus before a zero
+    text = f"{rounded:.{max(digits, _DIGITS)}g}"
     mantissa, exponent_sign, exponent = text.partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent_sign else text
 
@@ -31,10 +33,8 @@ def array(value: Array) -> str:
 
 def element(expression: str, place: tuple[int, ...], node: ast.expr | None = None) -> str:
     """The name of one number of a value: `x`, `x[3]`, `(x - 1)[0, 2]`; `node` is its tree, None for a name or a call."""
-    if not place:
-        return expression
-    bare = node is None or isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
-    return f"{expression if bare else f'({expression})'}[{', '.join(map(str, place))}]"
+    bare = not place or node is None or isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.List)
+    return f"{expression if bare else f'({expression})'}{index_text(place)}"
 
 
 def first(found: Array) -> tuple[int, ...]:
@@ -62,7 +62,7 @@ def operation(node: ast.expr) -> str:
         case ast.Call(func=ast.Name(id=name)):
             return name
         case ast.BinOp(op=operator):
-            return _SIGNS[type(operator)]
+            return SIGNS[type(operator)]
         case ast.UnaryOp():
             return "-"
         case ast.Subscript():
@@ -72,7 +72,7 @@ def operation(node: ast.expr) -> str:
     return ""
 
 
-_SIGNS = {
+SIGNS: Mapping[type[ast.operator], str] = {
     ast.Add: "+",
     ast.Sub: "-",
     ast.Mult: "*",
@@ -84,6 +84,6 @@ _SIGNS = {
 }
 
 
-def described(link: Link) -> str:
-    """A frame's expression, short enough for a sentence."""
-    return link.expression if len(link.expression) <= 40 else link.expression[:37] + "..."
+def described(expression: str) -> str:
+    """An expression, short enough for a sentence."""
+    return expression if len(expression) <= 40 else expression[:37] + "..."

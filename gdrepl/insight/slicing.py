@@ -37,7 +37,7 @@ class Along:
     """One direction of a slice.
 
     Attributes:
-        name: -grad, the last update, v1, W[0,1] ...
+        name: -grad, the last update, v1, W[0, 1] ...
         unit: the length of a step of 1 along it, in the norm of all parameters together.
         origin: what the place where we stand is called: 0, or the value of a coordinate.
         slope, curvature: the first and the second derivative of the loss along it, at a step of 1 each: by unit, by unit**2.
@@ -111,9 +111,7 @@ def slices(debugger: Debugger, names: Sequence[str], ends: tuple[float, float] |
         raise CommandError(f"no slice can be made at step {here.step}: the loss or gradient is not finite here", hint)
 
     def tick(_made: int) -> None:
-        if debugger.interrupt.is_set():
-            debugger.interrupt.clear()
-            raise CommandError("slice was interrupted", "nothing has changed")
+        debugger.interrupt.heed("slice was interrupted")
 
     names = spelled_out(debugger.problem, names)
     compass = Compass(debugger, names, tick)

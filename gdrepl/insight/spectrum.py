@@ -27,6 +27,8 @@ _BASIS = 24
 """Vectors that Lanczos keeps, fewer of those that are so large that they would fill the memory."""
 _MEMORY = 2**26
 """Numbers that they may hold together."""
+_BEYOND = 1.25
+"""How far both ends are shifted, in sizes of the matrix."""
 _SAME = 1e-9
 """Eigenvalues so close, as a part of the largest, are one: any basis of their vectors is right, so one is chosen by rule."""
 _TIE = 1e-6
@@ -175,10 +177,12 @@ def _ends(apply: Apply, size: int, ends: int) -> tuple[Array, Array, Array]:
     """Values, vectors and residuals at both ends, largest first, by the implicitly restarted Lanczos method of ARPACK.
 
     Lehoucq, Sorensen & Yang 1998, "ARPACK users' guide". It takes a residual for small enough when it is a part of the
-    eigenvalue's own size, which those near 0 would never come to: both ends are shifted away from 0 by the size of the matrix.
+    eigenvalue's own size, which those near 0 would never come to: both ends are shifted away from 0. They are by more than the
+    size of the matrix: what takes the starting vector to 0, as a multiple of the identity shifted by just its size does, is
+    refused.
     """
     start = np.random.default_rng(0).standard_normal(size)
-    shift = _rough_size(apply, start)
+    shift = _BEYOND * _rough_size(apply, start)
     if not np.isfinite(shift):
         none = not_finite(size)
         return none.values, none.vectors, none.residuals

@@ -12,6 +12,7 @@ import numpy as np
 from gdrepl.engine.optimizer import OptimizerSpec, accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Snapshot
+from gdrepl.insight import saying
 from gdrepl.insight.curvature import largest_coordinates
 from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
@@ -46,7 +47,7 @@ class RateLimit:
         residual: |A v - eigenvalue v| of the largest.
         exact: whether all eigenvalues are known.
         suggested: a rate to try, or None.
-        direction: `W[0,1]` -> its part of the direction v1 that grows first, in parameters, of unit length; largest first.
+        direction: `W[0, 1]` -> its part of the direction v1 that grows first, in parameters, of unit length; largest first.
         reason: why that rate.
         notes: what else is to be known, a line each.
     """
@@ -208,7 +209,8 @@ def _notes(seen: _Seen, coming: Coming, found: Spectrum, limit: float | None) ->
         curvature = "negative" if signs[0] < 0 else "zero" if signs[-1] == 0 else "nowhere positive"
         yield f"the curvature is {curvature} here: no rate is too high for the quadratic, nor does it have a lowest point"
     elif signs[-1] < 0:
-        yield f"the smallest eigenvalue is {found.values[-1]:.4g}: along its vector the loss falls away at any rate"
+        lowest = saying.number(found.values[-1], 4)
+        yield f"the smallest eigenvalue is {lowest}: along its vector the loss falls away at any rate"
     if clipped(seen.snapshot.gradient, hyper)[1]:
         yield "clipping is active: the limit holds only from when the gradient is small enough not to be clipped"
     if (every := accumulation(seen.spec)) > 1:
@@ -222,7 +224,7 @@ def _notes(seen: _Seen, coming: Coming, found: Spectrum, limit: float | None) ->
     if limit is not None:
         yield from _of_denominators(seen, coming, limit)
     if not found.exact:
-        yield f"by Lanczos: the largest eigenvalue is right to {found.residuals[0]:.1g}"
+        yield f"by Lanczos: the largest eigenvalue is right to {saying.number(found.residuals[0], 1)}"
 
 
 def _of_denominators(seen: _Seen, coming: Coming, limit: float) -> Iterator[str]:
@@ -237,5 +239,8 @@ def _schedule_note(seen: _Seen, limit: float | None) -> str:
     assert seen.spec.schedule is not None
     schedule, done = seen.spec.schedule.build(seen.problem.dtype), int(seen.slots["iteration", None])
     rates = [(ahead, float(str(schedule(done + ahead).numpy()))) for ahead in _AHEAD]
-    told = ", ".join(f"{rate:.4g}{f' ({rate / limit:.2g}x)' if limit else ''} in {ahead}" for ahead, rate in rates)
+    told = ", ".join(
+        f"{saying.number(rate, 4)}{f' ({saying.number(rate / limit, 2)}x)' if limit else ''} in {ahead}"
+        for ahead, rate in rates
+    )
     return f"the rate follows a schedule: {told} updates"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 
 from gdrepl.engine.snapshot import Snapshot
+from gdrepl.insight import saying
 from gdrepl.insight.sheet import Book, Share
 
 FIRST_BAD = "the first term that is not finite"
@@ -31,8 +32,12 @@ def _gathered(book: Book) -> str:
     steps = int(book.number("gradient_accumulation_steps"))
     done = (book.iteration + 1) % steps
     left = steps - done
-    later = f"{left} update{'s' if left != 1 else ''} later" if left > 1 else "with the next update"
+    later = f"{left} updates later" if left > 1 else "with the next update"
     return f"not applied: this gradient is gathered, {done} of {steps}; their mean is applied {later}"
+
+
+def _short(value: float) -> str:
+    return saying.number(value, 4)
 
 
 def _of(shares: list[Share]) -> str:
@@ -50,21 +55,21 @@ def _not_finite(book: Book, shares: list[Share]) -> list[str]:
 
 
 def _clipped(book: Book, shares: list[Share]) -> list[str]:
-    return [
-        f"clipping is active in {_of([each])}: {each.kind} {each.other:.4g} cuts the norm {each.size:.4g} of its gradient"
-        for each in shares[:2]
-    ] + ([f"clipping is active in {len(shares) - 2} more parameters"] if len(shares) > 2 else [])
+    said = []
+    for each in shares[:2]:
+        limit, norm = _short(each.other), _short(each.size)
+        said.append(f"clipping is active in {_of([each])}: {each.kind} {limit} cuts the norm {norm} of its gradient")
+    return said + ([f"clipping is active in {len(shares) - 2} more parameters"] if len(shares) > 2 else [])
 
 
 def _clipped_together(book: Book, shares: list[Share]) -> list[str]:
-    return [
-        f"clipping is active: global_clipnorm {shares[0].other:.4g} cuts the norm {shares[0].size:.4g} of the whole gradient"
-    ]
+    limit, norm = _short(shares[0].other), _short(shares[0].size)
+    return [f"clipping is active: global_clipnorm {limit} cuts the norm {norm} of the whole gradient"]
 
 
 def _clipped_values(book: Book, shares: list[Share]) -> list[str]:
     largest = max(each.size for each in shares)
-    return [f"clipping is active in {_of(shares)}: clipvalue {shares[0].other:.4g}, the largest was {largest:.4g}"]
+    return [f"clipping is active in {_of(shares)}: clipvalue {_short(shares[0].other)}, the largest was {_short(largest)}"]
 
 
 def _against(book: Book, shares: list[Share]) -> list[str]:
@@ -82,7 +87,8 @@ def _corrected(book: Book, shares: list[Share]) -> list[str]:
     if not changed:
         return []
     least, most = min(changed), max(changed)
-    factor = f"{most:.3g}" if most - least < 0.005 * most else f"{least:.3g} to {most:.3g}"
+    low, high = saying.number(least, 3), saying.number(most, 3)
+    factor = high if most - least < 0.005 * most else f"{low} to {high}"
     return [f"bias correction still multiplies the step by {factor} (the optimizer's update {book.made + 1})"]
 
 

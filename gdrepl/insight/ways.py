@@ -1,4 +1,4 @@
-"""Directions through the point where the descent stands, by name: grad, update, next, v1, vmin, W[0,1]."""
+"""Directions through the point where the descent stands, by name: grad, update, next, v1, vmin, W[0, 1]."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.errors import CommandError, did_you_mean
-from gdrepl.insight.products import Tick, flat
+from gdrepl.insight.coordinates import Names, labels, parse_selection
+from gdrepl.insight.products import Tick
 from gdrepl.insight.spectrum import ENDS, Spectrum, spectrum
+from gdrepl.insight.wide import flat
 
 GRAD, UPDATE, NEXT = "grad", "update", "next"
 ACROSS = ", across"
 """Behind the name of a direction of which only the part across another one is taken."""
 _ENDS = ("v1", "vmax", "vmin")
 _VECTOR = re.compile(r"v(?:[1-9]\d*|min|max)")
-_COORDINATE = re.compile(r"([A-Za-z_]\w*)(?:\[([^\]]*)\])?")
-_INDICES = re.compile(r"\s*-?\d{1,9}\s*(?:,\s*-?\d{1,9}\s*)*")
 _NEXT, _LAST = "the length of the next update", "the length of the last update"
 _APART = 1e-3
 """The cosine up to which two directions count as orthogonal, as those of Lanczos are but for their residual."""
@@ -35,7 +35,7 @@ class Way:
     """A direction.
 
     Attributes:
-        name: what it is called, such as -grad, v1 or W[0,1].
+        name: what it is called, such as -grad, v1 or W[0, 1].
         vector: its unit vector, all parameters laid end to end, float64 of shape (n,).
         unit: how long a step of 1 along it is, > 0.
         origin: what the place where we stand is called: 0, or the value of a coordinate.
@@ -78,15 +78,14 @@ class Compass:
         Raises:
             CommandError: there is no such direction, or it has no length here.
         """
-        called = _COORDINATE.fullmatch(name)
-        if called is not None and called[1] in self._debugger.problem.parameters:
-            return self._coordinate(name, called[1], called[2])
+        if name.partition("[")[0].strip() in self._debugger.problem.parameters:
+            return self._coordinate(name)
         if name in (GRAD, UPDATE, NEXT):
             return {GRAD: self._downhill, UPDATE: self._along_last, NEXT: self._along_next}[name]()
         if _VECTOR.fullmatch(name):
             return self._eigenvector(name)
         known = [GRAD, UPDATE, NEXT, "v1", "vmin", *self._debugger.problem.parameters]
-        hint = did_you_mean(name, known) or "directions are grad, update, next, v1, vmin, and coordinates such as x or W[0,1]"
+        hint = did_you_mean(name, known) or "directions are grad, update, next, v1, vmin, and coordinates such as x or W[0, 1]"
         raise CommandError(f"there is no direction '{name[:40]}'", hint)
 
     @property
@@ -131,8 +130,8 @@ class Compass:
         unit, says = self.reach
         return Way(name, vector, unit, says=says)
 
-    def _coordinate(self, name: str, owner: str, index: str | None) -> Way:
-        place = _place(self._debugger.problem, owner, index)
+    def _coordinate(self, text: str) -> Way:
+        place, name = _one_number(self._debugger.problem, text)
         vector = np.zeros(len(self.at))
         vector[place] = 1.0
         return Way(name, vector, 1.0, float(self.at[place]))
@@ -167,29 +166,16 @@ def _top(found: Spectrum) -> int:
     return len(found.values) // 2
 
 
-def _place(problem: Problem, owner: str, index: str | None) -> int:
-    """Where a number of a parameter lies among all of them laid end to end."""
-    shape = problem.parameters[owner].shape
-    example = f"{owner}[{','.join('0' for _ in shape)}]" if shape else owner
-    inside = _indices(index, owner) if index is not None else ()
-    if len(inside) != len(shape):
-        what = f"{owner} is one number" if not shape else f"{owner} has shape {shape}: name one number of it"
-        raise CommandError(what, f"for example slice {example}")
-    if not all(-size <= at < size for at, size in zip(inside, shape)):
-        raise CommandError(f"{owner}[{index}] lies outside of {owner}, of shape {shape}", f"for example slice {example}")
-    before = 0
-    for name, value in problem.parameters.items():
-        if name == owner:
-            break
-        before += value.size
-    within = np.ravel_multi_index([at % size for at, size in zip(inside, shape)], shape) if shape else 0
-    return before + int(within)
-
-
-def _indices(text: str, owner: str) -> tuple[int, ...]:
-    if not _INDICES.fullmatch(text):
-        raise CommandError(f"{owner}[{text[:40]}] is not one number of {owner}", "an index is made of whole numbers, as W[0,1]")
-    return tuple(int(each) for each in text.split(","))
+def _one_number(problem: Problem, text: str) -> tuple[int, str]:
+    """The number of a parameter that a text such as `W[0, 1]` means: its place among all laid end to end, and its name."""
+    owner = text.partition("[")[0].strip()
+    hint = f"for example slice {labels(owner, problem.parameters[owner].shape, [0])[0]}"
+    chosen = parse_selection(text, problem.parameters, hint)
+    if len(chosen.places) != 1:
+        raise CommandError(f"{text[:40]} is {len(chosen.places)} numbers: a direction is one of them", hint)
+    names = Names({name: value.shape for name, value in problem.parameters.items()})
+    place = names.start(owner) + int(chosen.places[0])
+    return place, names.of(place)
 
 
 def spelled_out(problem: Problem, names: Sequence[str]) -> list[str]:
@@ -197,7 +183,7 @@ def spelled_out(problem: Problem, names: Sequence[str]) -> list[str]:
     value = problem.parameters.get(names[0]) if len(names) == 1 else None
     if value is None or value.size != 2:
         return list(names)
-    return [f"{names[0]}[{','.join(str(at) for at in place)}]" for place in np.ndindex(value.shape)]
+    return list(labels(names[0], value.shape, range(2)))
 
 
 def across(first: Way, second: Way) -> Way:

@@ -315,8 +315,8 @@ def _with_limit(debugger: Debugger, told: Why, limit_at: LimitAt) -> Why:
     found = limit_at(debugger, told.last_finite)
     if found is None or found.limit is None or found.ratio is None:
         return told
-    rate, limit = saying.number(told.learning_rate), saying.number(found.limit)
-    over = f"the rate {rate} was {found.ratio:.3g} times the stability limit {limit} at step {told.last_finite} ({found.rule})"
+    rate, limit, times = saying.number(told.learning_rate), saying.number(found.limit), saying.number(found.ratio, 3)
+    over = f"the rate {rate} was {times} times the stability limit {limit} at step {told.last_finite} ({found.rule})"
     means = "such a descent diverges" if found.ratio > 1 else "the rate alone does not explain it"
     return replace(told, limit=found.limit, ratio=found.ratio, notes=(*told.notes, f"{over}: {means}"))
 
@@ -324,8 +324,12 @@ def _with_limit(debugger: Debugger, told: Why, limit_at: LimitAt) -> Why:
 def _way(told: Why) -> Iterator[str]:
     """The way there, and what to do next, in words."""
     if told.updates:
-        norms = ", ".join(f"{size:.3g}" for size in told.updates)
+        norms = ", ".join(f"{saying.number(size, 3)}" for size in told.updates)
         many = len(told.updates) > 1
-        grew = f": each {told.growth:.3g} times the one before" if told.growth is not None and told.growth > _GROWING else ""
+        grew = (
+            f": each {saying.number(told.growth, 3)} times the one before"
+            if told.growth is not None and told.growth > _GROWING
+            else ""
+        )
         yield f"the last {f'{len(told.updates)} updates' if many else 'update'} had the norm{'s' if many else ''} {norms}{grew}"
     yield f"goto {told.last_finite} goes to the last finite step: bt and info lr look around there, whatif lr tries other rates"

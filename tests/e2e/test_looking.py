@@ -77,9 +77,9 @@ def test_x_sums_up_what_is_large(plain):
         ("x = 3", "'x = 3' is not a line of the command x", "var x = 3 defines it"),
         ("check", "check needs WHAT", "for example check grad"),
         ("check loss", "'loss' cannot be checked", "check grad"),
-        ("check grad w + 1", "'w + 1' selects no numbers of a parameter", None),
-        ("check grad w[0, 3:]", "w[0, 3:] selects nothing", None),
-        ("check grad v", "unknown name 'v'", "known: w"),
+        ("check grad w + 1", "'w + 1' is not a parameter or a part of one", None),
+        ("check grad w[0, 3:]", "'w[0, 3:]' has no number", None),
+        ("check grad v", "there is no parameter 'v'", "parameters: w"),
     ],
 )
 def test_a_wrong_line_says_what_to_type(line, message, hint, plain):

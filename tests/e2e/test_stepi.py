@@ -42,7 +42,7 @@ def shown(session: Session, line: str, width: int = 80, ascii_only: bool = False
 def test_each_phase_tells_what_it_made_and_print_reads_it_there():
     session = begun()
     wanted = [
-        ("forward", {"loss": (None, 2209), "x - 50": (None, -47)}, "loss", 2209),
+        ("forward", {"loss": (None, 2209), "x-50": (None, -47)}, "loss", 2209),
         ("backward", {"grad(x)": (None, -94)}, "grad", -94),
         ("clip", {"grad(x)": (-94, -10)}, "grad(x)", -10),
         ("decay", {"x": (3, 2.25)}, "x", 2.25),

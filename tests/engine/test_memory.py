@@ -12,11 +12,19 @@ import pytest
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.flag import Flag
+from gdrepl.engine.latest import Latest
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.segment import BLOCK
 from gdrepl.errors import CommandError
+from gdrepl.expression import parse
+from gdrepl.insight import landscape, products
+from gdrepl.insight.curvature import hessian
+from gdrepl.insight.curve import sample
+from gdrepl.insight.gradient_check import check_gradient
+from gdrepl.insight.over import over_steps
+from gdrepl.insight.slicing import slices
 
 Start = Callable[..., Debugger]
 STEPS = 3 * BLOCK + 1000
@@ -249,4 +257,30 @@ def test_a_dropped_program_and_its_problem_leave_no_graph_behind(optimizer: str)
     program.advance(3)
     assert graphs() > before
     del program, problem  # which has that of its loss and gradient
+    assert graphs() <= before
+
+
+def test_questions_about_many_problems_keep_the_graphs_of_the_latest_only(
+    start_debugger: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (products, landscape):
+        monkeypatch.setattr(module, "_kept", Latest(1))
+    counts = []
+    for number in range(2):
+        problem = make_problem(f"sum((x - {number})**2)", {"x": [-1.0] * 2000})  # as above
+        debugger = start_debugger(problem, engine="eager")
+        hessian(problem, problem.parameters)
+        slices(debugger, ["grad"])
+        check_gradient(debugger, np.arange(20), 0)
+        counts.append(graphs())
+    assert counts[0] == counts[1] > 0
+
+
+def test_what_is_drawn_leaves_no_graph_behind(start_debugger: Start) -> None:
+    problem = make_problem("sum((X - x)**2)", {"x": 0.0}, {"X": [1.0] * 2000})  # as above
+    debugger = start_debugger(problem, engine="eager")
+    debugger.run(2)
+    before = graphs()
+    sample(problem, 0.0, 1.0, 3)
+    over_steps(debugger, parse("sum((X - x)**2)", ["X", "x"]), 0, 2, "main")
     assert graphs() <= before

@@ -11,7 +11,8 @@ from gdrepl.engine.problem import Problem, make_problem
 from gdrepl.errors import CommandError
 from gdrepl.expression import FUNCTIONS
 from gdrepl.insight import curvature, race
-from gdrepl.insight.curvature import Hessian, extremes, hessian, names_of
+from gdrepl.insight.coordinates import Names
+from gdrepl.insight.curvature import Hessian, extremes, hessian
 from gdrepl.insight.products import products_of, until_interrupted
 from gdrepl.insight.spectrum import MOST_EXACT, canonical, spectrum
 
@@ -62,7 +63,8 @@ def test_the_hessian_of_a_network_is_what_differences_of_its_loss_in_numpy_give(
         for b in unit
     ]
     np.testing.assert_allclose(matrix, wanted, atol=3e-6)
-    assert list(names_of({"W": (2, 3), "v": (3,), "b": ()}, [0, 5, 6, 9])) == ["W[0,0]", "W[1,2]", "v[0]", "b"]
+    names = Names({"W": (2, 3), "v": (3,), "b": ()})
+    assert [names.of(place) for place in (0, 5, 6, 9)] == ["W[0, 0]", "W[1, 2]", "v[0]", "b"]
 
 
 def of_function(name: str) -> str | None:
@@ -207,6 +209,12 @@ def test_the_ends_of_a_large_spectrum_are_right_within_their_residuals():
     assert found.eigenvalues[0] == pytest.approx(wanted[0], abs=1e-6)
     assert found.eigenvalues[-1] == pytest.approx(wanted[-1], abs=1e-3)
     assert (found.definiteness, found.condition) == ("indefinite", None)
+
+
+@pytest.mark.parametrize(("loss", "curvature"), [("sum((w - 2)**2)", 2.0), ("-sum(w*w)/14", -1 / 7)])
+def test_a_large_bowl_that_is_as_steep_on_every_side_is_measured(loss, curvature):
+    problem = make_problem(loss, {"w": np.ones(MOST_EXACT + 1)})
+    np.testing.assert_allclose(hessian(problem, problem.parameters).eigenvalues, np.full(6, curvature), rtol=1e-12)
 
 
 def test_the_ends_are_the_same_by_the_matrix_and_by_lanczos(monkeypatch):

@@ -249,12 +249,12 @@ def test_the_walk_gives_the_derivatives_that_differences_give():
     def loss(sigmoid: np.ndarray) -> float:
         return float(np.sum(sigmoid**2))
 
-    value = operations["sigmoid(a * x)"].value
+    value = operations["sigmoid(a*x)"].value
     for place in range(2):
         step = np.zeros(2)
         step[place] = 1e-6
         slope = (loss(value + step) - loss(value - step)) / 2e-6
-        assert operations["sigmoid(a * x)"].adjoint[place] == pytest.approx(slope, rel=1e-6)
+        assert operations["sigmoid(a*x)"].adjoint[place] == pytest.approx(slope, rel=1e-6)
     # the exponential is multiplied by x[0], which counts for the other factor only
     assert operations["exp(x[0])"].adjoint == pytest.approx(0.3)
 

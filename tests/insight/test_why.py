@@ -13,6 +13,7 @@ from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
+from gdrepl.insight import saying
 from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed
 from gdrepl.insight.stability import rate_limit
 from gdrepl.insight.why import Why, why
@@ -322,3 +323,8 @@ def test_large_gradients_recorded_as_norms_are_looked_at_by_their_numbers():
     debugger.run(2)
     assert debugger.snapshot().is_finite()
     assert first_not_finite(debugger) is None
+
+
+def test_numbers_in_sentences_are_written_as_one_would_type_them():
+    shown = [saying.number(value, 3) for value in (-3.2e-7, 0.00032, 12.5, 1e20, np.float32("inf"))]
+    assert shown == ["-3.2e-7", "0.00032", "12.5", "1e20", "inf"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gdrepl.engine.snapshot import OPTIONAL, SAID
+from gdrepl.insight.saying import number
 
 SEVERE, WARNING, NOTE, GOOD = "severe", "warning", "note", "good"
 SEVERITIES = (SEVERE, WARNING, NOTE, GOOD)
@@ -39,10 +40,6 @@ class Diagnosis:
     step: int
 
 
-def said(number: float, digits: int = 3) -> str:
-    """A number as a sentence has it: so many significant digits, and 1.3e7 rather than 1.3e+07."""
-    if number == 0:
-        return "0"
-    text = f"{float(f'{number:.{digits}g}'):g}"
-    mantissa, mark, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}" if mark else text
+def said(value: float, digits: int = 3) -> str:
+    """A number as a sentence has it, in so many digits."""
+    return number(value, digits)

@@ -16,7 +16,7 @@ from gdrepl.engine.optimizer import accumulation
 from gdrepl.engine.rows import Columns
 from gdrepl.engine.snapshot import Array, Snapshot, norms
 from gdrepl.engine.timeline import Branch, Stretch
-from gdrepl.insight.products import flat
+from gdrepl.insight.wide import flat
 
 WINDOW = 200
 """Updates that are looked back on: what went on longer ago says little of what goes on now."""

@@ -16,10 +16,11 @@ from gdrepl.errors import ProblemError
 from gdrepl.insight.doctor.bounds import Interval, bounds
 from gdrepl.insight.doctor.path import Path, finite_until, path_to
 from gdrepl.insight.doctor.walk import Operation, walk
-from gdrepl.insight.products import flat, products_of, unflattened, until_interrupted
+from gdrepl.insight.products import products_of, until_interrupted
 from gdrepl.insight.race import REST
 from gdrepl.insight.recursion import Coming, Rule, Slots, clipped, rule_of
 from gdrepl.insight.spectrum import Spectrum, spectrum
+from gdrepl.insight.wide import flat, unflattened
 
 MOST_CURVED = 10_000
 """Numbers of a problem up to which its curvature is looked at: a second or two, where ten times as many take half a minute."""

@@ -12,6 +12,7 @@ from gdrepl.insight.doctor.finding import NOTE, SEVERE, WARNING, Finding, said
 from gdrepl.insight.doctor.rates import STANDING, is_slow, needed
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.doctor.walk import Operation
+from gdrepl.insight.saying import described
 
 SWITCHES = ("relu", "max", "maximum", "min", "minimum", "clip", "where")
 """Functions that pass a gradient on or not at all."""
@@ -38,7 +39,7 @@ def dead_relu(seen: Seen) -> Finding | None:
     share = f"{dead} of {total} numbers have a gradient of exactly 0"
     severity = SEVERE if off or whole else WARNING if 2 * dead >= total else NOTE
     closed = "is off everywhere" if off else "is off in part"
-    told = f"{_short(operation.text)} {closed}: {share}"
+    told = f"{described(operation.text)} {closed}: {share}"
     return Finding("dead-relu", severity, told, "bt", {"dead": dead, "numbers": total})
 
 
@@ -49,7 +50,7 @@ def saturation(seen: Seen) -> Finding | None:
     for operation in _behind(seen, SQUASHERS):
         through = _let_through(operation)
         if through is not None and through < _WORN:
-            told = f"{_short(operation.text)} is saturated: at most {said(through, 2)} of a gradient comes through"
+            told = f"{described(operation.text)} is saturated: at most {said(through, 2)} of a gradient comes through"
             return Finding("saturation", SEVERE if needed(seen) > STANDING else WARNING, told, "bt", {"through": through})
     return None
 
@@ -62,7 +63,7 @@ def no_gradient(seen: Seen) -> Finding | None:
     names = [name for name, value in seen.at.gradient.items() if not np.any(value)]
     if not steps or not names:
         return None
-    told = f"the gradient of {', '.join(names)} is 0: none comes through {_short(steps[0].text)}"
+    told = f"the gradient of {', '.join(names)} is 0: none comes through {described(steps[0].text)}"
     return Finding("no-gradient", SEVERE, told, "bt", {"parameters": len(names)})
 
 
@@ -119,7 +120,3 @@ def _dead_numbers(seen: Seen) -> tuple[int, bool]:
     """How many numbers of the gradient are exactly 0, and whether all of a parameter are."""
     zeros = {name: int(np.sum(value == 0)) for name, value in seen.at.gradient.items()}
     return sum(zeros.values()), any(count == seen.at.gradient[name].size for name, count in zeros.items())
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -11,6 +11,7 @@ from gdrepl.engine.snapshot import Array
 from gdrepl.insight.doctor.finding import SEVERE, Finding, said
 from gdrepl.insight.doctor.seen import Seen
 from gdrepl.insight.doctor.walk import Operation, first_broken, first_broken_backwards, is_broken
+from gdrepl.insight.saying import described
 
 LOGARITHMS = ("log", "log1p")
 EXPONENTIALS = ("exp", "expm1", "sinh", "cosh")
@@ -20,7 +21,6 @@ _STEEP = Explosion().norm
 """The size of a derivative above which the event explosion calls a gradient exploded."""
 _LARGE = 2.0**24
 """What an exponential must be above to be called large: float32 has no digit for a 1 beside it."""
-_LONGEST = 40
 
 
 def log_domain(seen: Seen) -> Finding | None:
@@ -58,7 +58,7 @@ def overflow(seen: Seen) -> Finding | None:
     if _is_exponential(operation) or operation.name in (*LOGARITHMS, *BOUNDED) or _is_undefined_power(operation):
         return None
     largest = max(float(np.abs(value).max(initial=0.0)) for _, value in operation.inputs)
-    told = f"{_short(operation.text)} overflows {seen.problem.dtype} at step {seen.broken.step}: it is of {said(largest)}"
+    told = f"{described(operation.text)} overflows {seen.problem.dtype} at step {seen.broken.step}: it is of {said(largest)}"
     return Finding("overflow", SEVERE, told, "why", {"step": seen.broken.step, "input": largest})
 
 
@@ -98,15 +98,15 @@ def _first(operations: tuple[Operation, ...], chosen: Callable[[Operation], bool
 def _domain(name: str, deeper: str, operation: Operation, place: int, when: str) -> Finding:
     text, value = operation.inputs[-1] if operation.name in ("/", "//", "%") else operation.inputs[0]
     number = _element(value, operation.value, place)
-    shown = f"{operation.name}({_short(text)})" if operation.name.isalnum() else _short(operation.text)
-    of = f"of {said(number)}" if operation.name.isalnum() else f"where {_short(text)} is {said(number)}"
+    shown = f"{operation.name}({described(text)})" if operation.name.isalnum() else described(operation.text)
+    of = f"of {said(number)}" if operation.name.isalnum() else f"where {described(text)} is {said(number)}"
     return Finding(name, SEVERE, f"{shown} {of} {when}", deeper, {"input": number})
 
 
 def _exponent(operation: Operation, place: int, what: str) -> Finding:
     text, value = operation.inputs[-1] if operation.name == "**" else operation.inputs[0]
     number = _element(value, operation.value, place)
-    shown = f"{operation.name}({_short(text)})" if operation.name != "**" else _short(operation.text)
+    shown = f"{operation.name}({described(text)})" if operation.name != "**" else described(operation.text)
     return Finding("exploding-exponent", SEVERE, f"{shown} of {said(number)} {what}", "bt", {"input": number})
 
 
@@ -155,7 +155,3 @@ def _element(value: Array, result: Array, place: int) -> float:
         return float(np.broadcast_to(value, result.shape).reshape(-1)[place])
     except ValueError:
         return float(value.reshape(-1)[min(place, value.size - 1)])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -12,10 +12,8 @@ import numpy as np
 from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.expression import evaluate
-
-_OPERATORS: Mapping[type[ast.operator], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.MatMult: "@",
-}  # fmt: skip
+from gdrepl.insight.frames import text_of
+from gdrepl.insight.saying import SIGNS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +22,7 @@ class Operation:
 
     Attributes:
         name: the function, or the sign of the operator; "" for what only passes numbers on (a list, an index).
-        text: the sub-expression, as Python writes it.
+        text: the sub-expression, as it stands in the loss.
         inputs: the operands, texts and values.
         value: what came out.
         moves: whether it depends on a parameter.
@@ -65,7 +63,9 @@ def walk(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Operation, 
     gradients = {place: np.asarray(adjoint) for place, adjoint in zip(wanted, adjoints)}
     values = {place: np.asarray(tensor) for place, (_, tensor) in seen.items()}
     return tuple(
-        _operation(node, values, gradients) for node, _ in seen.values() if not isinstance(node, ast.Name | ast.Constant)
+        _operation(problem.loss.text, node, values, gradients)
+        for node, _ in seen.values()
+        if not isinstance(node, ast.Name | ast.Constant)
     )
 
 
@@ -88,12 +88,12 @@ def _operands(node: ast.expr) -> list[ast.expr]:
     return [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
 
 
-def _operation(node: ast.expr, values: Mapping[int, Array], gradients: Mapping[int, Array]) -> Operation:
+def _operation(loss: str, node: ast.expr, values: Mapping[int, Array], gradients: Mapping[int, Array]) -> Operation:
     operands = [child for child in _operands(node) if id(child) in values]
-    inputs = tuple((ast.unparse(child), values[id(child)]) for child in operands)
+    inputs = tuple((text_of(loss, child), values[id(child)]) for child in operands)
     passed = tuple(gradients.get(id(child)) for child in operands)
     adjoint = gradients.get(id(node))
-    return Operation(_name(node), ast.unparse(node), inputs, values[id(node)], adjoint is not None, adjoint, passed)
+    return Operation(_name(node), text_of(loss, node), inputs, values[id(node)], adjoint is not None, adjoint, passed)
 
 
 def _name(node: ast.expr) -> str:
@@ -101,7 +101,7 @@ def _name(node: ast.expr) -> str:
         case ast.Call(func=ast.Name(id=name)):
             return name
         case ast.BinOp(op=operator):
-            return _OPERATORS.get(type(operator), "")
+            return SIGNS.get(type(operator), "")
         case ast.UnaryOp(op=ast.USub()):
             return "-"
     return ""
