@@ -72,7 +72,7 @@ def observed(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Observe
 
 
 def values_of(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
-    """The value of every sub-expression, conditions too, by the identity of its node, in the order in which they are computed."""
+    """The value of every sub-expression, conditions too, by the identity of its node, in the order of computation."""
     values: dict[int, Array] = {}
 
     def observe(node: ast.expr, tensor: Any) -> Any:
