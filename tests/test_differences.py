@@ -83,6 +83,12 @@ def test_a_jump_and_an_infinite_slope_are_endless(function):
     assert not found.kink[0]
 
 
+@pytest.mark.parametrize("distance", [0.5, 1.0, 2.0])
+def test_a_step_of_the_function_that_lies_aside_is_no_jump_here(distance):
+    found = probe(lambda x: np.tanh(50 * x), distance, distance)
+    assert (found.endless[0], found.slope[0]) == (False, pytest.approx(50 / np.cosh(50 * distance) ** 2, abs=1e-12))
+
+
 def test_at_the_edge_of_the_domain_the_slope_is_that_of_the_side_that_is_there():
     found = probe(lambda x: np.sqrt(x) * x + 3 * x, 0.0, 1.0)
     assert found.one_sided[0]

@@ -156,6 +156,14 @@ def test_wrong_gradients_in_the_zoo_are_caught(name):
         assert not check_gradient(debugger(planted(problem, next(iter(entry.start)), factor)), None, 0).ok
 
 
+@pytest.mark.parametrize("scale", ["1", "1e-20", "1e12"])
+def test_what_cancels_inside_a_loss_of_pythons_own_is_no_wrong_gradient_and_hides_none(scale):
+    problem = make_problem(f"sum(log(1 + w**2))*{scale}", {"w": [1e-4, -2e-4, 3e-5]}, dtype="float64")
+    assert check_gradient(debugger(planted(problem, "w", 1.0)), None, 0).ok
+    found = check_gradient(debugger(planted(problem, "w", 1.01, (1,))), None, 0)
+    assert (found.ok, found.coordinate) == (False, "w[1]")
+
+
 def test_a_gradient_that_the_engine_alone_has_wrong_is_told_so():
     there = debugger(make_problem("x**2 + y", {"x": 3.0, "y": 1.0}))
     snapshot = there.snapshot()
@@ -236,6 +244,22 @@ def test_what_rounding_has_swallowed_is_told():
 def test_where_the_loss_is_not_finite_there_is_nothing_to_compare():
     with pytest.raises(CommandError, match="the loss is nan here"):
         checked("log(x)", {"x": -1.0})
+    beyond = debugger(make_problem("1/x", {"x": 0.0}))
+    beyond.run(1)  # by an infinite gradient to infinity, where the loss is 0
+    with pytest.raises(CommandError, match="x is not finite here"):
+        check_gradient(beyond, None, 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_slope_gives_no_warning_and_is_not_compared():
+    found = checked("sqrt(x - 2)", {"x": 2.0})
+    assert (found.ok, found.coordinate) == (True, "")
+
+
+def test_what_stop_gradient_leaves_out_is_told_beside_the_difference():
+    found = checked("stop_gradient(x)*x", {"x": 3.0})
+    assert (found.ok, found.worst[0].gradient, found.worst[0].difference) == (False, 3, pytest.approx(6))
+    assert any("stop_gradient" in note for note in found.notes)
 
 
 # --- many numbers -------------------------------------------------------------------------------------------------------

@@ -73,9 +73,11 @@ class Past:
         if steps == 1:
             return snapshot.gradient
         slots = self.slots(segment, snapshot)
-        return {
-            name: (value + slots[SlotName("gradient_accumulator", name)]) / steps for name, value in snapshot.gradient.items()
-        }
+        with np.errstate(all="ignore"):  # what overflows here did so in the update, too
+            return {
+                name: (value + slots[SlotName("gradient_accumulator", name)]) / steps
+                for name, value in snapshot.gradient.items()
+            }
 
     def columns(self, branch: Branch, first: int, last: int) -> Columns:
         """The points of `first` to `last` of a branch."""

@@ -100,7 +100,7 @@ class _Evaluator:
             case ast.List(elts=elements):
                 return self.tf.stack([self.number(element, scope) for element in elements])
             case ast.Subscript(value=value, slice=index):
-                return self.number(value, scope)[_index(index)]
+                return self.number(value, scope)[index_of(index)]
             case ast.Attribute(attr=slot):
                 return self._slot(node, slot, None, scope)
             case ast.Call():
@@ -285,7 +285,8 @@ def _parameter(node: ast.Call) -> str:
     return argument.id
 
 
-def _index(index: ast.expr) -> tuple[int | slice | None, ...]:
+def index_of(index: ast.expr) -> tuple[int | slice | None, ...]:
+    """What stands in the brackets of a subscript, as arrays take it."""
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     return tuple(slice(*map(_bound, (p.lower, p.upper, p.step))) if isinstance(p, ast.Slice) else integer(p) for p in parts)
 

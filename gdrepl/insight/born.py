@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight import saying
 from gdrepl.insight.frames import Link, text_of
-from gdrepl.insight.gradient import operands, values_of
+from gdrepl.insight.gradient import depends, operands, values_of
 from gdrepl.insight.local import is_elementwise
+from gdrepl.insight.taken import Place, taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,15 +44,18 @@ class Birth:
         return f"{self.expression} is {saying.number(self.output)}{': ' if given else ''}{given}"
 
 
-def birth(problem: Problem, parameters: Mapping[str, Array]) -> Birth | None:
-    """An operation that makes what is not finite of what is, and by which the loss is not, where it is not; None for none."""
+def birth(problem: Problem, parameters: Mapping[str, Array], below: Collection[str] = ()) -> Birth | None:
+    """An operation that makes what is not finite of what is, and by which the loss is not, where it is not; None for none.
+
+    Args:
+        below: where the loss is finite, the parameters of which one must be in it; empty for any.
+    """
     values = values_of(problem, parameters)
-    chosen = _chosen(problem.loss.tree, values)
-    if chosen is None:
+    found = _chosen(problem.loss.tree, values, below)
+    if found is None:
         return None
-    output = values[id(chosen)]
-    place = saying.first(~np.isfinite(output))
-    text = problem.loss.text
+    chosen, place = found
+    output, text = values[id(chosen)], problem.loss.text
     name = saying.element(text_of(text, chosen), place if is_elementwise(chosen) else (), chosen)
     inputs = _inputs(text, chosen, values, place)
     return Birth(chosen, place, name, saying.operation(chosen), np.asarray(output[place]), inputs)
@@ -73,19 +77,21 @@ def _inputs(text: str, node: ast.expr, values: Mapping[int, Array], place: tuple
     }
 
 
-def _chosen(tree: ast.expr, values: Mapping[int, Array]) -> ast.expr | None:
-    """The one to name: where the loss itself is not finite, one that it is computed of by values that are not finite either."""
+def _chosen(tree: ast.expr, values: Mapping[int, Array], below: Collection[str]) -> tuple[ast.expr, Place] | None:
+    """The operation to name, and the element of it.
+
+    Where the loss itself is not finite, that is one by whose values it is not: the way goes down by the elements that were
+    taken, past those that an index or a condition leaves out.
+    """
     if np.isfinite(values[id(tree)]).all():
-        places = (node for node in ast.walk(tree) if isinstance(node, ast.expr) and _is_bad(node, values))
-        return next((node for node in places if not _bad_operands(node, values)), None)
-    node = tree
-    while below := _bad_operands(node, values):
-        node = below[0]
-    return node
-
-
-def _bad_operands(node: ast.expr, values: Mapping[int, Array]) -> list[ast.expr]:
-    return [each for each in operands(node) if _is_bad(each, values)]
+        bad = (node for node in ast.walk(tree) if isinstance(node, ast.expr) and _is_bad(node, values))
+        first = (node for node in bad if not any(_is_bad(each, values) for each in operands(node)))
+        node = next((node for node in first if not below or depends(node, below)), None)
+        return None if node is None else (node, saying.first(~np.isfinite(values[id(node)])))
+    at: tuple[ast.expr, Place] = (tree, ())
+    while found := taken(*at, values):
+        at = found
+    return at
 
 
 def _is_bad(node: ast.expr, values: Mapping[int, Array]) -> bool:

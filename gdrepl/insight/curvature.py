@@ -12,6 +12,7 @@ from gdrepl.engine.problem import Problem
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, norm
 from gdrepl.insight import saying
 from gdrepl.insight.coordinates import Names
+from gdrepl.insight.kinks import kinks_at
 from gdrepl.insight.products import Tick, products_of
 from gdrepl.insight.spectrum import ENDS, Spectrum, no_tick, not_finite, spectrum
 from gdrepl.insight.wide import flat, unflattened
@@ -159,7 +160,7 @@ def hessian(problem: Problem, parameters: Mapping[str, Array], step: int = 0, ti
         names,
         found.vectors if told else None,
         products.matrix(parameters, tick) if written else None,
-        tuple(_notes(problem, found, gradient, kind)),
+        tuple(_notes(problem, parameters, found, gradient, kind)),
     )
 
 
@@ -228,7 +229,7 @@ def _kind(found: Spectrum, stationary: bool) -> str:
     return kinds.get(_definiteness(found), FLAT)
 
 
-def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Iterator[str]:
+def _notes(problem: Problem, parameters: Mapping[str, Array], found: Spectrum, gradient: Array, kind: str) -> Iterator[str]:
     if not found.is_finite:
         yield "the loss or its second derivatives are not finite here"
         return
@@ -237,7 +238,10 @@ def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Ite
     if kind == FLAT:
         yield from _of_flat(found, flat_ones)
     kinks = sorted(called(problem) & _KINKED)
-    if kinks and flat_ones:
+    at_kink = list(kinks_at(problem, parameters)) if kinks else []
+    if at_kink:
+        yield f"{at_kink[0]}: there the loss has no second derivative, whatever the eigenvalues say"
+    elif kinks and flat_ones:
         yield f"the loss reads {', '.join(kinks)}: at a kink and on its straight sides the second derivative is taken as 0"
     if "stop_gradient" in called(problem):
         yield "what stop_gradient holds is a constant for the second derivatives, too, though it moves with the parameters"
@@ -252,6 +256,9 @@ def _notes(problem: Problem, found: Spectrum, gradient: Array, kind: str) -> Ite
 def _of_flat(found: Spectrum, flat_ones: int) -> Iterator[str]:
     if found.size == 0:
         yield "the loss has no curvature here at all"
+        return
+    if not found.exact and np.abs(found.values[-1]) <= found.residuals[-1] > 1e-7 * found.size:
+        yield f"the smallest eigenvalue is known to {found.residuals[-1]:.1g} only, which leaves its sign open"
         return
     ways = f"{flat_ones} of the {len(found.values)} eigenvalues are 0" if found.exact else "the smallest eigenvalue is 0"
     other = "rises" if found.signs().max() > 0 else "falls"

@@ -30,6 +30,7 @@ _SEEN = 8.0  # times the noise, from where a difference is taken for real
 _GROWS = 1.25  # slopes that grow by more at each smaller step have no limit in sight
 _FALLS = 1 / 4  # of what a slope moves from one step to the next while its error falls as it should, by `RATIO` at least
 _LEAST, _SAFE = 3, 4.0  # steps that show the noise, and how much more of it others may have
+_COARSEST = 1e-6  # of f: a change that is larger is no rounding of float64
 _LAST = 6  # how many of the smallest steps decide whether one side of the function is there at all
 
 
@@ -98,7 +99,7 @@ def _slopes(values: Values) -> Slopes:
     low, high = _sides(ahead, behind, ahead_noise + behind_noise)
     endless = np.zeros(len(slope), bool)
     for side, blur in ((ahead, ahead_noise), (behind, behind_noise)):
-        endless |= np.array([_is_endless(row[seen]) for row, seen in zip(side, np.abs(side) > 2 * _SEEN * blur)], bool)
+        endless |= np.array([_is_endless(*each) for each in zip(side, 2 * _SEEN * blur)], bool)
     return Slopes(slope, error, step, low, high, ~np.isnan(low) & ~endless, endless, one_sided)
 
 
@@ -106,7 +107,8 @@ def _noise(values: Values) -> Numbers:
     """The noise of f along this probe, which is less than its bound where what is rounded does not depend on the number moved.
 
     At the smallest steps f is a straight line, and what is left of f(x+h) - 2 f(x) + f(x-h) is noise. Steps that f does not
-    feel tell nothing of it: they may be what rounding has made of a slope.
+    feel tell nothing of it: they may be what rounding has made of a slope. That they are there tells how coarse f is: the bound
+    of a loss of Python's own, in which nothing can be moved but its parameters, knows nothing of 1 + x**2 inside a logarithm.
     """
     here = values.here[:, None]
     bent = np.abs(values.after - 2 * here + values.before)
@@ -117,7 +119,15 @@ def _noise(values: Values) -> Numbers:
         if len(last) == _LEAST:
             seen = np.fmax(_SAFE * bent[row, last].max(), values.rounding[row])
             noise[row] = np.where(felt[row], np.fmin(seen, noise[row]), noise[row])
-    return noise
+    return np.fmax(noise, _grain(values)[:, None])
+
+
+def _grain(values: Values) -> Numbers:
+    """The least that f changes by where smaller steps change nothing, shape (P,); 0 where that is no rounding but flat."""
+    moved = np.fmax(np.abs(values.after - values.here[:, None]), np.abs(values.before - values.here[:, None]))
+    least = np.where(moved > 0, moved, np.inf).min(axis=1)
+    grain = np.isfinite(least) & (moved == 0).any(axis=1) & (least <= _COARSEST * np.abs(values.here))
+    return np.where(grain, least, 0.0)
 
 
 def _is_there(side: Numbers) -> Truths:
@@ -175,10 +185,17 @@ def _kink(gap: Numbers, blur: Numbers) -> int | None:
     return None
 
 
-def _is_endless(resolved: Numbers) -> bool:
-    """Whether slopes at falling steps, those that noise leaves standing, grow without end."""
-    last = np.abs(resolved[-4:])
-    if len(last) < 4 or not bool(np.isfinite(last).all()) or len(set(np.sign(resolved[-4:]))) > 1:
+def _is_endless(side: Numbers, blur: Numbers) -> bool:
+    """Whether slopes at falling steps, those that noise leaves standing, grow without end.
+
+    A smaller step that would have shown such a slope, and does not, is their end.
+    """
+    seen = np.flatnonzero(np.abs(side) > blur)[-4:]
+    resolved = side[seen]
+    last = np.abs(resolved)
+    if len(last) < 4 or not bool(np.isfinite(last).all()) or len(set(np.sign(resolved))) > 1:
+        return False
+    if bool(np.any(blur[seen[-1] + 1 :] < last[-1] / 2)):
         return False
     return bool(np.all(last[1:] > _GROWS * last[:-1]))
 

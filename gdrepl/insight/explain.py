@@ -183,7 +183,7 @@ def _explained(
         bare,
         terms=_true_terms(book, parameters, before, after, arrived, places),
         worst_ulps=held.worst,
-        notes=(*notes_of(book, after, bare.applied, told), *_dropped(book, arrived), *bare.notes),
+        notes=(*notes_of(book, after, bare.applied, told), *_dropped(book, arrived), *_reasons(book, held), *bare.notes),
         accounts=held.accounts,
         known=True,
         formulas=tuple(book.formulas),
@@ -209,6 +209,20 @@ def _dropped(book: Book, arrived: Slots) -> tuple[str, ...]:
         if name.slot in OF_MAX and bool(np.any(np.isnan(book.after[name].native) & ~np.isnan(arrived[name]))):
             return (f"a NaN was dropped from {name.slot.replace('_', ' ')} of {name.parameter}, as XLA's max does",)
     return ()
+
+
+def _reasons(book: Book, held: Account) -> tuple[str, ...]:
+    """Why an explanation that does not come to what happened may be off: what processors and XLA do to numbers."""
+    if held.accounts:
+        return ()
+    least = float(np.finfo(book.dtype).tiny)
+    known = [*book.before.parameters.values(), *book.before.gradient.values(), *(term.value for term in book.terms)]
+    found = []
+    if any(bool(np.any((each != 0) & (np.abs(each) < least))) for each in known):
+        found.append(f"numbers below {least:.2g}, the least normal {book.dtype.name}, occur here: TensorFlow takes them for 0")
+    if book.is_set("clipvalue") and any(bool(np.isnan(each).any()) for each in book.before.gradient.values()):
+        found.append("the gradient has NaN, which the min and max of XLA drop when they clip it")
+    return tuple(found)
 
 
 def _true_terms(

@@ -72,12 +72,11 @@ def observed(problem: Problem, parameters: Mapping[str, Array]) -> tuple[Observe
 
 
 def values_of(problem: Problem, parameters: Mapping[str, Array]) -> dict[int, Array]:
-    """The value of every number of the loss, by the identity of its node, in the order in which they are computed."""
+    """The value of every sub-expression, conditions too, by the identity of its node, in the order of computation."""
     values: dict[int, Array] = {}
 
     def observe(node: ast.expr, tensor: Any) -> Any:
-        if tensor.dtype.is_floating:
-            values[id(node)] = tensor.numpy()
+        values[id(node)] = tensor.numpy()
         return tensor
 
     evaluate(problem.loss, {**problem.tensors(), **as_tensors(parameters)}, problem.dtype, observe)

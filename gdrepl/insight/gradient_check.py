@@ -103,6 +103,9 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
     problem = recipe.problem
     if not np.isfinite(snapshot.loss):
         raise CommandError(f"the loss is {snapshot.loss} here, so it has no slope", "goto a step where it is finite")
+    for name, value in snapshot.parameters.items():
+        if not np.isfinite(value).all():
+            raise CommandError(f"{name} is not finite here, so there is nothing beside it", "goto a step where it is finite")
     wide = widened(problem)
     here = cast_to(wide.dtype, snapshot.parameters)
     gradients, noise = _gradients(debugger, wide, here)
@@ -120,7 +123,8 @@ def check_gradient(debugger: Debugger, chosen: Array | None, seed: int) -> Gradi
         mask = np.zeros(problem.numbers, bool)
         mask[every] = True
         culprits = along_directions(probe, np.where(mask, sizes, 0.0), gradients.wide, directions, chance)
-    off = np.abs(gradients.engine - gradients.wide) > gradients.blur
+    with np.errstate(invalid="ignore"):  # of two infinities
+        off = np.abs(gradients.engine - gradients.wide) > gradients.blur
     off |= ~np.isfinite(gradients.engine) & np.isfinite(gradients.wide)
     more = np.union1d(culprits, every[off[every]][:LISTED])
     more = np.setdiff1d(more, places)

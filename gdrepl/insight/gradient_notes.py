@@ -10,6 +10,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.snapshot import Array
 from gdrepl.insight import saying
 from gdrepl.insight.coordinates import Names
+from gdrepl.insight.curvature import called
 from gdrepl.insight.judging import Gradients, Judged
 from gdrepl.insight.kinks import kinks_at
 
@@ -40,6 +41,8 @@ def _wrong(debugger: Debugger, judged: Judged, gradients: Gradients, wide: str) 
         yield f"tf.GradientTape gives it so in {wide}, too: the gradient that the loss declares is not its slope"
     else:
         yield f"tf.GradientTape in {wide} agrees with the differences: it is the {debugger.recipe.engine} engine that differs"
+    if "stop_gradient" in called(debugger.problem):
+        yield "the loss calls stop_gradient: differences move what it holds, the gradient leaves that out, as it is meant to"
     dtype = debugger.problem.dtype
     if debugger.problem.numbers > len(judged.places):
         yield f"the numbers listed stand for others: not all of them were moved by themselves, in {dtype}"

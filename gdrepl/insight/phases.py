@@ -195,7 +195,8 @@ def _parts(problem: Problem, parameters: Mapping[str, Array]) -> dict[str, Array
     """The outermost sub-expressions of the loss that read a parameter, with their values."""
     wanted = list(_outermost(problem.loss.tree, set(parameters)))[:MOST_PARTS]
     values = values_of(problem, parameters)
-    return {text_of(problem.loss.text, node): frozen(values[id(node)]) for node in wanted if id(node) in values}
+    numbers = [node for node in wanted if id(node) in values and values[id(node)].dtype.kind == "f"]
+    return {text_of(problem.loss.text, node): frozen(values[id(node)]) for node in numbers}
 
 
 def _outermost(tree: ast.expr, names: set[str]) -> Iterator[ast.expr]:

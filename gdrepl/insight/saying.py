@@ -57,7 +57,7 @@ def own_place(value: Array, place: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def operation(node: ast.expr) -> str:
-    """What an operation is called: the name of its function, or its sign."""
+    """What an operation is called: the name of its function, or its sign; of a number that is written out, `number`."""
     match node:
         case ast.Call(func=ast.Name(id=name)):
             return name
@@ -67,6 +67,8 @@ def operation(node: ast.expr) -> str:
             return "-"
         case ast.Subscript():
             return "[]"
+        case ast.Constant():
+            return "number"
     return ""
 
 

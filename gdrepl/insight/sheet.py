@@ -205,6 +205,11 @@ class Sheet:
         most = np.where(np.isfinite(share), share, 0.0)
         self.share("epsilon", most > 0.5, float(np.max(most, initial=0.0)))
 
+    def held(self, name: str, value: Rounded) -> Rounded:
+        """A value that is no term of its own; noted where it is the first that is not finite."""
+        self._finite(name, value)
+        return value
+
     def _finite(self, name: str, value: Rounded) -> None:
         """Note the first term of the update that is not finite, and whether float64 would have held it."""
         if not np.isfinite(value.native).all() and not any(each.kind == "not finite" for each in self.book.shares):

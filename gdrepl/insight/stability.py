@@ -179,9 +179,10 @@ def _suggestion(seen: _Seen, known: Rule, found: Spectrum, limit: float | None) 
         return None, ""
     low, half, recursion = float(found.values[-1]), limit / 2, known.recursion
     bowl = found.signs()[-1] > 0
-    best = 2 / (float(found.values[0]) + low) if bowl and found.exact else 0.0
+    best = 2 / (float(found.values[0]) + low + 2 * recursion.w) if bowl and found.exact else 0.0
     if known.formula == "2/lambda" and 0 < best <= limit / (1 + 1 / _WELL_CONDITIONED):
-        return best, "2/(lambda_min + lambda_max), the fastest for a quadratic that is as well conditioned"
+        both = f"lambda_min + lambda_max{' + 2 weight_decay' if recursion.w else ''}"
+        return best, f"2/({both}), the fastest for a quadratic that is as well conditioned"
     damped = recursion.damped(low * known.young) if bowl and recursion.b > 0 else None
     if damped is not None and damped < half:
         return damped, "from there to the limit it comes in as fast as the momentum allows, and there it swings least"

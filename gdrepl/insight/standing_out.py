@@ -10,6 +10,7 @@ from gdrepl.engine.snapshot import Snapshot
 from gdrepl.insight import saying
 from gdrepl.insight.sheet import Book, Share
 
+FIRST_BAD = "the first term that is not finite"
 CORRECTED = 0.1
 """Bias correction is worth a word while it changes the step by more than this."""
 
@@ -50,7 +51,7 @@ def _not_finite(book: Book, shares: list[Share]) -> list[str]:
     first = shares[0]
     name, _, _held = first.text.partition(" float64")
     overflow = "" if first.text.endswith("float64") or name == "gradient" else f": too large for {book.dtype.name}"
-    return [f"the first term that is not finite is the {name} of {_of(shares[:1])}{overflow}"]
+    return [f"{FIRST_BAD} is the {name} of {_of(shares[:1])}{overflow}"]
 
 
 def _clipped(book: Book, shares: list[Share]) -> list[str]:

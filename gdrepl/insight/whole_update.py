@@ -45,7 +45,7 @@ def _unscaled(sheet: Sheet, book: Book) -> Rounded:
         return gradient
     scale = book.shared("loss scale", book.constant(book.number("loss_scale_factor")))
     book.formula("g = (g*scale)/scale")
-    return gradient * scale / scale
+    return sheet.held("scaled gradient", gradient * scale) / scale
 
 
 def _apply(book: Book, rule: Rule, sheets: Mapping[str, Sheet], gradient: dict[str, Rounded]) -> None:

@@ -15,13 +15,16 @@ from gdrepl.engine.segment import Segment
 from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm_of_all
 from gdrepl.insight import saying
 from gdrepl.insight.born import Birth, SlopeBirth, birth, inputs_at, slope_birth
+from gdrepl.insight.explain import Update, explain
 from gdrepl.insight.frames import Link, links
 from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed, slots_at
+from gdrepl.insight.standing_out import FIRST_BAD
 from gdrepl.insight.summary import Value, brief
 
 LOOKED_BACK = 5
 """How many updates are told of."""
 _GROWING = 1.05
+_GRADIENT_ONLY = "the loss is finite, its gradient is not"
 
 
 class RateLimited(Protocol):
@@ -143,23 +146,35 @@ def _born(debugger: Debugger, looked: _Looked) -> Why:
         found = birth(problem, after.parameters)
         if found is None:
             return _unexplained(looked, "loss", after.loss)
-        told = Why(after.step, found.operation, found.expression, _briefly(found.inputs), kind="value", output=found.output)
-        return _standing(told, found.node, *_before_it(looked, found))
+        return _value(looked, found, "value")
     slope = _slope(links(problem, after.parameters), after.gradient)
-    if slope is None:
-        name = next(name for name, value in after.gradient.items() if not np.isfinite(value).all())
-        value = after.gradient[name]
-        return _unexplained(looked, f"grad({name})", value[saying.first(~np.isfinite(value))])
-    told = Why(after.step, slope.operation, slope.expression, _briefly(slope.inputs), kind="gradient", output=slope.output)
+    if slope is not None:
+        return _derivative(looked, slope)
+    bad = [name for name, value in after.gradient.items() if not np.isfinite(value).all()]
+    if (found := birth(problem, after.parameters, bad)) is not None:
+        return _value(looked, found, "gradient", _GRADIENT_ONLY, "what the loss makes of it is finite; its derivative is not")
+    value = after.gradient[bad[0]]
+    return _unexplained(looked, f"grad({bad[0]})", value[saying.first(~np.isfinite(value))])
+
+
+def _value(looked: _Looked, found: Birth, kind: str, *notes: str) -> Why:
+    told = Why(looked.after.step, found.operation, found.expression, _briefly(found.inputs), kind=kind, output=found.output)
+    return _standing(told, found.node, *notes, *_before_it(looked, found))
+
+
+def _derivative(looked: _Looked, slope: SlopeBirth) -> Why:
+    inputs = _briefly(slope.inputs)
+    told = Why(looked.after.step, slope.operation, slope.expression, inputs, kind="gradient", output=slope.output)
     masked = ["no gradient reaches it, and 0*inf is nan in plain arithmetic"] if slope.masked else []
-    return _standing(told, slope.link.node, "the loss is finite, its gradient is not", *masked)
+    return _standing(told, slope.link.node, _GRADIENT_ONLY, *masked)
 
 
 def _before_it(looked: _Looked, born: Birth) -> Iterator[str]:
     """What the inputs were one step earlier."""
     if looked.before is not None:
         inputs = inputs_at(looked.segment.recipe.problem, born, looked.before.parameters)
-        given = ", ".join(f"{name} was {saying.array(value)}" for name, value in inputs.items())
+        changed = {name: value for name, value in inputs.items() if value.tobytes() != born.inputs[name].tobytes()}
+        given = ", ".join(f"{name} was {saying.array(value)}" for name, value in changed.items())
         if given:
             yield f"at step {looked.before.step} {given}"
 
@@ -179,7 +194,7 @@ def _unexplained(looked: _Looked, expression: str, value: Array) -> Why:
 
 
 def _slope(frames: Sequence[Link], gradient: Mapping[str, Array]) -> SlopeBirth | None:
-    """The derivative that is not finite: one that leads to a parameter whose gradient is not, and of the same element."""
+    """The derivative that is not finite: one that leads to a parameter whose gradient is not, best of the same element."""
     bad = {name: ~np.isfinite(value) for name, value in gradient.items() if not np.isfinite(value).all()}
     found = [slope_birth(link, frames[link.parent]) for link in frames if link.parent is not None]
     born = [each for each in found if each is not None]
@@ -189,7 +204,8 @@ def _slope(frames: Sequence[Link], gradient: Mapping[str, Array]) -> SlopeBirth 
         hit = each.link.expression in bad and bool(bad[each.link.expression][each.place])
         return not names, each.masked, not hit
 
-    return min(born, key=rank, default=None)
+    best = min(born, key=rank, default=None)
+    return None if best is None or rank(best)[0] else best
 
 
 def _update(debugger: Debugger, looked: _Looked, before: Snapshot) -> Why:
@@ -209,8 +225,10 @@ def _update(debugger: Debugger, looked: _Looked, before: Snapshot) -> Why:
         return _slot(debugger, looked, bad[0], before.step if bad[0] in bad_slots(slots) else after.step)
     told = saying.element(name, place)
     note = f"the update to step {after.step} made it, of a finite gradient"
+    terms = explain(debugger, Update(looked.segment, before, after)).notes
+    first = [f"{each}; explain {before.step} shows all terms" for each in terms if each.startswith(FIRST_BAD)]
     output = np.asarray(after.parameters[name][place])
-    return Why(after.step, "update", told, _briefly(inputs), (note,), "update", output)
+    return Why(after.step, "update", told, _briefly(inputs), (note, *first), "update", output)
 
 
 def _used_gradient(debugger: Debugger, segment: Segment, snapshot: Snapshot, name: str) -> Array:
@@ -246,7 +264,8 @@ def _too_large(inputs: Mapping[str, Array], value: Array) -> Iterator[str]:
     largest = float(np.finfo(value.dtype).max)
     for text, number in inputs.items():
         if text.startswith("grad(") and np.isfinite(number) and abs(float(number)) > largest**0.5:
-            yield f"the square of {text} is beyond the largest {value.dtype}, {saying.number(largest)}: set dtype float64"
+            beyond = f"the square of {text} is beyond the largest {value.dtype}, {saying.number(largest)}"
+            yield f"{beyond}: {'scale the loss down' if value.dtype == np.float64 else 'set dtype float64'}"
 
 
 # --- what led there -----------------------------------------------------------------------------------------------------

@@ -281,6 +281,14 @@ def test_a_nan_that_xla_drops_is_not_accounted_for():
     assert "this explanation does not account for the update" in shown(session, "explain next")
 
 
+def test_numbers_that_are_taken_for_zero_are_told_where_they_part_the_explanation_from_what_happened():
+    # The squares of 1e-38 vanish in TensorFlow, so that the trust ratio is another.
+    start = Setup("1e-22*sum(w) + 1e-40*b", {"w": "[1.0, 1e-30]", "b": "1e-38"}, optimizer="lamb(global_clipnorm=0.5)", **EAGER)
+    result = do(Session(start, PROGRAMS), "explain")
+    assert not result["accounts"]
+    assert any("the least normal float32, occur here" in note for note in result["notes"])
+
+
 @pytest.mark.parametrize("wrong", [1e-5, 3e-7])
 def test_an_explanation_that_is_wrong_is_found_and_said_first(wrong, monkeypatch):
     session = two(optimizer="sgd", rate="0.01")

@@ -147,7 +147,11 @@ def test_a_small_gradient_far_from_the_lowest_point_is_told():
 
 
 def test_kinks_and_what_is_held_constant_are_told():
-    assert any("abs, relu" in note for note in at_start("abs(x) + relu(y)", x=0.0, y=0.0).notes)
+    assert any("abs, relu" in note for note in at_start("abs(x) + relu(y)", x=1.0, y=2.0).notes)
+    # TensorFlow's second derivative of the norm at 0 is that of the sum of squares: a number, and of nothing
+    assert any(
+        "norm(w - 1) turns at 0: there the loss has no second" in note for note in at_start("norm(w - 1)", w=[1.0]).notes
+    )
     assert any("stop_gradient" in note for note in at_start("x*stop_gradient(y)*y", x=1.0, y=2.0).notes)
 
 
@@ -233,6 +237,16 @@ def test_lanczos_gives_the_same_bits_again():
 @pytest.mark.parametrize(("loss", "definiteness"), [("sum(w)", "zero"), ("sum(log(w))", "not finite")])
 def test_a_large_problem_without_curvature_or_without_a_loss_is_told(loss, definiteness):
     assert at_start(loss, w=np.full(MOST_EXACT + 1, -1.0)).definiteness == definiteness
+
+
+def test_an_eigenvalue_that_lanczos_cannot_tell_from_zero_is_not_called_zero():
+    spread = np.geomspace(1e-6, 1e3, 2000)
+    problem = make_problem("sum(d*w**2)/2", {"w": np.zeros(2000)}, {"d": spread}, dtype="float64")
+    found = hessian(problem, problem.parameters)
+    assert found.eigenvalues[0] == pytest.approx(1e3)
+    assert found.residuals[-1] > found.eigenvalues[-1]
+    assert any("leaves its sign open" in note for note in found.notes)
+    assert not any("is 0" in note for note in found.notes)
 
 
 # --------------------------------------------------------------------------------------------------- changing nothing

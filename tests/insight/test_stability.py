@@ -211,6 +211,10 @@ def test_plain_descent_is_told_its_limit_its_direction_and_the_best_rate():
     assert found.verdict == "expect divergence along v1"
     assert found.direction == {"x": 1.0}
     assert found.suggested == pytest.approx(2 / (20 + 4))
+    decaying = begun(make_problem("10*x**2 + 2*y**2", {"x": 1.0, "y": 1.0}), hyper={"weight_decay": 8.0})
+    best = rate_limit(decaying).suggested
+    one, other = (1 - best * (8 + eigenvalue) for eigenvalue in (20, 4))
+    assert one == pytest.approx(-other)  # both modes shrink alike, none the slower
 
 
 def test_in_a_ravine_half_of_the_limit_is_proposed():

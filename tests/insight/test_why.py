@@ -94,6 +94,29 @@ def test_a_value_that_the_loss_does_not_take_is_not_blamed():
     assert (told.operation, told.expression) == ("/", "1/(x + 1)")
 
 
+@pytest.mark.parametrize(
+    ("loss", "start", "expression"),
+    [
+        ("where(x[0] > 0, log(x[0]), exp(x[1]))", [-1.0, 100.0], "exp(x[1])"),
+        ("sum(where(x > 0, log(x), 1/(x + 1)))", [-2.0, -1.0], "(1/(x + 1))[1]"),  # log(-2) is left out, and log(-1)
+        ("sum(where(x > 0, log(x), log(-1 - x)))", [-2.0, -0.5], "log(-1 - x)[1]"),
+        ("min(exp(x[0]), log(x[1]))", [100.0, -1.0], "log(x[1])"),
+        ("log(x)[1] + sum(x)", [-1.0, 0.0], "log(x)[1]"),
+        ("mean(log(x)[1:, 0])", [[-1.0, 2.0], [0.0, 1.0]], "log(x)[1, 0]"),
+        ("transpose(log(x))[0, 1]", [[1.0, -2.0], [-1.0, -3.0]], "log(x)[1, 0]"),
+        ("sum((log(x) @ [1, 2])[1:])", [[-1.0, 2.0], [1.0, 0.0]], "log(x)[1, 1]"),
+        ("sum(([1, 2] @ log(x))[1:])", [[-1.0, 2.0], [1.0, 0.0]], "log(x)[1, 1]"),
+        ("sum(softmax(log(x))[1])", [[-1.0, 2.0], [1.0, -3.0]], "log(x)[1, 1]"),
+        ("[log(x[0]), log(x[1])][1]", [-1.0, -2.0], "log(x[1])"),
+        ("1e39*sum(x)", [1.0], "1e39"),
+    ],
+)
+def test_the_element_that_was_taken_is_named_and_not_one_that_an_index_or_a_condition_leaves_out(loss, start, expression):
+    told = asked(begun(loss, {"x": start}))
+    assert (told.expression, told.kind) == (expression, "start")
+    assert told.operation
+
+
 # --- the gradient -------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +135,14 @@ def test_the_derivative_is_one_of_a_parameter_whose_gradient_is_not_finite():
     # the slope of sqrt(y) is infinite, too, but where leaves it out, and the eager engine makes 0 of 0*inf
     told = asked(begun("sum(where(y > 0, sqrt(y), 0*y)) + sum(sqrt(x))", {"y": [0.0], "x": [4.0, 0.0]}))
     assert told.expression == "d sqrt(x) / d x[1]"
+
+
+@pytest.mark.parametrize("loss", ["1/(1 + exp(x)) + y", "tanh(exp(x)) + where(y > 0, sqrt(y), 0*y)", "exp(-exp(x))*y"])
+def test_what_overflows_on_the_way_to_a_finite_loss_is_named_when_the_gradient_is_not_finite(loss):
+    told = asked(begun(loss, {"y": 0.0, "x": 100.0}))
+    assert (told.kind, told.operation, told.expression) == ("start", "exp", "exp(x)")
+    assert told.notes[0] == "the loss is finite, its gradient is not"
+    assert numbers(told.inputs) == {"x": 100.0}
 
 
 def test_nothing_times_infinity_is_told_as_such():
@@ -157,6 +188,32 @@ def test_a_parameter_that_overflows_in_the_update_is_named():
     told = asked(debugger)
     assert (told.step, told.kind, told.expression, told.last_finite) == (1, "update", "x[0]", 0)
     assert list(told.inputs) == ["x[0]", "grad(x)[0]", "lr"]
+
+
+@pytest.mark.parametrize(
+    ("hyper", "first"),
+    [
+        ({"global_clipnorm": 1.0}, "the clipped gradient of x"),
+        ({"gradient_accumulation_steps": 4}, "the mean gradient of x"),
+        ({"loss_scale_factor": 1e10}, "the scaled gradient of x"),
+    ],
+)
+def test_of_an_update_that_overflows_the_first_term_is_told(hyper, first):
+    spec = OptimizerSpec.make("sgd", hyper, 0.1)
+    debugger = Debugger(make_problem("1e38*x", {"x": 1.0}), spec, engine="eager", programs=PROGRAMS)
+    debugger.run(4)
+    told = asked(debugger)
+    assert (told.kind, told.operation, told.expression) == ("update", "update", "x")
+    assert any(first in note and "too large for float32" in note for note in told.notes)
+
+
+def test_float64_is_not_advised_where_it_is_in_use():
+    problem = make_problem("1e200*x", {"x": 1.0}, dtype="float64")
+    debugger = Debugger(problem, OptimizerSpec.make("adam", {}, 0.1), engine="eager", programs=PROGRAMS)
+    debugger.run(3)
+    told = asked(debugger)
+    assert told.expression == "slot.velocity(x)"
+    assert any("beyond the largest float64" in note and "scale the loss down" in note for note in told.notes)
 
 
 # --- what led there -----------------------------------------------------------------------------------------------------
