@@ -390,7 +390,7 @@ def changes_of(name: str) -> list[dict[str, tuple[object, object]]]:
 def test_an_update_by_its_phases_has_the_numbers_of_the_closed_form():
     # -94 is clipped to -10; x is 3 less a half of a half of it; half of no momentum and half of 10; and the sum
     assert changes_of("phases")[:6] == [
-        {"loss": (None, 2209), "x - 50": (None, -47)},
+        {"loss": (None, 2209), "x-50": (None, -47)},
         {"grad(x)": (None, -94)},
         {"grad(x)": (-94, -10)},
         {"x": (3, 2.25)},
