@@ -81,7 +81,7 @@ def parse_step(text: str, session: Session, of: Branch | None = None) -> int:
     if number is None:
         raise CommandError(f"'{text[:40]}' is not a step", "type a step such as 40, or start, end, +5, -5")
     if text[0] == "-" and here + number < branch.start:
-        raise CommandError(f"{-number} steps back from {here} is before step {branch.start}", "start is the first step")
+        raise CommandError(f"{-number} back from step {here} is before step {branch.start}", "start is the first step")
     return here + number if text[0] in "+-" else number
 
 

@@ -196,8 +196,10 @@ def across(first: Way, second: Way) -> Way:
     rest = second.vector - along * first.vector
     size = float(np.linalg.norm(rest))
     if size < 1e-6:
+        others = "name another direction, such as v1 or a coordinate"
         raise CommandError(
-            f"{first.name} and {second.name} are the same line", "name another direction, such as v1 or a coordinate"
+            f"{first.name} and {second.name} are the same line",
+            others if first.vector.size > 1 else "of one number there is one line: slice shows it",
         )
     if abs(along) < _APART:
         return replace(second, vector=rest / size)
