@@ -1,6 +1,4 @@
-"""Keras' update rules and schedules against their formulas in NumPy, at float64, through a loop as gdrepl runs it.
-
-Each rule is compiled by XLA once; what only varies one of its options runs as a graph, which takes a third of the time.
+"""Keras' update rules and schedules against their formulas in NumPy, at float64, through the XLA loop that gdrepl runs.
 
 The formulas are from Keras' documentation and the papers it cites. Decay rates are sums of powers of two where Keras casts
 them: it casts Python floats through float32, even for float64 variables, and these survive it. One test below shows that.
@@ -37,7 +35,7 @@ def float32(value: float) -> float:
 # ------------------------------------------------------------------------- the real thing, and its double
 
 
-def keras_path(spec: OptimizerSpec, steps: int = STEPS, engine: str = "graph") -> np.ndarray:
+def keras_path(spec: OptimizerSpec, steps: int = STEPS) -> np.ndarray:
     """Parameters at steps 0 ... `steps`, shape (steps + 1, 2), from one run of one compiled loop."""
     backend.load()
     import tensorflow as tf
@@ -45,7 +43,7 @@ def keras_path(spec: OptimizerSpec, steps: int = STEPS, engine: str = "graph") -
     xs = [tf.Variable(value, dtype=tf.float64, name=name) for name, value in zip("xy", START)]
     live = live_optimizer.build(spec, xs, "float64")
 
-    @tf.function(jit_compile=engine == "xla", autograph=False)
+    @tf.function(jit_compile=True, autograph=False)
     def run() -> Any:
         def body(i: Any, path: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -199,7 +197,7 @@ CASES: dict[str, tuple[str, Rule, float, Mapping[str, Any], Mapping[str, Any]]] 
 @pytest.mark.parametrize("case", CASES)
 def test_sixty_updates_follow_the_formula(case: str) -> None:
     name, rule, rate, shared, built_in = CASES[case]
-    path = keras_path(OptimizerSpec.make(name, {**shared, **built_in}, rate), engine="xla" if case == name else "graph")
+    path = keras_path(OptimizerSpec.make(name, {**shared, **built_in}, rate))
     expected = formula_path(rule, {"lr": rate, **shared}, unclipped)
     assert np.abs(path[-1] - path[0]).max() > 0.1
     np.testing.assert_allclose(path, expected, rtol=1e-12, atol=1e-15)  # a coordinate may pass through zero
@@ -213,7 +211,7 @@ CLIPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def test_sixty_updates_of_ftrl_follow_the_formula() -> None:
-    path = keras_path(OptimizerSpec.make("ftrl", FTRL, 0.1), engine="xla")
+    path = keras_path(OptimizerSpec.make("ftrl", FTRL, 0.1))
     expected = formula_path(ftrl, {"lr": 0.1, "l1": 0.01, "l2": 0.02, "shrinkage": 0.03}, unclipped)
     np.testing.assert_allclose(path, expected, rtol=1e-12, atol=1e-15)
 
@@ -221,7 +219,7 @@ def test_sixty_updates_of_ftrl_follow_the_formula() -> None:
 @pytest.mark.parametrize("clip", CLIPS)
 @pytest.mark.parametrize(("name", "rule", "shared"), [("sgd", sgd, {"momentum": 0.75}), ("adam", adam, BETAS)])
 def test_sixty_clipped_updates_follow_the_formula(clip: str, name: str, rule: Rule, shared: Mapping[str, float]) -> None:
-    path = keras_path(OptimizerSpec.make(name, {**shared, clip: 0.5}, 0.03), engine="xla" if name == "adam" else "graph")
+    path = keras_path(OptimizerSpec.make(name, {**shared, clip: 0.5}, 0.03))
     np.testing.assert_allclose(path, formula_path(rule, {"lr": 0.03, **shared}, CLIPS[clip]), rtol=1e-12, atol=1e-15)
 
 
