@@ -158,8 +158,14 @@ def test_hits_and_ignored_ones_are_counted_however_the_run_is_cut(engine: str, s
     assert state(debugger) == [(1, 6, 0, True), (2, 1, 0, True), (3, 0, 0, False)]
 
 
-@pytest.mark.parametrize("engine", ["eager", "graph", "xla"])
-@pytest.mark.parametrize("condition", ["step > 0", "step == 1", "step > 3 and step < 7", "step == 4 or step == 5 or step == 9"])
+@pytest.mark.parametrize(
+    ("engine", "condition"),
+    [
+        *(("xla", text) for text in ("step > 0", "step == 1", "step > 3 and step < 7", "step == 4 or step == 5 or step == 9")),
+        ("graph", "step > 3 and step < 7"),
+        ("eager", "step == 4 or step == 5 or step == 9"),
+    ],
+)
 def test_the_points_at_hits_that_are_ignored_are_recorded_whole(engine: str, condition: str) -> None:
     # Each ignored hit ends a call of the loop, so that some calls make one update alone.
     debugger = halving(engine)
