@@ -216,11 +216,20 @@ BOWLS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "descent", "steps"), BOWLS)
-def test_on_a_bowl_an_event_fires_where_the_product_says(text: str, descent: Descent, steps: Any) -> None:
-    expected = steps(descent)
-    assert expected or steps in (never,), "this case says nothing"
-    assert fired(descent.debugger(text), descent.count) == expected
+def on_each_bowl() -> list[tuple[Descent, dict[str, Any]]]:
+    """Each bowl with its events, which are armed together: every set of events is a program of its own."""
+    found: dict[str, tuple[Descent, dict[str, Any]]] = {}
+    for text, descent, steps in BOWLS:
+        found.setdefault(repr(descent), (descent, {}))[1][text] = steps
+    return list(found.values())
+
+
+@pytest.mark.parametrize(("descent", "events"), on_each_bowl(), ids=range(len(on_each_bowl())))
+def test_on_a_bowl_an_event_fires_where_the_product_says(descent: Descent, events: Mapping[str, Any]) -> None:
+    wanted = {text: steps(descent) for text, steps in events.items()}
+    assert all(wanted[text] or steps in (never,) for text, steps in events.items()), "this case says nothing"
+    found = by_step(descent.debugger(*events), descent.count)
+    assert {text: [step for step, held in found.items() if text in held] for text in events} == wanted
 
 
 def test_the_bowls_leave_no_event_out_that_can_fire_there() -> None:
@@ -246,11 +255,11 @@ def test_finite_runs_have_no_non_finite_event() -> None:
     assert fired(Descent("10*x**2", {"x": 1.0}, (0.05,)).debugger("non-finite"), 40) == []
 
 
-@pytest.mark.parametrize("patience", [1, 5, 20])
-def test_a_dead_coordinate_is_told_when_its_gradient_was_zero_for_long(patience: int) -> None:
+def test_a_dead_coordinate_is_told_when_its_gradient_was_zero_for_long() -> None:
     # The slope of relu(-x) is -1 up to 0: x = -0.95 + 0.1 k is above it from step 10 on. v goes on for ever.
     descent = Descent("relu(-x) + sum(v)", {"x": -0.95, "v": [1.0, 2.0]})
-    assert fired(descent.debugger(f"dead patience={patience}"), 40) == [10 + patience - 1]
+    events = {10 + patience - 1: [f"dead patience={patience}"] for patience in (1, 5, 20)}
+    assert by_step(descent.debugger(*(text for [text] in events.values())), 40) == events
 
 
 def test_one_dead_number_of_a_vector_is_enough_and_it_may_come_to_life() -> None:
@@ -265,21 +274,28 @@ def test_a_slope_that_never_vanishes_is_never_dead() -> None:
     assert fired(Descent("abs(x)", {"x": 0.95}).debugger("dead patience=1"), 40) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "slope", "holds"),
-    [
-        ("update-ratio high=0.5", 1.0, lambda ratio: ratio > 0.5),
-        ("update-ratio low=0.05 high=1", -1.0, lambda ratio: ratio < 0.05),
-        ("update-ratio low=0.09 high=0.3", 1.0, lambda ratio: (ratio < 0.09) | (ratio > 0.3)),
-        ("update-ratio", 1.0, lambda ratio: ratio > np.inf),
-    ],
-)
-def test_update_ratio_is_outside_its_bounds(text: str, slope: float, holds: Any) -> None:
+RATIOS: list[tuple[float, dict[str, Any]]] = [
+    (
+        1.0,
+        {
+            "update-ratio high=0.5": lambda ratio: ratio > 0.5,
+            "update-ratio low=0.09 high=0.3": lambda ratio: (ratio < 0.09) | (ratio > 0.3),
+            "update-ratio": lambda ratio: ratio > np.inf,
+        },
+    ),
+    (-1.0, {"update-ratio low=0.05 high=1": lambda ratio: ratio < 0.05}),
+]
+
+
+@pytest.mark.parametrize(("slope", "events"), RATIOS, ids=["down", "up"])
+def test_update_ratio_is_outside_its_bounds(slope: float, events: Mapping[str, Any]) -> None:
     # A straight slope: every update is 0.1, from x = 1.05 down through 0 or up.
     descent = Descent(f"{slope}*x", {"x": 1.05})
     x = 1.05 - 0.1 * slope * np.arange(41)
     ratio = 0.1 / np.abs(x[:-1])
-    assert fired(descent.debugger(text), 40) == begins([False, *holds(ratio)])
+    found = by_step(descent.debugger(*events), 40)
+    for text, holds in events.items():
+        assert [step for step, held in found.items() if text in held] == begins([False, *holds(ratio)])
 
 
 def test_update_ratio_leaves_out_a_parameter_that_is_all_zero() -> None:

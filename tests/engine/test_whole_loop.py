@@ -40,12 +40,9 @@ def valley(size: int) -> Problem:
 
 PROBLEMS = [
     network(8, 3, 4),
-    network(64, 8, 16),
     network(200, 16, 32),
-    line(300, 40),
     line(3000, 60),
     valley(700),
-    valley(30_000),
     valley(40_000),  # from 32,768 on XLA treats the largest of the numbers in another way
 ]
 
@@ -54,7 +51,7 @@ PROBLEMS = [
 def test_many_armed_breakpoints_change_no_bit(problem: Problem, assert_same_bits: Any) -> None:
     spec = OptimizerSpec.make("adam", {}, 0.01)
     name = next(iter(problem.parameters))
-    most = 12 if problem.numbers_in_all < 1000 else 5  # XLA counts bytes: where the numbers are many, few conditions make many
+    most = 8 if problem.numbers_in_all < 1000 else 5  # XLA counts bytes: where the numbers are many, few conditions make many
     texts = [f"norm({name}*{factor}) + norm(update({name})) + norm(slot.velocity({name})) < -1" for factor in range(1, most)]
     armed = Program(problem, spec, "xla", [Holds(parse(text, [name], at_point=True)) for text in texts])
     plain = Program(problem, spec)
@@ -71,17 +68,24 @@ def operations(function: Any, *shapes: tuple[int, ...]) -> list[Any]:
     return graph.get_operations()
 
 
-@pytest.mark.parametrize("loss", ["norm(w)", "max(abs(w))", "logsumexp(w)", "sum(w*softmax(w))", "prod(1 + w*0) + min(w)**2"])
-def test_a_loss_that_searches_many_numbers_runs(loss: str) -> None:
-    """The loop's first step against the update of plain TensorFlow, outside XLA."""
-    problem = make_problem(loss, {"w": np.random.default_rng(5).standard_normal(40_000)})
+def test_losses_that_search_many_numbers_run() -> None:
+    """The loop's first steps against the updates of plain TensorFlow, outside XLA; each term has a parameter of its own."""
+    terms = {
+        "p": "norm(p)",
+        "q": "max(abs(q))",
+        "r": "logsumexp(r)",
+        "s": "sum(s*softmax(s))",
+        "t": "prod(1 + t*0) + min(t)**2",
+    }
+    start = {name: np.random.default_rng(5).standard_normal(40_000) for name in terms}
+    problem = make_problem(" + ".join(terms.values()), start)
     xla, eager = (Program(problem, OptimizerSpec.make("sgd", {}, 0.5), engine) for engine in ("xla", "eager"))
-    found = []
     for program in (xla, eager):
         program.fresh(problem.parameters)
         program.advance(3)
-        found.append(program.capture().parameters["w"])
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+    for name, wanted in eager.capture().parameters.items():
+        np.testing.assert_allclose(xla.capture().parameters[name], wanted, rtol=1e-5, atol=1e-6, err_msg=terms[name])
+        assert np.abs(wanted - problem.parameters[name]).max() > 0
 
 
 def test_an_optimizer_that_searches_many_numbers_runs() -> None:
