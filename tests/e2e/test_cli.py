@@ -175,10 +175,10 @@ def test_batch_does_not_read_standard_input(cli):
     assert cli(*QUICK, "--batch", "-c", "print x", stdin="nonsense\n") == (0, "$1: x = 3\n", "")
 
 
-def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env):
+def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env, cli):
     command = [sys.executable, "-m", "gdrepl", "debug", *QUICK, "--batch"]
-    done = subprocess.run(command, input="\ufeffprint 40 + 2\nnonsense\nprint 7\n", capture_output=True, text=True, env=env)
-    assert (done.returncode, done.stdout) == (1, "$1: 40 + 2 = 42\n")
+    done = subprocess.run(command, input="\ufeffhelp step\nnonsense\nhelp quit\n", capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout) == (1, cli("--batch", "-c", "help step")[1])
     assert "unknown command 'nonsense'" in done.stderr
 
 
@@ -270,7 +270,7 @@ def test_a_reader_that_leaves_causes_no_traceback_and_nothing_to_resume(env, tmp
         (["--json"], b"help \xc3\x28\n"),
         ([], bytes(GARBAGE.randrange(256) for _ in range(5000))),
         (["--json"], bytes(GARBAGE.randrange(256) for _ in range(5000))),
-        (["--json"], b"x" * 3_000_000),
+        (["--json"], b"x" * 1_000_000),
         ([], b"(" * 1_000_000 + b"\n"),
         (["--json"], b"\x00" * 1000),
         ([], b"help \xf0\x9f\x98\x80\n"),
@@ -280,7 +280,7 @@ def test_a_reader_that_leaves_causes_no_traceback_and_nothing_to_resume(env, tmp
         "half a character",
         "random",
         "random as JSON",
-        "three megabytes",
+        "a megabyte",
         "a million brackets",
         "zeros",
         "a smile",
