@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import random
 import subprocess
 import sys
 from pathlib import Path
 
-import pexpect
 import pytest
 from driving import environment, gdrepl, read_json
 
@@ -300,41 +298,6 @@ def test_closed_standard_input_is_the_end_of_it(env):
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "step [COUNT]" in done.stdout
-
-
-def test_a_dumb_terminal_gets_plain_lines(env, tmp_path: Path):
-    child = pexpect.spawn(sys.executable, ["-m", "gdrepl", *QUICK], env=env, dimensions=(24, 80), timeout=120, encoding="utf-8")
-    child.logfile_read = shown = io.StringIO()
-    child.expect_exact("(gd) ")
-    child.sendline("print x")  # TensorFlow loads now, for seconds
-    child.expect_exact("$1: x = 3\r\n(gd) ")
-    child.sendline("step")
-    child.expect_exact("(gd) ")
-    child.sendline("")  # an empty line steps again
-    child.expect_exact("(gd) ")
-    child.sendline("nonsense")
-    child.expect_exact("error: unknown command")
-    child.expect_exact("(gd) ")
-    child.sendline("print step")
-    child.expect_exact("step = 2\r\n(gd) ")
-    child.sendline("branch aside ;; goto main ;; branch delete aside")
-    child.expect_exact("delete branch aside, steps 2 to 2? (y or n) ")
-    child.sendline("no")
-    child.expect_exact("not confirmed: nothing has changed")
-    child.expect_exact("(gd) ")
-    child.sendline("branch delete aside")
-    child.expect_exact("(y or n) ")
-    child.sendline("y")
-    child.expect_exact("branch aside is deleted")
-    child.expect_exact("(gd) ")
-    child.sendeof()
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    assert "\x1b" not in shown.getvalue()
-    assert "working" not in shown.getvalue()
-    [journal] = (tmp_path / "state").rglob("*.gds")
-    assert "\x1b" not in journal.read_text(encoding="utf-8")
 
 
 def test_a_closed_output_is_no_bug(env):
