@@ -418,7 +418,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> Session:
     """A run that turns NaN between other values, drawn from pieces of 16 steps and some 8 stretches."""
     monkeypatch.setattr("gdrepl.insight.over.PIECE", 16)
     monkeypatch.setattr("gdrepl.insight.over.MOST_POINTS", 8)
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 50", "set x 1e30", "step 1", "set x 45", "step 49")
     return session
 
