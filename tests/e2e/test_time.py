@@ -116,13 +116,13 @@ def test_a_checkpoint_survives_a_history_that_keeps_nothing() -> None:
 
 
 def test_the_memory_of_checkpoints_counts_into_the_limit_of_the_history() -> None:
-    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(50_000)"}, optimizer="sgd", engine="eager"))
+    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(20_000)"}, optimizer="sgd", engine="eager"))
     bare = facts(session)
     wanted = []
     for _ in range(8):
         do(session, "step", "checkpoint")
         wanted.append(session.debugger.snapshot())
-    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 50_000 * 4 / 2**20  # w and grad
+    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 20_000 * 4 / 2**20  # w and grad
     do(session, "set history-limit 1")
     assert facts(session)["history in use (MB)"] <= 1
     for id, snapshot in enumerate(wanted, 1):
