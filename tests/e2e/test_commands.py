@@ -448,7 +448,7 @@ def test_both_sides_of_vs_are_taken_at_the_same_steps(line: str, in_pieces: Sess
 
 
 def test_the_branch_in_force_is_drawn_without_a_hole_though_its_parents_are_not():
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 10", *(f"goto {9 * k} ;; set x {k} ;; step 10" for k in range(1, 11)))
     chart = do(session, "plot step")["chart"]
     drawn = {step for series in chart["series"] for step in series["x"]}
@@ -481,7 +481,7 @@ def test_the_visited_points_of_a_long_span_keep_their_ends(in_pieces: Session):
 
 
 def test_a_part_of_the_curve_is_labelled_by_its_steps_and_a_point_that_cannot_be_drawn_is_told():
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 30")
     assert [each["label"] for each in do(session, "plot from 10 to 20")["chart"]["series"]][2:] == ["step 10", "step 20"]
     assert [each["label"] for each in do(session, "plot from 10")["chart"]["series"]][2:] == ["step 10", "current"]
