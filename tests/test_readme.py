@@ -2,17 +2,20 @@
 
 A block fenced as `gdrepl` is a transcript. Lines that begin with `(gd) ` are typed, the lines after each are its output;
 a line `...` stands for any lines, `...` within a line for any text. The first line may be `$ gdrepl ...` and names the
-arguments. A block fenced as `console` is run, and has to succeed, when `<!-- run -->` stands before it; its `$ ` lines
+arguments. The first transcript goes through a pipe to a process of its own, the others through the command line in this one.
+A block fenced as `console` is run, and has to succeed, when `<!-- run -->` stands before it; its `$ ` lines
 are typed, the rest is for the reader.
 """
 
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from gdrepl.shell.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -139,9 +144,30 @@ def converse(transcript: Sequence[str], folder: Path, program: Sequence[str] = P
         cwd=folder,
         env=environment(folder),
     )
-    if done.returncode < 0 or "Traceback (most recent call last)" in done.stdout:
-        return f"it crashed with {done.returncode}:\n{done.stdout}"
-    return differences(lines, done.stdout)
+    return judged(lines, done.returncode, done.stdout)
+
+
+def judged(lines: Sequence[str], status: int, printed: str) -> str:
+    if status < 0 or "Traceback (most recent call last)" in printed:
+        return f"it crashed with {status}:\n{printed}"
+    return differences(lines, printed)
+
+
+def converse_here(transcript: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Type the transcript into the command line in this process, whose TensorFlow is loaded already."""
+    words, lines = arguments(transcript)
+    typed = io.StringIO("".join(f"{each.command}\n" for each in exchanges(lines)[1:]))
+    raw = io.BytesIO()
+    printed = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+    for name, stream in (("stdin", typed), ("stdout", printed), ("stderr", printed)):
+        monkeypatch.setattr(sys, name, stream)
+    try:
+        status = main([words[0], "--echo", "--no-color", "--width", "80", *words[1:]])
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else 1
+    finally:
+        monkeypatch.undo()
+    return judged(lines, status, raw.getvalue().decode())
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -166,9 +192,30 @@ def desk(tmp_path):
 OWN = list(blocks(README.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("transcript", [block for block in OWN if block.language == "gdrepl"], ids=str)
-def test_transcript_is_what_the_program_prints(transcript, desk):
-    assert converse(transcript.text, desk) == ""
+FIRST, *OTHERS = [block for block in OWN if block.language == "gdrepl"]
+
+
+def test_the_first_transcript_is_what_the_program_prints_on_a_pipe(desk):
+    assert converse(FIRST.text, desk) == ""
+
+
+@pytest.fixture
+def here(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """This process, as if it were started at the desk; its handlers of signals are as before afterwards."""
+    monkeypatch.chdir(desk)
+    for name in [each for each in os.environ if each.startswith(("GDREPL", "XDG_"))]:
+        monkeypatch.delenv(name)
+    for name, value in environment(desk).items():
+        monkeypatch.setenv(name, value)
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    yield monkeypatch
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("transcript", OTHERS, ids=str)
+def test_transcript_is_what_the_command_line_prints(transcript, here):
+    assert converse_here(transcript.text, here) == ""
 
 
 @pytest.mark.parametrize("block", [block for block in OWN if block.language == "console" and block.marker == "run"], ids=str)

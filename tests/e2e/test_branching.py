@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill, read_json
+from driving import PROGRAMS, contents, do, error_of, hill, read_json
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
@@ -18,12 +18,23 @@ from gdrepl.errors import ConfirmationNeeded
 from gdrepl.shell.complete import complete
 
 
-@pytest.fixture
-def session() -> Session:
+def forked() -> Session:
     """main to 20 with rate 0.1; b1 from 10 to 15 with rate 0.5, where we stand."""
     session = hill(engine="eager")
     do(session, "step 20", "goto 10", "set lr 0.5", "step 5")
     return session
+
+
+@pytest.fixture
+def session() -> Session:
+    return forked()
+
+
+@pytest.fixture(scope="module")
+def unchanged() -> tuple[Session, str]:
+    """One session for all the lines that change nothing, and what it holds."""
+    session = forked()
+    return session, contents(session)
 
 
 def tree(session: Session) -> dict[str, tuple[str | None, int, int, bool]]:
@@ -94,7 +105,7 @@ def test_json_tells_the_line_that_says_yes(cli: Callable[..., tuple[int, str, st
 def test_a_tree_that_was_tended_is_saved_loaded_gone_on_from_and_replayed(session: Session, folder: Path) -> None:
     do(session, "branch leaf", "set x 7", "step 4", "checkpoint", "goto b1:12", "branch", "step 3", "switch main")
     do(session, "branch delete b1 --yes", "branch rename leaf twig", "save there")
-    loaded = Session(Setup())
+    loaded = Session(Setup(), PROGRAMS)
     do(loaded, "load there")
     assert contents(loaded) == contents(session)
     more = ("branch delete b2 --yes", "branch", "step 2", "goto twig:12", "set lr 0.25", "step 2", "restart cp1", "step 3")
@@ -113,7 +124,7 @@ def test_a_tree_that_was_tended_is_saved_loaded_gone_on_from_and_replayed(sessio
 
 def test_the_last_segments_of_a_tree_are_deleted_saved_and_replayed(session: Session, folder: Path) -> None:
     do(session, "set x 7", "step 2", "switch main", "branch delete b1 --yes", "save there")
-    loaded = Session(Setup())
+    loaded = Session(Setup(), PROGRAMS)
     do(loaded, "load there")
     for each in (session, loaded):
         do(each, "set x 9", "step 2")
@@ -126,7 +137,7 @@ def test_a_tree_without_main_is_saved_and_replayed(session: Session, folder: Pat
     do(session, "goto main:5", "branch early", "step 3", "switch b1", "branch delete main --yes", "save there")
     assert tree(session) == {"b1": (None, 0, 15, True), "early": ("b1", 5, 8, False)}
     assert do(session, "info session")["facts"]["points"] == 1 + 10 + 5 + 3
-    loaded = Session(Setup())
+    loaded = Session(Setup(), PROGRAMS)
     do(loaded, "load there", "plot loss", "history 0:15", "goto early:2")
     assert replay_file(folder / "there.gds").status == "match"
 
@@ -169,8 +180,8 @@ def test_deleting_that_is_broken_off_changes_nothing(session: Session, monkeypat
         ("diff", "diff needs BRANCHES", "diff main b1"),
     ],
 )
-def test_slips_are_told_and_change_nothing(session: Session, line: str, message: str, hint: str) -> None:
-    before = contents(session)
+def test_slips_are_told_and_change_nothing(unchanged: tuple[Session, str], line: str, message: str, hint: str) -> None:
+    session, before = unchanged
     error = error_of(session, line)
     assert error.message.startswith(message)
     assert hint in error.hint

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import random
 import subprocess
 import sys
 from pathlib import Path
 
-import pexpect
 import pytest
 from driving import environment, gdrepl, read_json
 
@@ -175,10 +173,10 @@ def test_batch_does_not_read_standard_input(cli):
     assert cli(*QUICK, "--batch", "-c", "print x", stdin="nonsense\n") == (0, "$1: x = 3\n", "")
 
 
-def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env):
+def test_batch_without_commands_takes_the_piped_lines_less_a_byte_order_mark(env, cli):
     command = [sys.executable, "-m", "gdrepl", "debug", *QUICK, "--batch"]
-    done = subprocess.run(command, input="\ufeffprint 40 + 2\nnonsense\nprint 7\n", capture_output=True, text=True, env=env)
-    assert (done.returncode, done.stdout) == (1, "$1: 40 + 2 = 42\n")
+    done = subprocess.run(command, input="\ufeffhelp step\nnonsense\nhelp quit\n", capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout) == (1, cli("--batch", "-c", "help step")[1])
     assert "unknown command 'nonsense'" in done.stderr
 
 
@@ -270,7 +268,7 @@ def test_a_reader_that_leaves_causes_no_traceback_and_nothing_to_resume(env, tmp
         (["--json"], b"help \xc3\x28\n"),
         ([], bytes(GARBAGE.randrange(256) for _ in range(5000))),
         (["--json"], bytes(GARBAGE.randrange(256) for _ in range(5000))),
-        (["--json"], b"x" * 3_000_000),
+        (["--json"], b"x" * 1_000_000),
         ([], b"(" * 1_000_000 + b"\n"),
         (["--json"], b"\x00" * 1000),
         ([], b"help \xf0\x9f\x98\x80\n"),
@@ -280,7 +278,7 @@ def test_a_reader_that_leaves_causes_no_traceback_and_nothing_to_resume(env, tmp
         "half a character",
         "random",
         "random as JSON",
-        "three megabytes",
+        "a megabyte",
         "a million brackets",
         "zeros",
         "a smile",
@@ -300,41 +298,6 @@ def test_closed_standard_input_is_the_end_of_it(env):
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "step [COUNT]" in done.stdout
-
-
-def test_a_dumb_terminal_gets_plain_lines(env, tmp_path: Path):
-    child = pexpect.spawn(sys.executable, ["-m", "gdrepl", *QUICK], env=env, dimensions=(24, 80), timeout=120, encoding="utf-8")
-    child.logfile_read = shown = io.StringIO()
-    child.expect_exact("(gd) ")
-    child.sendline("print x")  # TensorFlow loads now, for seconds
-    child.expect_exact("$1: x = 3\r\n(gd) ")
-    child.sendline("step")
-    child.expect_exact("(gd) ")
-    child.sendline("")  # an empty line steps again
-    child.expect_exact("(gd) ")
-    child.sendline("nonsense")
-    child.expect_exact("error: unknown command")
-    child.expect_exact("(gd) ")
-    child.sendline("print step")
-    child.expect_exact("step = 2\r\n(gd) ")
-    child.sendline("branch aside ;; goto main ;; branch delete aside")
-    child.expect_exact("delete branch aside, steps 2 to 2? (y or n) ")
-    child.sendline("no")
-    child.expect_exact("not confirmed: nothing has changed")
-    child.expect_exact("(gd) ")
-    child.sendline("branch delete aside")
-    child.expect_exact("(y or n) ")
-    child.sendline("y")
-    child.expect_exact("branch aside is deleted")
-    child.expect_exact("(gd) ")
-    child.sendeof()
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    assert "\x1b" not in shown.getvalue()
-    assert "working" not in shown.getvalue()
-    [journal] = (tmp_path / "state").rglob("*.gds")
-    assert "\x1b" not in journal.read_text(encoding="utf-8")
 
 
 def test_a_closed_output_is_no_bug(env):

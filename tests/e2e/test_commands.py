@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill, read_json
+from driving import PROGRAMS, contents, do, error_of, hill, read_json
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
@@ -349,7 +349,7 @@ def test_the_odd_lines_leave_a_session_that_still_works(folder: Path):
 
 
 def test_goto_reaches_another_branch_and_what_was_in_force_there():
-    session = Session(Setup())
+    session = Session(Setup(), PROGRAMS)
     said = [
         outcome.error
         for line in ("step 10", "goto 5", "set lr 0.5", "step 3", "goto main")
@@ -363,14 +363,14 @@ def test_goto_reaches_another_branch_and_what_was_in_force_there():
 
 @pytest.mark.parametrize("line", ["set w [3, 4]", "set w = [3, 4]", "set w[0] 3 ;; set w[1] 4"])
 def test_a_vector_is_set_with_or_without_an_equals_sign(line):
-    session = Session(Setup())
+    session = Session(Setup(), PROGRAMS)
     for each in ("var w = [1, 2]", "loss sum(w**2)", line):
         assert [outcome.error for outcome in session.execute(each)] == [None] * len(each.split(";;"))
     assert list(session.debugger.point().parameters["w"]) == [3.0, 4.0]
 
 
 def test_a_change_tells_of_a_new_branch_only_when_it_began_one():
-    session = Session(Setup())
+    session = Session(Setup(), PROGRAMS)
     lines = ("step 5", "goto 2", "set optimizer sgd", "set lr 0.1", "set x 4", "goto 1", "set clipnorm 1")
     notes = [getattr(outcome.result, "notes", ()) for line in lines for outcome in session.execute(line)]
     told = [[note for note in each if note.startswith("on branch")] for each in notes]
@@ -379,7 +379,7 @@ def test_a_change_tells_of_a_new_branch_only_when_it_began_one():
 
 @pytest.mark.parametrize(("typed", "rate"), [("max(0.25, 0.5)", 0.5), ("norm([3, 4])", 5.0), ("lr / 4", 0.25)])
 def test_a_rate_may_be_any_expression(typed, rate):
-    session = Session(Setup())
+    session = Session(Setup(), PROGRAMS)
     (outcome,) = session.execute(f"set lr {typed}")
     assert outcome.error is None
     assert session.debugger.spec.learning_rate == rate
@@ -418,7 +418,7 @@ def in_pieces(monkeypatch: pytest.MonkeyPatch) -> Session:
     """A run that turns NaN between other values, drawn from pieces of 16 steps and some 8 stretches."""
     monkeypatch.setattr("gdrepl.insight.over.PIECE", 16)
     monkeypatch.setattr("gdrepl.insight.over.MOST_POINTS", 8)
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 50", "set x 1e30", "step 1", "set x 45", "step 49")
     return session
 
@@ -448,7 +448,7 @@ def test_both_sides_of_vs_are_taken_at_the_same_steps(line: str, in_pieces: Sess
 
 
 def test_the_branch_in_force_is_drawn_without_a_hole_though_its_parents_are_not():
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 10", *(f"goto {9 * k} ;; set x {k} ;; step 10" for k in range(1, 11)))
     chart = do(session, "plot step")["chart"]
     drawn = {step for series in chart["series"] for step in series["x"]}
@@ -481,7 +481,7 @@ def test_the_visited_points_of_a_long_span_keep_their_ends(in_pieces: Session):
 
 
 def test_a_part_of_the_curve_is_labelled_by_its_steps_and_a_point_that_cannot_be_drawn_is_told():
-    session = hill(engine="eager")
+    session = hill()
     do(session, "step 30")
     assert [each["label"] for each in do(session, "plot from 10 to 20")["chart"]["series"]][2:] == ["step 10", "step 20"]
     assert [each["label"] for each in do(session, "plot from 10")["chart"]["series"]][2:] == ["step 10", "current"]

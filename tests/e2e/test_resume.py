@@ -41,6 +41,15 @@ def lines_of(path: Path) -> list[str]:
     return [record.body["line"] for record in decode(path.read_bytes(), strict=False).records if record.kind == "command"]
 
 
+def ended_in_a_run(process: Conversation, number: signal.Signals) -> tuple[int, str, str]:
+    """Send it a signal while it computes; returns its exit status and what it wrote."""
+    before = process.cpu_ticks()
+    process.say("continue 100000000000 ;; print x")
+    while process.cpu_ticks() < before + 20:  # hundredths of a second
+        assert process.process.poll() is None
+    return process.end(number)
+
+
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """One session through three processes, interrupted, killed and terminated, and ended in order in this one."""
@@ -62,7 +71,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
     seen["killed"] = lines_of(next(open_journals(journals(state))))
     with Conversation(["resume", "--json"], env) as process:
         seen["again"] = process.ask("print x")["result"]
-        seen["terminated"] = process.end(signal.SIGTERM)
+        process.ask("step")  # what is compiled for the run, is compiled now
+        seen["terminated"] = ended_in_a_run(process, signal.SIGTERM)
+    seen["recorded"] = decode(next(open_journals(journals(state))).read_bytes(), strict=False).records[-1].body
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("XDG_STATE_HOME", str(state))
         status = main(["resume", "--json", "-c", "info session", "-c", "info break", "--batch"])
@@ -93,14 +104,19 @@ def test_a_resumed_session_stands_where_the_killed_one_stood(chain):
     assert chain["again"]["value"] == chain["resumed"][-1]["point"]["parameters"]["x"]
 
 
-def test_sigterm_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
+def test_sigterm_in_a_run_keeps_it_up_to_a_whole_step(chain):
     assert chain["terminated"] == (128 + signal.SIGTERM, "", "")
+    assert chain["recorded"]["line"] == "continue 100000000000"
+    ended = chain["recorded"]["result"]
+    assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
+    assert ended["point"]["step"] == 7 + ended["taken"] > 7
 
 
-def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_session_with_its_status_and_nothing_on_the_screen(number: signal.Signals, tmp_path: Path):
     with Conversation(DEBUG, environment(tmp_path)) as process:
         process.ask("help step")
-        assert process.end(signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
+        assert process.end(number) == (128 + number, "", "")
 
 
 def notes_of(path: Path | None) -> list[tuple[str, int]]:
@@ -120,15 +136,13 @@ def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(state
     path = next(open_journals(folder))
     line, taken = notes_of(path)[-1]
     assert (line, taken >= notes[0][1] > 0) == ("continue 100000000000", True)
-    resumed, keeper = resume_session(None, quiet=True)
-    step, x = (do(resumed, f"print {name}")["value"] for name in ("step", "x"))
-    keeper.abandon()
+    status, out, err = cli("resume", "--batch", "--json", "-c", "print step", "-c", "print x")
+    step, x = (read_json(answer)["result"]["value"] for answer in out.splitlines())
+    assert (status, err.count("was cut off"), err.count("\n")) == (0, 1, 1)
     assert lines_of(path) == ["step 5", "continue 100000000000", "print step", "print x"]
     again = Session(Setup("(x-50)**2", {"x": "3"}, optimizer="adam", rate="1"))
     do(again, "step 5", f"step {taken}")
     assert (step, x) == (5 + taken, float(again.debugger.snapshot().parameters["x"]))
-    status, out, err = cli("resume", "--batch", "--json", "-c", "print step")
-    assert (status, read_json(out)["result"]["value"], err) == (0, 5 + taken, "")
 
 
 @pytest.fixture
@@ -248,15 +262,10 @@ def test_only_a_run_is_resumed_from_a_note(line: str, cli):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(state: Path, number: signal.Signals):
+def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(state: Path):
     with Conversation(DEBUG, environment(state)) as process:
         process.ask("step 5")
-        before = process.cpu_ticks()
-        process.say("continue 100000000000 ;; print x")
-        while process.cpu_ticks() < before + 20:
-            assert process.process.poll() is None
-        assert process.end(number) == (128 + number, "", "")
+        assert ended_in_a_run(process, signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
     recorded = decode(next(open_journals(journals(state))).read_bytes(), strict=False).records
     assert [record.body["line"] for record in recorded] == ["step 5", "continue 100000000000"]
     ended = recorded[-1].body["result"]
@@ -270,8 +279,11 @@ def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(state: Pat
 def test_after_three_violent_ends_every_command_is_there(chain):
     status, [session, stops] = chain["last"]
     assert status == 0
-    assert session["result"]["facts"]["commands"] == 4 + len(RESUMED) + 1
-    assert (session["result"]["facts"]["branch"], session["result"]["facts"]["step"]) == ("b1", 6)
+    assert session["result"]["facts"]["commands"] == 4 + len(RESUMED) + 3
+    assert (session["result"]["facts"]["branch"], session["result"]["facts"]["step"]) == (
+        "b1",
+        chain["recorded"]["result"]["point"]["step"],
+    )
     assert [stop["text"] for stop in stops["result"]["stops"]] == ["x > 1000"]
 
 

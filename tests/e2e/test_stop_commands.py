@@ -24,6 +24,14 @@ def session() -> Session:
     return hill(engine="eager")
 
 
+@pytest.fixture(scope="module")
+def unchanged() -> tuple[Session, str]:
+    """One session for all the lines that change nothing, and what it holds."""
+    session = hill()
+    do(session, "break if x > 60 as low", "break if x > 70 as far", "step 5")
+    return session, contents(session)
+
+
 def outcomes(session: Session, line: str) -> list[Outcome]:
     found = list(session.execute(line))
     assert all(each.error is None for each in found), [str(each.error) for each in found if each.error is not None]
@@ -134,7 +142,7 @@ ADVICE = (
 @pytest.mark.parametrize("line", ADVICE)
 def test_every_line_that_the_evidence_advises_works_when_typed(line: str) -> None:
     assert any(line in kind.next for kind in EVENTS.values())
-    session = Session(Setup("x**2 + y**2", {"x": "1", "y": "2"}, optimizer="sgd", rate="0.1", engine="eager"), PROGRAMS)
+    session = Session(Setup("x**2 + y**2", {"x": "1", "y": "2"}, optimizer="sgd", rate="0.1"), PROGRAMS)
     do(session, "step 12", line)
 
 
@@ -471,10 +479,10 @@ def test_words_of_the_commands_of_stops_are_no_names_of_stops(name):
         ("whatif lr 0.1 for 5 for 6", "'for' is given twice", "for 50"),
     ],
 )
-def test_a_slip_is_told_with_what_to_type_and_changes_nothing(line: str, message: str, hint: str) -> None:
-    session = hill()
-    do(session, "break if x > 60 as low", "break if x > 70 as far", "step 5")
-    before = contents(session)
+def test_a_slip_is_told_with_what_to_type_and_changes_nothing(
+    unchanged: tuple[Session, str], line: str, message: str, hint: str
+) -> None:
+    session, before = unchanged
     error = error_of(session, line)
     assert message in error.message
     assert hint in error.hint

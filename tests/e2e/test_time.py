@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill, without_checks
+from driving import PROGRAMS, contents, do, error_of, hill, without_checks
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
@@ -31,7 +31,7 @@ def stops(stepped: dict[str, Any]) -> list[tuple[str, str]]:
 
 def reloaded(session: Session) -> Session:
     do(session, "save there")
-    other = Session(Setup())
+    other = Session(Setup(), PROGRAMS)
     do(other, "load there")
     assert contents(other) == contents(session)
     return other
@@ -116,13 +116,13 @@ def test_a_checkpoint_survives_a_history_that_keeps_nothing() -> None:
 
 
 def test_the_memory_of_checkpoints_counts_into_the_limit_of_the_history() -> None:
-    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(50_000)"}, optimizer="sgd", engine="eager"))
+    session = Session(Setup("sum((w - 1)**2)", {"w": "zeros(20_000)"}, optimizer="sgd", engine="eager"))
     bare = facts(session)
     wanted = []
     for _ in range(8):
         do(session, "step", "checkpoint")
         wanted.append(session.debugger.snapshot())
-    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 50_000 * 4 / 2**20  # w and grad
+    assert facts(session)["history in use (MB)"] - bare["history in use (MB)"] >= 8 * 2 * 20_000 * 4 / 2**20  # w and grad
     do(session, "set history-limit 1")
     assert facts(session)["history in use (MB)"] <= 1
     for id, snapshot in enumerate(wanted, 1):
@@ -269,7 +269,7 @@ def test_places_and_checkpoints_are_replayed(session: Session, folder: Path) -> 
 def test_a_file_of_before_there_were_places_is_gone_on_from_and_replayed(folder: Path) -> None:
     old = (Path(__file__).parents[1] / "data" / "v1-full.gds").resolve()
     (folder / "v1-points.csv").write_bytes(old.with_name("v1-points.csv").read_bytes())
-    session = Session(Setup())
+    session = Session(Setup(), PROGRAMS)
     do(session, f"load {old}", "step 2", "back", "step 1", "save there")
     assert '"kind":"places"' not in (folder / "there.gds").read_text(encoding="utf-8")
     assert replay_file(folder / "there.gds").status == "match"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import contents, do, error_of, hill, joined, without_checks
+from driving import PROGRAMS, contents, do, error_of, hill, joined, without_checks
 
 from gdrepl.commands.replaying import replay_file
 from gdrepl.commands.session import Session
@@ -286,7 +286,7 @@ LARGE = Setup("sum((w - 1)**4)", {"w": "normal(70)"}, optimizer="sgd(momentum=0.
     ],
 )
 def test_over_steps_gives_the_bits_of_standing_there_across_edits(setup, text):
-    session = Session(setup)
+    session = Session(setup, PROGRAMS)
     do(
         session,
         "step 7",

@@ -367,7 +367,7 @@ def test_a_session_with_whatif_is_saved_loaded_and_replayed(tmp_path: Path):
     session = hill()
     do(session, "step 3", "whatif lr 0.01 2 keep", "whatif set x 7 ;; step 5", "goto lr-2:9", "whatif optimizer adam keep")
     do(session, "step 4", "goto main", f"save {tmp_path}/tried")
-    loaded = Session(Setup())
+    loaded = Session(Setup(), PROGRAMS)
     do(loaded, f"load {tmp_path}/tried")
     assert contents(loaded) == contents(session)
     replay = replay_file(tmp_path / "tried.gds")
