@@ -40,9 +40,12 @@ def valley(size: int) -> Problem:
 
 PROBLEMS = [
     network(8, 3, 4),
+    network(64, 8, 16),
     network(200, 16, 32),
+    line(300, 40),
     line(3000, 60),
     valley(700),
+    valley(30_000),
     valley(40_000),  # from 32,768 on XLA treats the largest of the numbers in another way
 ]
 
