@@ -53,9 +53,9 @@ class Problem:
 
     @property
     def program_key(self) -> tuple[object, ...]:
-        """What a compiled program depends on: everything but the start values."""
+        """What a compiled program depends on: everything but the start values, and whose way the loss is computed in."""
         shapes = tuple((name, value.shape) for name, value in self.parameters.items())
-        return (self.loss.text, self.dtype, shapes, self._constants_digest)
+        return (type(self), self.loss.text, self.dtype, shapes, self._constants_digest)
 
     @property
     def numbers(self) -> int:

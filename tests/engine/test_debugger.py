@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.moves import Progress, RecordingDiffersError
 from gdrepl.engine.optimizer import OptimizerSpec
 from gdrepl.engine.problem import Problem, make_problem
+from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.engine.snapshot import Stop
 from gdrepl.engine.stops import Stops
@@ -647,6 +648,19 @@ def test_problems_that_differ_in_data_only_do_not_share_a_program(start_debugger
     second = make_problem("sum((x - c)**2)", {"x": 0.0}, {"c": [1.0, 3.0]})
     assert [float(start_debugger(problem).point().loss) for problem in (first, second)] == [5, 10]
     assert first.program_key == replace(first).program_key
+
+
+class Halved(Problem):
+    def loss_of(self, parameters: Any) -> Any:
+        return super().loss_of(parameters) / 2
+
+
+def test_a_loss_of_the_same_text_that_is_computed_otherwise_has_a_program_of_its_own(start_debugger: Start) -> None:
+    plain = make_problem("(x - 3)**2", {"x": 0.0})
+    halved = Halved(**{each.name: getattr(plain, each.name) for each in fields(plain)})
+    programs = Programs()
+    spec = OptimizerSpec.make("sgd", {}, 0.1)
+    assert [float(Debugger(each, spec, "eager", programs=programs).point().loss) for each in (plain, halved)] == [9, 4.5]
 
 
 def test_gradient_accumulation_moves_at_every_third_step_only(start_debugger: Start) -> None:
