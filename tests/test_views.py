@@ -67,6 +67,7 @@ from gdrepl.display.views import VIEWS, Style, make_console, render, render_erro
 from gdrepl.engine.snapshot import Point, Stop
 from gdrepl.errors import CommandError, ExpressionError, ProblemError, SessionFileError
 from gdrepl.insight.backtrace import Backtrace, Frame, Listing, StackFrame
+from gdrepl.insight.cause import Why
 from gdrepl.insight.chart import Chart, Series
 from gdrepl.insight.curvature import Direction, Hessian
 from gdrepl.insight.doctor.finding import Diagnosis, Finding
@@ -80,7 +81,6 @@ from gdrepl.insight.sheet import UpdateTerm
 from gdrepl.insight.slicing import Along, Sliced
 from gdrepl.insight.stability import RateLimit
 from gdrepl.insight.summary import Summary
-from gdrepl.insight.why import Why
 
 PLAIN = Style(color=False)
 WIDTHS = (20, 33, 40, 59, 60, 80, 120, 200)

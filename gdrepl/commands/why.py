@@ -9,10 +9,10 @@ from gdrepl.commands.registry import registry
 from gdrepl.commands.session import Session
 from gdrepl.engine.debugger import Debugger
 from gdrepl.errors import ProblemError
+from gdrepl.insight.cause import Why
 from gdrepl.insight.nonfinite import bad_slots
 from gdrepl.insight.products import until_interrupted
-from gdrepl.insight.stability import rate_limit
-from gdrepl.insight.why import RateLimited, Why
+from gdrepl.insight.stability import RateLimit, rate_limit
 from gdrepl.insight.why import why as why_not_finite
 
 _RUNS = ("step", "continue", "until", "advance", "run", "reverse-step", "reverse-continue")
@@ -38,7 +38,7 @@ def why(session: Session) -> Why:
     return found if found is not None else _all_is_finite(session)
 
 
-def _limit_at(debugger: Debugger, step: int) -> RateLimited | None:
+def _limit_at(debugger: Debugger, step: int) -> RateLimit | None:
     """The stability limit of the learning rate at a step; None where the loss has no second derivatives."""
     try:
         return rate_limit(debugger, step, until_interrupted(debugger))

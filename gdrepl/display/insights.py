@@ -11,6 +11,7 @@ from gdrepl.display import checking, curvature, doctored, examining, explained, 
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line
 from gdrepl.insight import backtrace
+from gdrepl.insight.cause import Why
 from gdrepl.insight.chart import Chart
 from gdrepl.insight.curvature import Hessian
 from gdrepl.insight.doctor.finding import Diagnosis
@@ -20,7 +21,6 @@ from gdrepl.insight.gradient_check import GradientCheck
 from gdrepl.insight.rate_range import LearningRateRange
 from gdrepl.insight.slicing import Sliced
 from gdrepl.insight.stability import RateLimit
-from gdrepl.insight.why import Why
 
 
 @dataclass(frozen=True, slots=True)

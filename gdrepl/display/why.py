@@ -6,7 +6,7 @@ from gdrepl.display import numbers
 from gdrepl.display.frames import pointed_at, told
 from gdrepl.display.style import Style
 from gdrepl.display.text import Line, prose
-from gdrepl.insight.why import Why
+from gdrepl.insight.cause import Why
 
 _MOST_CELLS = 40
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,3 +40,8 @@ def brief(value: Array) -> Value:
     finite = numbers[np.isfinite(numbers)]
     least, greatest = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
     return Summary(value.shape, norm(finite), least, greatest, numbers.size - finite.size)
+
+
+def briefly(values: Mapping[str, Array]) -> dict[str, Value]:
+    """That of each of some arrays, by name."""
+    return {name: brief(value) for name, value in values.items()}

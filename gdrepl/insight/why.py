@@ -3,90 +3,25 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gdrepl.engine.debugger import Debugger
 from gdrepl.engine.segment import Segment
-from gdrepl.engine.snapshot import OPTIONAL, SAID, Array, Snapshot, norm_of_all
+from gdrepl.engine.snapshot import Array, Snapshot
 from gdrepl.insight import saying
 from gdrepl.insight.born import Birth, SlopeBirth, birth, inputs_at, slope_birth
+from gdrepl.insight.cause import LimitAt, Why
 from gdrepl.insight.explain import Update, explain
 from gdrepl.insight.frames import Link, links
+from gdrepl.insight.led_there import with_the_way
 from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed, slots_at
 from gdrepl.insight.standing_out import FIRST_BAD
-from gdrepl.insight.summary import Value, brief
+from gdrepl.insight.summary import briefly
 
-LOOKED_BACK = 5
-"""How many updates are told of."""
-_GROWING = 1.05
 _GRADIENT_ONLY = "the loss is finite, its gradient is not"
-
-
-class RateLimited(Protocol):
-    """What is asked of the stability limit of a learning rate: the limit and rate over limit, None where there is none."""
-
-    @property
-    def limit(self) -> float | None:
-        """The rate beyond which the local quadratic model diverges."""
-
-    @property
-    def ratio(self) -> float | None:
-        """Rate over limit."""
-
-    @property
-    def rule(self) -> str:
-        """The formula of the limit."""
-
-
-LimitAt = Callable[[Debugger, int], RateLimited | None]
-"""The stability limit at a step of the branch in force; None where nobody knows one."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Why:
-    """Where the first value that is not finite came from.
-
-    Attributes:
-        step: the first step that is not finite, or at which a slot of the optimizer is not; where we stand, when every step is.
-        operation: what made it of finite inputs: a function or sign of the loss, or "update"; empty where every step is finite.
-        expression: the operation as it stands in the loss, of one element where it works by elements; for a gradient the
-            derivative; for an update the slot or the parameter.
-        inputs: text -> value: what it was computed of.
-        notes: the same in words, what led there, and what to look at next.
-        kind: "value", "gradient" or "update", "start" where the problem begins so, "edit" where an edit made it, or "".
-        output: what came out.
-        last_finite: the last finite step, from which an update led there; None where there is none.
-        parameters: at the last finite step.
-        learning_rate: of the update from there.
-        updates: the norms of the last five updates that were finite, oldest first.
-        growth: by how much each of them was larger than the one before, as a geometric mean; None where that says nothing.
-        limit: the stability limit of the rate at the last finite step; None where there is none.
-        ratio: rate over limit.
-        loss: the text of the loss; `start` and `end` are the columns at which the operation stands in it.
-    """
-
-    step: int
-    operation: str
-    expression: str
-    inputs: Mapping[str, Value]
-    notes: tuple[str, ...] = field(default=(), metadata=SAID)
-    kind: str = ""
-    output: Array | None = field(default=None, metadata=OPTIONAL)
-    last_finite: int | None = field(default=None, metadata=OPTIONAL)
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    learning_rate: Array | None = field(default=None, metadata=OPTIONAL)
-    updates: tuple[float, ...] = ()
-    growth: float | None = field(default=None, metadata=OPTIONAL)
-    limit: float | None = field(default=None, metadata=OPTIONAL)
-    ratio: float | None = field(default=None, metadata=OPTIONAL)
-    loss: str = ""
-    start: int = 0
-    end: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,8 +50,13 @@ def why(debugger: Debugger, limit_at: LimitAt) -> Why | None:
     if step is None:
         return None
     looked = _look(debugger, step)
-    born = _born(debugger, looked)
-    return _with_the_way(debugger, looked, born, limit_at)
+    told = replace(_born(debugger, looked), loss=looked.segment.recipe.problem.loss.text)
+    if looked.edited:
+        note = f"'{looked.edited}' at step {told.step} made it so; before it the point was finite"
+        return replace(told, kind="edit", notes=(*told.notes, note))
+    if looked.before is None:
+        return replace(told, kind="start", notes=(*told.notes, "it is so from the start: no update led there"))
+    return with_the_way(debugger, told, looked.before, looked.after, limit_at)
 
 
 def _look(debugger: Debugger, step: int) -> _Looked:
@@ -158,12 +98,12 @@ def _born(debugger: Debugger, looked: _Looked) -> Why:
 
 
 def _value(looked: _Looked, found: Birth, kind: str, *notes: str) -> Why:
-    told = Why(looked.after.step, found.operation, found.expression, _briefly(found.inputs), kind=kind, output=found.output)
+    told = Why(looked.after.step, found.operation, found.expression, briefly(found.inputs), kind=kind, output=found.output)
     return _standing(told, found.node, *notes, *_before_it(looked, found))
 
 
 def _derivative(looked: _Looked, slope: SlopeBirth) -> Why:
-    inputs = _briefly(slope.inputs)
+    inputs = briefly(slope.inputs)
     told = Why(looked.after.step, slope.operation, slope.expression, inputs, kind="gradient", output=slope.output)
     masked = ["no gradient reaches it, and 0*inf is nan in plain arithmetic"] if slope.masked else []
     return _standing(told, slope.link.node, _GRADIENT_ONLY, *masked)
@@ -177,10 +117,6 @@ def _before_it(looked: _Looked, born: Birth) -> Iterator[str]:
         given = ", ".join(f"{name} was {saying.array(value)}" for name, value in changed.items())
         if given:
             yield f"at step {looked.before.step} {given}"
-
-
-def _briefly(values: Mapping[str, Array]) -> dict[str, Value]:
-    return {name: brief(value) for name, value in values.items()}
 
 
 def _standing(told: Why, node: ast.expr, *notes: str) -> Why:
@@ -228,7 +164,7 @@ def _update(debugger: Debugger, looked: _Looked, before: Snapshot) -> Why:
     terms = explain(debugger, Update(looked.segment, before, after)).notes
     first = [f"{each}; explain {before.step} shows all terms" for each in terms if each.startswith(FIRST_BAD)]
     output = np.asarray(after.parameters[name][place])
-    return Why(after.step, "update", told, _briefly(inputs), (note, *first), "update", output)
+    return Why(after.step, "update", told, briefly(inputs), (note, *first), "update", output)
 
 
 def _used_gradient(debugger: Debugger, segment: Segment, snapshot: Snapshot, name: str) -> Array:
@@ -256,7 +192,7 @@ def _slot(debugger: Debugger, looked: _Looked, key: tuple[str, str | None], last
     if step < looked.after.step:
         notes.append(f"the loss and its gradient were finite until step {looked.after.step - 1}")
     output = np.asarray(value[place])
-    return Why(step, "update", told, _briefly(inputs), tuple(notes), "update", output)
+    return Why(step, "update", told, briefly(inputs), tuple(notes), "update", output)
 
 
 def _too_large(inputs: Mapping[str, Array], value: Array) -> Iterator[str]:
@@ -266,70 +202,3 @@ def _too_large(inputs: Mapping[str, Array], value: Array) -> Iterator[str]:
         if text.startswith("grad(") and np.isfinite(number) and abs(float(number)) > largest**0.5:
             beyond = f"the square of {text} is beyond the largest {value.dtype}, {saying.number(largest)}"
             yield f"{beyond}: {'scale the loss down' if value.dtype == np.float64 else 'set dtype float64'}"
-
-
-# --- what led there -----------------------------------------------------------------------------------------------------
-
-
-def _with_the_way(debugger: Debugger, looked: _Looked, told: Why, limit_at: LimitAt) -> Why:
-    loss = looked.segment.recipe.problem.loss.text
-    if looked.edited:
-        note = f"'{looked.edited}' at step {told.step} made it so; before it the point was finite"
-        return replace(told, kind="edit", loss=loss, notes=(*told.notes, note))
-    before = looked.before
-    if before is None:
-        return replace(told, kind="start", loss=loss, notes=(*told.notes, "it is so from the start: no update led there"))
-    norms = tuple(_norms(debugger, looked.after))
-    told = replace(
-        told,
-        loss=loss,
-        last_finite=before.step,
-        parameters=_briefly(before.parameters),
-        learning_rate=before.learning_rate,
-        updates=norms,
-        growth=_growth(norms),
-    )
-    told = _with_limit(debugger, told, limit_at)
-    return replace(told, notes=(*told.notes, *_way(told)))
-
-
-def _norms(debugger: Debugger, after: Snapshot) -> Iterator[float]:
-    """The norms of the updates that led to a point, the last five, as far as they are finite."""
-    first = max(debugger.branch.start, after.step - LOOKED_BACK)
-    points = [debugger.snapshot_at(step).parameters for step in range(first, after.step)] + [after.parameters]
-    for one, other in itertools.pairwise(points):
-        with np.errstate(all="ignore"):
-            size = norm_of_all({name: other[name].astype(np.float64) - value for name, value in one.items()})
-        if np.isfinite(size):
-            yield size
-
-
-def _growth(norms: Sequence[float]) -> float | None:
-    if len(norms) < 2 or not norms[0] or not norms[-1]:
-        return None
-    return float(np.exp((np.log(norms[-1]) - np.log(norms[0])) / (len(norms) - 1)))
-
-
-def _with_limit(debugger: Debugger, told: Why, limit_at: LimitAt) -> Why:
-    assert told.last_finite is not None
-    found = limit_at(debugger, told.last_finite)
-    if found is None or found.limit is None or found.ratio is None:
-        return told
-    rate, limit, times = saying.number(told.learning_rate), saying.number(found.limit), saying.number(found.ratio, 3)
-    over = f"the rate {rate} was {times} times the stability limit {limit} at step {told.last_finite} ({found.rule})"
-    means = "such a descent diverges" if found.ratio > 1 else "the rate alone does not explain it"
-    return replace(told, limit=found.limit, ratio=found.ratio, notes=(*told.notes, f"{over}: {means}"))
-
-
-def _way(told: Why) -> Iterator[str]:
-    """The way there, and what to do next, in words."""
-    if told.updates:
-        norms = ", ".join(f"{saying.number(size, 3)}" for size in told.updates)
-        many = len(told.updates) > 1
-        grew = (
-            f": each {saying.number(told.growth, 3)} times the one before"
-            if told.growth is not None and told.growth > _GROWING
-            else ""
-        )
-        yield f"the last {f'{len(told.updates)} updates' if many else 'update'} had the norm{'s' if many else ''} {norms}{grew}"
-    yield f"goto {told.last_finite} goes to the last finite step: bt and info lr look around there, whatif lr tries other rates"

@@ -14,9 +14,10 @@ from gdrepl.engine.problem import make_problem
 from gdrepl.engine.program import Program
 from gdrepl.engine.programs import Programs
 from gdrepl.insight import saying
+from gdrepl.insight.cause import Why
 from gdrepl.insight.nonfinite import bad_slots, first_not_finite, slot_overflowed
 from gdrepl.insight.stability import rate_limit
-from gdrepl.insight.why import Why, why
+from gdrepl.insight.why import why
 
 PROGRAMS = Programs(most=30)
 F = np.float32
