@@ -1390,3 +1390,12 @@ def test_a_check_says_whether_the_gradient_is_right_and_where_it_is_worst():
     assert "12 of 1000000 numbers moved by themselves, all together along 4 directions" in text
     assert "tolerance  step h" not in drawn(WRONG, Style(50, color=False))
     assert "could not be compared" in drawn(SAMPLES["nothing to compare"])
+
+
+def test_a_range_test_that_ended_with_its_first_rate_has_no_chart_and_speaks_of_one_rate():
+    alone = dataclasses.replace(RISING, rates=f32([1e-6]), losses=f32([9e9]), verdict="rising", diverged_at=1e-6, updates=1)
+    text = drawn(dataclasses.replace(alone, steepest=None, lowest=None, suggested=None))
+    assert ": the rate 1e-6 alone, one update of SGD" in " ".join(text.split())
+    assert "learning rate (log)" not in text
+    rising = dataclasses.replace(alone, rates=f32([1e-6, 1e-5]), losses=f32([8e9, 9e9]), steepest=None, lowest=None)
+    assert "are not drawn" not in drawn(rising)

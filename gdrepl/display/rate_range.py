@@ -29,9 +29,10 @@ def rate(value: float | Array) -> str:
 def rate_range_lines(result: LearningRateRange, style: Style) -> list[Line]:
     """The test in one line, then each rate that it found, with its reason."""
     updates = f"{result.updates} updates" if result.updates > 1 else "one update"
-    ends = f"{rate(result.rates[0])} to {rate(result.rates[-1])}"
-    title = f"from step {result.step}, loss {numbers.show(result.loss, style.precision)}: {len(result.rates)} rates"
-    title += f" from {ends}, {updates} of {result.optimizer} each"
+    many, first = len(result.rates), rate(result.rates[0])
+    tried = f"{many} rates from {first} to {rate(result.rates[-1])}" if many > 1 else f"the rate {first} alone"
+    title = f"from step {result.step}, loss {numbers.show(result.loss, style.precision)}: {tried}"
+    title += f", {updates} of {result.optimizer}{' each' if many > 1 else ''}"
     rows: list[list[Span]] = [[(name, "dim"), (number, "bold"), (why, "")] for name, number, why in _rates(result)]
     lines = prose(title, style, then="  ")
     lines += table(rows, style, wrapped=True)
@@ -104,22 +105,23 @@ def _carried(result: LearningRateRange) -> str:
 
 
 def rate_range_chart(result: LearningRateRange) -> Chart | None:
-    """The losses over the rate, with what was found; None where no loss is finite.
+    """The losses over the rate, with what was found; None where fewer than two losses are finite.
 
     A loss that rises far above the first would flatten all others: it is left out.
     """
     rates, losses = (each.astype(np.float64) for each in (result.rates, result.losses))
     finite = losses[np.isfinite(losses)]
-    if not len(finite):
+    if len(finite) < 2:
         return None
     most = _most(float(result.loss), float(finite.min()))
-    near = np.where(losses <= most, losses, np.nan) if finite.min() <= most else losses
+    leaves_out = finite.min() <= most < finite.max()
+    near = np.where(losses <= most, losses, np.nan) if leaves_out else losses
     series = [Series("loss", rates, near, "line", "green", sampled=True)]
     for label, rate_found, marker in _FOUND:
         place = _place(rates, getattr(result, rate_found))
         if place is not None:
             series.append(Series(label, rates[place], near[place], "points", "red", marker))
-    note = f"losses above {numbers.show(most, 3)} are not drawn" if bool((finite > most).any()) else ""
+    note = f"losses above {numbers.show(most, 3)} are not drawn" if leaves_out else ""
     return Chart("", "learning rate", "loss", tuple(series), spans_decades(near[np.isfinite(near)]), note, log_x=True)
 
 
