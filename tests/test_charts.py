@@ -27,7 +27,7 @@ from gdrepl.insight.chart import COLORS, Chart, Series
 PACKAGE = Path(gdrepl.__file__).parent
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 BRAILLE = re.compile(r"[\u2801-\u28ff]")
-FUZZED = 2_000
+FUZZED = 5_000
 BLUE, RED = "\x1b[38;5;4m", "\x1b[38;5;1m"
 
 

@@ -178,7 +178,7 @@ def complete_expression(session: Session) -> Iterable[str]:
     """Names and functions."""
     slots = session.debugger.slots() if session.ready else {}
     named = dict.fromkeys(f"slot.{name}" for name, owner in slots if owner is not None)
-    kept = [f"${name}" for name in (*session.kept.named, *FRAME_VALUES)]
+    kept = [f"${name}" for name in dict.fromkeys([*session.kept.named, *FRAME_VALUES])]
     return [
         *session.complete_names(),
         *kept,

@@ -94,7 +94,7 @@ def frame(session: Session, number: FrameNumber | None = None) -> Frame:
 
     `backtrace` lists the frames. In a frame `print $value` is the value of its sub-expression, `$local` d parent / d it,
     `$gradient` d loss / d it, and `$frame` its number; an expression may use them, as `print $local * 2`. A value of your own
-    of such a name comes first. Whatever moves to another step chooses frame 0, the loss, again.
+    of such a name comes first. Whatever moves, also by a phase, chooses frame 0, the loss, again.
 
     Example: frame 1
     """

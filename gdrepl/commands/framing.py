@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FRAME_VALUES = ("value", "local", "gradient", "frame")
 """The convenience values that the frame in force gives, unless a user has one of that name."""
-_MOVED = frozenset({"Stepped", "Begun", "Loaded"})
+_MOVED = frozenset({"Stepped", "Phased", "Begun", "Loaded"})
 """Results behind which the loss is the frame in force."""
 
 

@@ -131,7 +131,7 @@ def look_up(session: Session, token: str) -> Array:
         return kept.named[name[1]]
     if name is not None and name[1] in FRAME_VALUES:
         return frame_value(session, name[1])
-    known = [f"${each}" for each in kept.named]
+    known = [f"${each}" for each in (*kept.named, *FRAME_VALUES)]
     hint = did_you_mean(token, known) or f"set {token[:40]} = EXPRESSION sets it, info values lists them"
     raise CommandError(f"{token[:40]} has no value", hint)
 

@@ -15,7 +15,7 @@ from gdrepl.insight.products import until_interrupted
 from gdrepl.insight.stability import RateLimit, rate_limit
 from gdrepl.insight.why import why as why_not_finite
 
-_RUNS = ("step", "continue", "until", "advance", "run", "reverse-step", "reverse-continue")
+_RUNS = ("step", "finish", "stepi", "continue", "until", "advance", "run", "reverse-step", "reverse-continue")
 """The commands that run along steps and stop, as they are recorded."""
 
 
@@ -65,8 +65,10 @@ def _all_is_finite(session: Session) -> Why:
 def _last_stop(session: Session) -> Iterator[str]:
     """Why the last run ended, from what was recorded of it."""
     for event in reversed(session.events):
-        if event.result.get("type") == "Stepped" and event.line.partition(" ")[0] in _RUNS:
-            stops, point = event.result.get("stops"), event.result.get("point")
+        within = event.result.get("stepped")  # by phases, where an update was finished
+        ran = within if isinstance(within, Mapping) else event.result
+        if ran.get("type") == "Stepped" and event.line.partition(" ")[0] in _RUNS:
+            stops, point = ran.get("stops"), ran.get("point")
             told = [_told(stop) for stop in stops if isinstance(stop, Mapping)] if isinstance(stops, list | tuple) else []
             if told and isinstance(point, Mapping):
                 yield f"'{event.line}' ended at step {point.get('step')}: {'; '.join(told)}"

@@ -40,7 +40,7 @@ def advance(debugger: Debugger, count: int) -> Walk:
         raise CommandError("interrupted before the update was finished", "nothing has changed")
     ended = tuple((update, place) for place in range(begun, len(PHASES))) if whole == 1 else ()
     if any(stop.kind != "count" for stop in move.stops):
-        return Walk(ended if move.taken == whole else (), move)
+        return Walk(ended, move)
     return Walk((*ended, *_begin(debugger, 0, rest)), move)
 
 
@@ -61,7 +61,6 @@ def retreat(debugger: Debugger, count: int) -> int:
     target = max(here - count, debugger.branch.start * len(PHASES))
     step, phase = divmod(target, len(PHASES))
     if step != debugger.step:
-        debugger.inside.made = 0
         debugger.goto(step)
     _begin(debugger, phase, phase)
     return here - target

@@ -28,7 +28,9 @@ def printed(tmp_path, monkeypatch) -> Callable[..., str]:
     def run(*arguments: str, typed: str = "") -> str:
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-            main(["debug", "--no-color", *arguments])
+            status = main(["debug", "--no-color", *arguments])
+        assert status == 0 or "--batch" not in arguments
+        assert "Traceback" not in out.getvalue()
         return out.getvalue()
 
     return run

@@ -25,7 +25,7 @@ LINES = (
 )
 HOSTILE = ("1" + "0" * 400, "null", "-1", '""', "[]", "true", "1e999")
 """As JSON; a reader that minds its limits does not take all of them."""
-EACH = 2
+EACH = 3
 """How many of them are put in place of each member: by turns, so that every kind of member meets every value."""
 HOLE = "@hole@"
 

@@ -114,7 +114,7 @@ def test_a_random_session_keeps_its_word(seed: int, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     chosen = random.Random(seed)
     session, loaded = Session(Setup(engine="eager")), None
-    list(session.execute("set max-steps 16"))
+    list(session.execute("set max-steps 40"))
     told: list[str] = []
     for place in range(LENGTH):
         text, before = line(chosen, session), contents(session)

@@ -20,7 +20,7 @@ Armed = tuple[str, Mapping[str, float]]
 
 
 def fire(
-    events: list[Armed], loss: str, start: Mapping[str, Any], rate: float, engine: str, last: int = 12, **options: Any
+    events: list[Armed], loss: str, start: Mapping[str, Any], rate: float, engine: str, last: int = 60, **options: Any
 ) -> list[int | None]:
     """For each event the first step up to `last` at which it fires by plain gradient descent; None where it does not.
 

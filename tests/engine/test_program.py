@@ -133,7 +133,7 @@ def test_armed_conditions_events_and_watchpoints_change_no_bit(walked: Walk, ass
     assert_same_bits(assert_armed_changes_no_bit(program, walked.start, walked.rows, triggers), walked.end)
 
 
-@pytest.mark.parametrize("name", ["sgd", "rmsprop", "lamb", "muon", "adafactor"])
+@pytest.mark.parametrize("name", list(catalogue()))
 def test_what_is_armed_changes_no_bit_of_a_regression(name: str, regression: Problem, assert_same_bits: Any) -> None:
     plain = Program(regression, OptimizerSpec.make(name, {}, 0.03125))
     start = plain.fresh(regression.parameters)

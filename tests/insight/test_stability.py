@@ -13,7 +13,7 @@ from gdrepl.engine.problem import make_problem
 from gdrepl.engine.programs import Programs
 from gdrepl.engine.schedule import ScheduleSpec
 from gdrepl.insight.curvature import hessian
-from gdrepl.insight.recursion import RULES, Recursion
+from gdrepl.insight.recursion import Recursion
 from gdrepl.insight.stability import rate_limit
 
 H = np.array([[4.0, 1.5, 0.0], [1.5, 3.0, -0.5], [0.0, -0.5, 1.0]])
@@ -278,12 +278,16 @@ def test_beyond_the_limit_adaptive_denominators_are_told_to_grow():
     assert any("hover" in note for note in found.notes)
 
 
+KNOWN = {"SGD", "Adam", "AdamW", "Nadam", "Adamax", "RMSprop", "Adagrad", "Adadelta"}
+"""Optimizers whose limit the help tells."""
+
+
 def test_every_optimizer_of_keras_has_a_limit_or_says_that_none_is_known(assert_same_bits):
     for name in catalogue():
         debugger = begun(FAR, name)
         before, points = debugger.snapshot(), debugger.timeline.points()
         found = rate_limit(debugger)
-        assert (found.limit is not None) == (found.optimizer in RULES), name
+        assert (found.limit is not None) == (found.optimizer in KNOWN), name
         assert found.limit is not None or "no limit is known" in found.notes[0]
         assert_same_bits(debugger.snapshot(), before)
         assert debugger.timeline.points() == points

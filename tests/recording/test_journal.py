@@ -86,7 +86,7 @@ def test_the_name_tells_time_and_process_and_a_second_one_is_numbered(tmp_path, 
 
 def test_all_acknowledged_events_outlive_kill_9(tmp_path):
     choose = random.Random(0)
-    for run in range(16):
+    for run in range(24):
         folder = tmp_path / str(run)
         with subprocess.Popen(
             [sys.executable, "-c", WRITER, folder], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]

@@ -73,7 +73,7 @@ def _binary(node: ast.BinOp, known: Mapping[str, Interval]) -> Interval:
             return _square(left) if same else _times(left, right)
         case ast.Div() if right.low > 0 or right.high < 0:
             return _times(left, Interval(1 / right.high, 1 / right.low))
-        case ast.Div() if right.low == 0 or right.high == 0:
+        case ast.Div() if (right.low == 0) != (right.high == 0):
             ends = (0.0 if math.isinf(right.high) else 1 / right.high, INF) if right.low == 0 else (-INF, 1 / right.low)
             return _times(left, Interval(*ends))
         case ast.Pow() if right.low == right.high:
@@ -95,8 +95,8 @@ def _times(one: Interval, other: Interval) -> Interval:
 
 
 def _square(inner: Interval) -> Interval:
-    low = 0.0 if inner.low <= 0 <= inner.high else min(abs(inner.low), abs(inner.high)) ** 2
-    return Interval(low, max(abs(inner.low), abs(inner.high)) ** 2)
+    size = _absolute(inner)
+    return Interval(_raised(size.low, 2), _raised(size.high, 2))
 
 
 def _power(base: Interval, exponent: float) -> Interval:
@@ -164,8 +164,8 @@ def _cosh(inner: Interval) -> Interval:
 
 
 def _absolute(inner: Interval) -> Interval:
-    squared = _square(inner)
-    return Interval(math.sqrt(squared.low), max(abs(inner.low), abs(inner.high)))
+    low = 0.0 if inner.low <= 0 <= inner.high else min(abs(inner.low), abs(inner.high))
+    return Interval(low, max(abs(inner.low), abs(inner.high)))
 
 
 def _same(inner: Interval) -> Interval:

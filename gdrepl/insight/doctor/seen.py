@@ -209,7 +209,7 @@ def _rules(spec: OptimizerSpec, slots: Slots, at: Snapshot) -> tuple[Rule | None
     """The rule of the coming update that is applied, and the same with an epsilon of 0."""
     hyper, every = spec.hyperparameters, accumulation(spec)
     gradient, _ = clipped(at.gradient, hyper)
-    count = (int(slots.get(("iteration", None), np.zeros(()))) // every + 1) * every
+    count = int(slots.get(("iteration", None), np.zeros(()))) // every + 1  # Keras' correction for bias counts those applied
     with np.errstate(all="ignore"):
         rule = rule_of(spec.name, Coming(gradient, slots, hyper, count))
         bare = rule_of(spec.name, Coming(gradient, slots, {**hyper, "epsilon": 0.0}, count)) if "epsilon" in hyper else None
