@@ -65,9 +65,8 @@ def _all_is_finite(session: Session) -> Why:
 def _last_stop(session: Session) -> Iterator[str]:
     """Why the last run ended, from what was recorded of it."""
     for event in reversed(session.events):
-        within = event.result.get("stepped")  # by phases, where an update was finished
-        ran = within if isinstance(within, Mapping) else event.result
-        if ran.get("type") == "Stepped" and event.line.partition(" ")[0] in _RUNS:
+        ran = event.result if event.result.get("type") == "Stepped" else event.result.get("stepped")  # or updates of phases
+        if isinstance(ran, Mapping) and event.line.partition(" ")[0] in _RUNS:
             stops, point = ran.get("stops"), ran.get("point")
             told = [_told(stop) for stop in stops if isinstance(stop, Mapping)] if isinstance(stops, list | tuple) else []
             if told and isinstance(point, Mapping):

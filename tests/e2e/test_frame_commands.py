@@ -121,7 +121,9 @@ def test_values_of_the_frame_go_into_conditions_as_digits():
     assert do(session, "break if loss < $gradient + 100")["text"] == "loss < (-94.0) + 100"
 
 
-@pytest.mark.parametrize("move", ["step", "goto 0", "run 1", "problem sphere", "reverse-step", "step ;; reverse-step"])
+@pytest.mark.parametrize(
+    "move", ["step", "goto 0", "run 1", "problem sphere", "reverse-step", "step ;; reverse-step", "stepi 7 ;; rsi 7"]
+)
 def test_a_move_chooses_the_loss_again(move):
     session = chained()
     do(session, "step 2", "frame 1")
@@ -232,6 +234,11 @@ def test_why_tells_the_limit_that_the_rate_was_above():
     [
         ((), "every loss and gradient of branch main is finite, steps 0 to 0; why tells where one that is not came from"),
         (("break if loss < 100", "continue"), "'continue' ended at step 7: breakpoint 1, loss < 100"),
+        (("step 9", "goto 0", "break if loss < 1500", "stepi 8"), "'stepi 8' ended at step 1: breakpoint 1, loss < 1500"),
+        (
+            ("step 9", "goto 0", "break if loss < 1500", "stepi", "finish"),
+            "'finish' ended at step 1: breakpoint 1, loss < 1500",
+        ),
         (("step 3", "goto 1"), "'step 3' ended at step 3: 3 steps, as asked"),
         (("step 3", "reverse-continue"), "'reverse-continue' ended at step 0: the start: no stop held on the way"),
         (("catch convergence tol=50", "continue"), "'continue' ended at step 3: catchpoint 1, convergence tol=50"),

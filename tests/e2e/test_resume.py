@@ -24,7 +24,6 @@ from gdrepl.errors import SessionFileError
 from gdrepl.insight import curvature
 from gdrepl.recording.format import decode
 from gdrepl.recording.journal import journal_folder, open_journals
-from gdrepl.recording.numbers import dumps, result_to_json
 from gdrepl.shell.cli import main
 from gdrepl.shell.keeper import Keeper
 from gdrepl.shell.resuming import resume_session
@@ -39,15 +38,6 @@ def journals(state: Path) -> Path:
 
 def lines_of(path: Path) -> list[str]:
     return [record.body["line"] for record in decode(path.read_bytes(), strict=False).records if record.kind == "command"]
-
-
-def ended_in_a_run(process: Conversation, number: signal.Signals) -> tuple[int, str, str]:
-    """Send it a signal while it computes; returns its exit status and what it wrote."""
-    before = process.cpu_ticks()
-    process.say("continue 100000000000 ;; print x")
-    while process.cpu_ticks() < before + 20:  # hundredths of a second
-        assert process.process.poll() is None
-    return process.end(number)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +61,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> dict:
     seen["killed"] = lines_of(next(open_journals(journals(state))))
     with Conversation(["resume", "--json"], env) as process:
         seen["again"] = process.ask("print x")["result"]
-        process.ask("step")  # what is compiled for the run, is compiled now
-        seen["terminated"] = ended_in_a_run(process, signal.SIGTERM)
-    seen["recorded"] = decode(next(open_journals(journals(state))).read_bytes(), strict=False).records[-1].body
+        seen["terminated"] = process.end(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("XDG_STATE_HOME", str(state))
         status = main(["resume", "--json", "-c", "info session", "-c", "info break", "--batch"])
@@ -104,19 +92,14 @@ def test_a_resumed_session_stands_where_the_killed_one_stood(chain):
     assert chain["again"]["value"] == chain["resumed"][-1]["point"]["parameters"]["x"]
 
 
-def test_sigterm_in_a_run_keeps_it_up_to_a_whole_step(chain):
+def test_sigterm_ends_a_session_with_its_status_and_nothing_on_the_screen(chain):
     assert chain["terminated"] == (128 + signal.SIGTERM, "", "")
-    assert chain["recorded"]["line"] == "continue 100000000000"
-    ended = chain["recorded"]["result"]
-    assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
-    assert ended["point"]["step"] == 7 + ended["taken"] > 7
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_session_with_its_status_and_nothing_on_the_screen(number: signal.Signals, tmp_path: Path):
+def test_sighup_ends_a_session_with_its_status_and_nothing_on_the_screen(tmp_path: Path):
     with Conversation(DEBUG, environment(tmp_path)) as process:
         process.ask("help step")
-        assert process.end(number) == (128 + number, "", "")
+        assert process.end(signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
 
 
 def notes_of(path: Path | None) -> list[tuple[str, int]]:
@@ -125,8 +108,8 @@ def notes_of(path: Path | None) -> list[tuple[str, int]]:
     return [(record.body["line"], record.body["taken"]) for record in records if record.kind == "run"]
 
 
-def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(state: Path, cli):
-    env, folder = environment(state), journals(state)
+def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(tmp_path: Path):
+    env, folder = environment(tmp_path), journals(tmp_path)
     with Conversation(DEBUG, env) as process:
         process.ask("step 5")
         process.say("continue 100000000000")
@@ -136,13 +119,20 @@ def test_of_a_run_that_is_killed_outright_all_is_kept_but_the_last_seconds(state
     path = next(open_journals(folder))
     line, taken = notes_of(path)[-1]
     assert (line, taken >= notes[0][1] > 0) == ("continue 100000000000", True)
-    status, out, err = cli("resume", "--batch", "--json", "-c", "print step", "-c", "print x")
-    step, x = (read_json(answer)["result"]["value"] for answer in out.splitlines())
-    assert (status, err.count("was cut off"), err.count("\n")) == (0, 1, 1)
+    with Conversation(["resume", "--json"], env) as process:
+        step, x = (process.ask(f"print {name}")["result"]["value"] for name in ("step", "x"))
+        process.kill()
     assert lines_of(path) == ["step 5", "continue 100000000000", "print step", "print x"]
     again = Session(Setup("(x-50)**2", {"x": "3"}, optimizer="adam", rate="1"))
     do(again, "step 5", f"step {taken}")
     assert (step, x) == (5 + taken, float(again.debugger.snapshot().parameters["x"]))
+    status, out, err = gdrepl_text(["resume", "--batch", "--json", "-c", "print step"], env)
+    assert (status, read_json(out)["result"]["value"], err) == (0, 5 + taken, "")
+
+
+def gdrepl_text(arguments: list[str], env: dict[str, str]) -> tuple[int, str, str]:
+    done = gdrepl(arguments, env)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -262,28 +252,30 @@ def test_only_a_run_is_resumed_from_a_note(line: str, cli):
     assert "Traceback" not in err
 
 
-def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(state: Path):
-    with Conversation(DEBUG, environment(state)) as process:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_a_lost_connection_ends_is_kept_up_to_a_whole_step(tmp_path: Path, number: signal.Signals):
+    env = environment(tmp_path)
+    with Conversation(DEBUG, env) as process:
         process.ask("step 5")
-        assert ended_in_a_run(process, signal.SIGHUP) == (128 + signal.SIGHUP, "", "")
-    recorded = decode(next(open_journals(journals(state))).read_bytes(), strict=False).records
+        before = process.cpu_ticks()
+        process.say("continue 100000000000 ;; print x")
+        while process.cpu_ticks() < before + 20:
+            assert process.process.poll() is None
+        assert process.end(number) == (128 + number, "", "")
+    recorded = decode(next(open_journals(journals(tmp_path))).read_bytes(), strict=False).records
     assert [record.body["line"] for record in recorded] == ["step 5", "continue 100000000000"]
     ended = recorded[-1].body["result"]
     assert [stop["kind"] for stop in ended["stops"]] == ["interrupt"]
-    resumed, keeper = resume_session(None, quiet=True)
-    assert do(resumed, "print step")["value"] == ended["point"]["step"] > 5
-    assert do(resumed, "print x")["value"] == ended["point"]["parameters"]["x"]
-    keeper.abandon()
+    with Conversation(["resume", "--json"], env) as process:
+        assert process.ask("print step")["result"]["value"] == ended["point"]["step"] > 5
+        assert process.ask("print x")["result"]["value"] == ended["point"]["parameters"]["x"]
 
 
 def test_after_three_violent_ends_every_command_is_there(chain):
     status, [session, stops] = chain["last"]
     assert status == 0
-    assert session["result"]["facts"]["commands"] == 4 + len(RESUMED) + 3
-    assert (session["result"]["facts"]["branch"], session["result"]["facts"]["step"]) == (
-        "b1",
-        chain["recorded"]["result"]["point"]["step"],
-    )
+    assert session["result"]["facts"]["commands"] == 4 + len(RESUMED) + 1
+    assert (session["result"]["facts"]["branch"], session["result"]["facts"]["step"]) == ("b1", 6)
     assert [stop["text"] for stop in stops["result"]["stops"]] == ["x > 1000"]
 
 
@@ -294,13 +286,8 @@ def test_an_orderly_end_leaves_nothing_to_resume(chain):
     assert b"there is no journal of a session that was not closed" in chain["after"].stderr
 
 
-def results(session: Session, line: str) -> list[dict]:
-    """The results of a line, and of the commands that stops run after it, as a reader of the JSON gets them."""
-    return [read_json(dumps(result_to_json(outcome.result))) for outcome in session.execute(line)]
-
-
-def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_checkpoints(state: Path):
-    env = environment(state)
+def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_checkpoints(tmp_path: Path):
+    env = environment(tmp_path)
     valley = ["debug", "(x-50)**2", "--var", "x=3", "--optimizer", "sgd", "--lr", "0.1", "--engine", "eager", "--json"]
     commands = "commands 1 ;; silent ;; print step ;; checkpoint here ;; continue 2 ;; end"
     asked = ("info break", "info checkpoints", "info branches", "info display", "info values")
@@ -314,18 +301,21 @@ def test_a_killed_session_is_resumed_with_its_stops_their_commands_and_its_check
     assert stopped["result"]["point"]["step"] == 3
     assert [answer["command"] for answer in ran] == ["print step", "checkpoint here", "continue 2"]
     assert (ran[0]["result"]["value"], ran[2]["result"]["point"]["step"]) == (3, 5)
-    session, keeper = resume_session(None, quiet=True)
-    assert [do(session, line) for line in asked] == was
-    back = do(session, "restart here")
-    passed = do(session, "goto 0", "delete checkpoint here", "continue 4")  # by what is to be ignored once
-    do(session, "goto 0")
-    again = results(session, "continue 9")
-    keeper.close()
+    with Conversation(["resume", "--json"], env) as process:
+        assert [process.ask(line)["result"] for line in asked] == was
+        back = process.ask("restart here")["result"]
+        for line in ("goto 0", "delete checkpoint here"):
+            process.ask(line)
+        passed = process.ask("continue 4")["result"]  # by what is to be ignored once
+        process.ask("goto 0")
+        again = [process.ask("continue 9"), *(process.hear() for _ in range(3))]
+        status, rest, err = process.end()
     assert [(each["name"], each["step"]) for each in was[1]["checkpoints"]] == [("here", 3)]
     assert back["point"]["parameters"]["x"] == pytest.approx(50 - 47 * 0.8**3)
     assert passed["point"]["step"] == 4
-    assert [each["type"] for each in again] == ["Stepped", "Printed", "CheckpointMade", "Stepped"]
-    assert again[2] == {**ran[1]["result"], "id": 2}  # its number is not given again
+    assert [answer["result"]["type"] for answer in again] == ["Stepped", "Printed", "CheckpointMade", "Stepped"]
+    assert again[2]["result"] == {**ran[1]["result"], "id": 2}  # its number is not given again
+    assert (status, rest, err) == (0, "", "")
 
 
 # --- in this process ----------------------------------------------------------------------------------------------------
@@ -347,24 +337,6 @@ def test_a_command_is_in_the_journal_before_it_is_acknowledged(state: Path):
         [path] = journals(state).glob("*.gds")
         assert lines_of(path)[-1] == outcome.command
     keeper.close()
-
-
-def test_questions_are_not_asked_again_when_a_session_is_resumed(monkeypatch: pytest.MonkeyPatch):
-    lines = ("step 2", "hessian", "lrfind in 10", "grad", "print x + 1", "stepi 2")
-    path = left_behind(*lines)
-    with monkeypatch.context() as patch:
-        patch.setattr(rate_finding, "range_test", _fail)
-        patch.setattr(curvature, "hessian", _fail)
-        session, keeper = resume_session(path, quiet=True)
-    keeper.close()
-    assert [event.line for event in session.events] == list(lines)
-    assert do(session, "print $1")["value"] == pytest.approx(50 - 47 * 0.8**2 + 1)  # what a command keeps is there
-    assert session.debugger.inside.phase == "backward"
-    assert replay_file(path).status == "match"
-
-
-def _fail(*_: object) -> None:
-    raise AssertionError("it was asked again")
 
 
 def test_a_failing_command_is_not_in_the_journal(state: Path):
@@ -605,3 +577,21 @@ def test_a_session_that_only_asked_for_help_leaves_no_journal(state: Path, cli):
 def test_an_error_at_the_end_of_a_batch_is_an_orderly_end(cli):
     assert cli("--engine", "eager", "--batch", "-c", "step", "-c", "nonsense")[0] == 1
     assert list(open_journals(journal_folder())) == []
+
+
+def test_questions_are_not_asked_again_when_a_session_is_resumed(monkeypatch: pytest.MonkeyPatch):
+    lines = ("step 2", "hessian", "lrfind in 10", "grad", "print x + 1", "stepi 2")
+    path = left_behind(*lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(rate_finding, "range_test", _fail)
+        patch.setattr(curvature, "hessian", _fail)
+        session, keeper = resume_session(path, quiet=True)
+    keeper.close()
+    assert [event.line for event in session.events] == list(lines)
+    assert do(session, "print $1")["value"] == pytest.approx(50 - 47 * 0.8**2 + 1)  # what a command keeps is there
+    assert session.debugger.inside.phase == "backward"
+    assert replay_file(path).status == "match"
+
+
+def _fail(*_: object) -> None:
+    raise AssertionError("it was asked again")

@@ -29,6 +29,7 @@ from gdrepl.insight.doctor.finding import SEVERE, SEVERITIES, WARNING, Diagnosis
 from gdrepl.insight.doctor.path import path_to
 from gdrepl.insight.doctor.seen import look
 from gdrepl.insight.doctor.walk import walk
+from gdrepl.insight.stability import rate_limit
 
 _ = _all
 ALL = bool(os.environ.get("GDREPL_ALL_DOCTOR"))
@@ -303,6 +304,25 @@ def test_every_function_of_the_language_has_bounds_or_none_are_claimed():
         tree = parse(text, ["w"])
         assert bounds(tree, {}).low <= 0.0 <= bounds(tree, {}).high
     assert bounds(parse("tan(w)", ["w"]), {}) == (-np.inf, np.inf)
+
+
+def test_where_gradients_are_gathered_the_limit_is_the_one_that_info_lr_tells():
+    debugger = start("(x-3)**2 + 4*(y-1)**2", {"x": 1.0, "y": 2.0}, 0.1, "adam", gradient_accumulation_steps=4)
+    debugger.run(9)
+    assert look(debugger).limit == pytest.approx(rate_limit(debugger).limit, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("w/0", (-np.inf, np.inf)),
+        ("1/(0*w)", (-np.inf, np.inf)),
+        ("abs(1e200) + w**2", (1e200, np.inf)),
+        ("norm([1e200, w])", (0.0, np.inf)),
+    ],
+)
+def test_numbers_at_the_ends_of_float64_have_bounds(text: str, wanted: tuple[float, float]):
+    assert tuple(bounds(parse(text, ["w"]), {})) == wanted
 
 
 def test_no_loss_of_the_zoo_with_a_known_minimum_contradicts_its_bounds():

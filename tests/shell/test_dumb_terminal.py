@@ -32,7 +32,7 @@ def loaded(start, tmp_path_factory) -> Iterator[Terminal]:
     terminal.wait(lambda: terminal.line == "(gd)", name="prompt")
     terminal.first = terminal.text  # type: ignore[attr-defined]
     yield terminal
-    terminal.enter("quit")
+    terminal.type("\x04")
     assert terminal.ended() == 0
     assert b"\x1b" not in terminal.raw
     assert b"working" not in terminal.raw
