@@ -143,12 +143,11 @@ class Book:
         """A shared slot as it is by now."""
         return self.after.get(SlotName(name, None)) or self.shared_slot(name)
 
-    def shared_becomes(self, name: str, value: Rounded) -> Rounded:
+    def shared_becomes(self, name: str, value: Rounded) -> None:
         """That slot as the update leaves it."""
         self.after[SlotName(name, None)] = value
         self.terms.append(UpdateTerm(name, frozen(value.native), before=self.slots[SlotName(name, None)]))
         self.measure("", name, value)
-        return value
 
 
 class Sheet:

@@ -301,7 +301,7 @@ def test_closed_standard_input_is_the_end_of_it(env):
 
 
 def test_a_closed_output_is_no_bug(env):
-    script = f"{sys.executable} -m gdrepl {' '.join(map(repr, QUICK))} -c 'help step' --batch >&-"
+    script = f"{sys.executable} -m gdrepl {' '.join(map(repr, QUICK))} -c 'print x' --batch >&-"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -309,6 +309,6 @@ def test_a_closed_output_is_no_bug(env):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("option", ["--batch", "--json"])
 def test_a_full_disk_behind_the_output_is_said_in_one_line(option: str, env):
-    script = f"{sys.executable} -m gdrepl {' '.join(map(repr, QUICK))} -c 'help step' --batch {option} >/dev/full"
+    script = f"{sys.executable} -m gdrepl {' '.join(map(repr, QUICK))} -c 'print x' --batch {option} >/dev/full"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (1, "gdrepl: cannot write the output: No space left on device\n")
